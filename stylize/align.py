@@ -1,0 +1,252 @@
+"""Faces of a photo: found and landmarked by dlib, cut out in the FFHQ frame, and pasted back."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from stylize.errors import CheckpointError, NoFaceError
+
+Array = NDArray[np.float64]
+LARGEST_SCALE = 4.0  # small pictures are enlarged up to this
+SEARCH_SIDES = (1600, 3200)  # px: the longest side searched; the second for larger photos where the first finds none
+TURNED_SIDE = 1000  # px: the same for turned copies of the photo
+TURNED_SCORE = 0.5  # of dlib's detector, for faces in turned copies
+LEAST_FACE = 30  # px of the photo: the narrowest box that is encoded
+LANDMARK_FACE = 240  # px: the width of a face when its landmarks are read
+LEAST_SCORE = 0.2  # of dlib's detector; dogs reach 0
+LEAST_SHARE = 0.2  # of the best score, for further faces
+TILTS = (30, -30)  # degrees tried where no face is upright
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """box: (left, top, right, bottom); landmarks: (68, 2); both in pixels of the photo."""
+
+    box: tuple[int, int, int, int]
+    landmarks: Array
+
+    @property
+    def quad(self) -> Array:
+        """(4, 2): the FFHQ frame in the photo, see ``ffhq_quad``."""
+        return ffhq_quad(self.landmarks)
+
+
+def ffhq_quad(landmarks: Array) -> Array:
+    """The FFHQ frame (Karras et al. 2019) of 68 landmarks (68, 2): corners top left, bottom left, bottom right,
+    top right, (4, 2), in the coordinates of the landmarks."""
+    left, right = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    eyes, eye_to_eye = (left + right) / 2, right - left
+    eye_to_mouth = (landmarks[48] + landmarks[54]) / 2 - eyes
+    x = eye_to_eye - eye_to_mouth[::-1] * [-1, 1]
+    x /= np.hypot(*x)
+    x *= max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8)
+    y = x[::-1] * [-1, 1]
+    c = eyes + eye_to_mouth * 0.1
+    return np.stack([c - x - y, c - x + y, c + x + y, c + x - y])
+
+
+def model_file(name: str) -> Path:
+    """A data file of the package ``face_recognition_models`` (which itself no longer imports)."""
+    spec = find_spec("face_recognition_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise CheckpointError("The package face_recognition_models is missing; install requirements.txt.")
+    return Path(spec.submodule_search_locations[0]) / "models" / name
+
+
+class FaceFinder:
+    """dlib's HOG detector and 68 landmarks; may be shared by threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._detector: Any = dlib.get_frontal_face_detector()
+        self._landmarks: Any = dlib.shape_predictor(str(model_file("shape_predictor_68_face_landmarks.dat")))
+
+    def find(self, photo: Image.Image) -> list[DetectedFace]:
+        """Every face of an upright RGB photo, largest first.
+
+        Raises NoFaceError when there is none, or only ones too small, and says when the photo seems turned.
+        """
+        with self._lock:
+            faces = self._upright(photo) or self._tilted(photo)
+            if not faces:
+                raise NoFaceError(self._why_none(photo))
+        large = [face for face in faces if face.box[2] - face.box[0] >= LEAST_FACE]
+        if not large:
+            width = faces[0].box[2] - faces[0].box[0]
+            raise NoFaceError(
+                f"The largest face found is only {width} px wide; use a photo with a face at least 80 px wide."
+            )
+        return large
+
+    def _upright(self, photo: Image.Image) -> list[DetectedFace]:
+        faces = self._search(photo, SEARCH_SIDES[0], LEAST_SCORE)
+        if not faces and max(photo.size) > SEARCH_SIDES[0]:
+            faces = self._search(photo, SEARCH_SIDES[1], LEAST_SCORE)
+        return faces
+
+    def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:
+        """Faces at least as sure as ``least_score``, looked for in the photo scaled to ``longest`` px."""
+        scale = min(LARGEST_SCALE, longest / max(photo.size))
+        small = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
+        boxes, scores, _ = self._detector.run(np.asarray(small), 0, least_score)
+        faces: list[DetectedFace] = []
+        for box, score in zip(boxes, scores, strict=True):  # best first
+            if score < LEAST_SHARE * scores[0]:
+                break
+            corners = np.array([box.left(), box.top(), box.right(), box.bottom()]) / scale
+            face = self._read(photo, corners)
+            if plausible(face) and not any(overlap(face.box, other.box) for other in faces):
+                faces.append(face)
+        return sorted(faces, key=lambda face: face.box[0] - face.box[2])
+
+    def _read(self, photo: Image.Image, box: Array) -> DetectedFace:
+        """The landmarks of a face in a box of the photo, read at one size whatever the photo's."""
+        width = box[2] - box[0]
+        left, top, right, bottom = (int(v) for v in (*np.floor(box[:2] - width), *np.ceil(box[2:] + width)))
+        inside = (max(0, left), max(0, top), min(photo.width, right), min(photo.height, bottom))
+        scale = LANDMARK_FACE / width
+        size = (max(1, round((inside[2] - inside[0]) * scale)), max(1, round((inside[3] - inside[1]) * scale)))
+        near = np.asarray(photo.crop(inside).resize(size, Image.Resampling.BILINEAR))
+        shape = self._landmarks(near, dlib.rectangle(*[round((v - inside[i % 2]) * scale) for i, v in enumerate(box)]))
+        points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float64) / scale + inside[:2]
+        left, top, right, bottom = (round(float(v)) for v in box)
+        return DetectedFace((left, top, right, bottom), points)
+
+    def _tilted(self, photo: Image.Image) -> list[DetectedFace]:
+        """Faces of a photo held at a slant."""
+        for angle in TILTS:
+            turned = photo.rotate(angle, Image.Resampling.BILINEAR, expand=True, fillcolor=(128, 128, 128))
+            faces = self._search(turned, TURNED_SIDE, TURNED_SCORE)
+            if faces:
+                turn = np.deg2rad(angle)
+                matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+                middle, new_middle = np.array(photo.size) / 2, np.array(turned.size) / 2
+                back = [(face.landmarks - new_middle) @ matrix.T + middle for face in faces]
+                return [DetectedFace(_box_around(points), points) for points in back]
+        return []
+
+    def _why_none(self, photo: Image.Image) -> str:
+        size = f"{photo.width}x{photo.height} picture"
+        small = photo.copy()
+        small.thumbnail((800, 800))
+        for angle, words in ((180, "upside down"), (90, "on its side"), (270, "on its side")):
+            if self._search(small.rotate(angle, expand=True), TURNED_SIDE, TURNED_SCORE):
+                turn = "180 degrees" if angle == 180 else f"90 degrees {'counter-' if angle == 90 else ''}clockwise"
+                return f"The face in the {size} seems to be {words}; turn the picture by {turn} and try again."
+        return f"No face found in the {size}; use a photo with a face seen from the front, at least 80 px wide."
+
+
+def _box_around(points: Array) -> tuple[int, int, int, int]:
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    return round(float(left)), round(float(top)), round(float(right)), round(float(bottom))
+
+
+def plausible(face: DetectedFace) -> bool:
+    """Whether the landmarks are those of a face: eyes above the mouth, apart as eyes are."""
+    points = face.landmarks
+    left, right, mouth = points[36:42].mean(0), points[42:48].mean(0), (points[48] + points[54]) / 2
+    apart, down = right[0] - left[0], mouth[1] - (left[1] + right[1]) / 2
+    width = face.box[2] - face.box[0]
+    return bool(0.2 * width < apart < 0.8 * width and 0.2 * width < down < 1.0 * width)
+
+
+def overlap(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two boxes share more than a quarter of the smaller one."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return width > 0 and height > 0 and width * height > smaller / 4
+
+
+def prepare_crop(photo: Image.Image, quad: Array, size: int) -> tuple[Image.Image, Array]:
+    """The published steps before the last one: shrink, crop, pad. Returns the picture and the quad within it."""
+    quad = quad.copy()
+    qsize = float(np.hypot(*(quad[3] - quad[0])))
+    shrink = int(np.floor(qsize / size * 0.5))
+    if shrink > 1:
+        small = (round(photo.width / shrink), round(photo.height / shrink))
+        photo = photo.resize(small, Image.Resampling.LANCZOS)
+        quad, qsize = quad / shrink, qsize / shrink
+    border = max(round(qsize * 0.1), 3)
+    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
+    crop = np.concatenate([np.maximum(low - border, 0), np.minimum(high + border, photo.size)])
+    if crop[2] - crop[0] < photo.width or crop[3] - crop[1] < photo.height:
+        left, top, right, bottom = (int(v) for v in crop)
+        photo = photo.crop((left, top, right, bottom))
+        quad = quad - crop[:2]
+    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
+    pad = np.concatenate([np.maximum(border - low, 0), np.maximum(high - photo.size + border, 0)])
+    if pad.max() > border - 4:
+        pad = np.maximum(pad, round(qsize * 0.3))
+        photo = pad_softly(photo, pad, qsize * 0.02)
+        quad = quad + pad[:2]
+    return photo, quad
+
+
+def pad_softly(photo: Image.Image, pad: NDArray[np.int64], sigma: float) -> Image.Image:
+    """Mirrors the photo outwards by (left, top, right, bottom) px, blurred, fading to its median colour."""
+    left, top, right, bottom = (int(v) for v in pad)
+    image = np.pad(np.asarray(photo, dtype=np.float32), ((top, bottom), (left, right), (0, 0)), "reflect")
+    h, w = image.shape[:2]
+    y, x = np.ogrid[:h, :w]
+    mask_x = 1 - np.minimum(np.float32(x) / left, np.float32(w - 1 - x) / right)
+    mask_y = 1 - np.minimum(np.float32(y) / top, np.float32(h - 1 - y) / bottom)
+    mask = np.maximum(mask_x, mask_y)[:, :, None]
+    image += (gaussian_filter(image, [sigma, sigma, 0]) - image) * np.clip(mask * 3 + 1, 0, 1)
+    image += (np.median(image, axis=(0, 1)) - image) * np.clip(mask, 0, 1)
+    return Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
+
+
+def crop_face(photo: Image.Image, quad: Array, size: int, transform_size: int | None = None) -> Image.Image:
+    """The aligned face, ``size`` px, by the published FFHQ procedure; ``transform_size`` is drawn, then shrunk."""
+    transform_size = transform_size or size
+    photo, quad = prepare_crop(photo, quad, size)
+    corners = tuple(float(v) for v in (quad + 0.5).flatten())
+    shape = (transform_size, transform_size)
+    face = photo.transform(shape, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
+    return face.resize((size, size), Image.Resampling.LANCZOS) if size < transform_size else face
+
+
+def paste_mask(size: int) -> NDArray[np.float32]:
+    """(size, size) in [0, 1]: one over the head, falling softly to nothing before the frame ends."""
+    axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
+    radius = (axis[None] ** 3 + axis[:, None] ** 3) ** (1 / 3)
+    t = np.clip((0.98 - radius) / 0.3, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+
+
+def paste_face(photo: Image.Image, picture: Image.Image, quad: Array) -> Image.Image:
+    """The photo with an aligned picture (square, any size) laid into its quad behind a soft mask.
+
+    What lies outside the mask stays as it is, bit for bit.
+    """
+    side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
+    if picture.width > side:
+        picture = picture.resize((side, side), Image.Resampling.LANCZOS)
+    size = picture.width
+    low = np.maximum(np.floor(quad.min(0)), 0).astype(int)
+    high = np.minimum(np.ceil(quad.max(0)) + 1, photo.size).astype(int)
+    if (high <= low).any():
+        return photo
+    corners = np.array([[-0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]], dtype=np.float32)
+    matrix = cv2.getAffineTransform(corners, (quad[:3] - low).astype(np.float32))
+    shape = (int(high[0] - low[0]), int(high[1] - low[1]))
+    warped = cv2.warpAffine(
+        np.asarray(picture.convert("RGB")), matrix, shape, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    mask = cv2.warpAffine(paste_mask(size), matrix, shape, flags=cv2.INTER_LINEAR)[:, :, None]
+    result = np.array(photo)
+    part = result[low[1] : high[1], low[0] : high[0]]
+    part[:] = np.rint(part + mask * (warped.astype(np.float32) - part)).astype(np.uint8)
+    return Image.fromarray(result)

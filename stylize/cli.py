@@ -1,0 +1,415 @@
+"""The command line: `python -m stylize PHOTO --to TEXT -o OUT` and its subcommands.
+
+Exit status: 0 done, 2 bad input (one sentence on standard error), 130 interrupted.
+Modules that import torch are imported inside the commands, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from stylize.errors import DomainError, PhotoError, StylizeError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from stylize.domain import Domain
+    from stylize.pipeline import Face, Stylizer
+    from stylize.training.adapt import Progress
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+TENSORS = (".safetensors",)
+MOST_SAMPLES = 400
+DOMAIN = "a ready domain, a domain file or a description"
+
+# Each module has add_arguments(parser) and run(args).
+TRAINING = {
+    "generator": "stylize.training.generator",
+    "clip": "stylize.training.clip",
+    "domains": "stylize.training.domains",
+}
+EVALUATE = "stylize.training.evaluate"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, where argparse would print the whole usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        raise StylizeError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return its exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        _dispatch(words)
+    except StylizeError as error:
+        return _fail(str(error))
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{name}{error.strerror or error}.")
+    except KeyboardInterrupt:
+        print("\nstylize: interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _fail(message: str) -> int:
+    print("stylize:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def _dispatch(words: list[str]) -> None:
+    if words and words[0] in COMMANDS:
+        COMMANDS[words[0]](words[1:])
+    elif words:
+        _stylise(words)
+    else:
+        raise StylizeError("No photo or command given; see python -m stylize --help.")
+
+
+def _parser(command: str, description: str, epilog: str | None = None) -> _Parser:
+    parser = _Parser(
+        prog=f"python -m stylize {command}".rstrip(),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        conflict_handler="resolve",  # a training command may describe a common option in its own words
+    )
+    parser.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
+    parser.add_argument("--model", default="mini", help="mini or the path of a model (default: mini)")
+    return parser
+
+
+# --- commands -----------------------------------------------------------------------------------------
+
+
+def _stylise(words: list[str]) -> None:
+    others = "".join(f"\n  {name:10}{text}" for name, text in HELP.items())
+    parser = _parser(
+        "", "Stylise every face of a photo and paste it back.", f"other commands (each has --help):{others}"
+    )
+    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    parser.add_argument("--to", required=True, metavar="TEXT", help=DOMAIN)
+    _add_output(parser, "OUT", "picture to write")
+    _add_method(parser)
+    parser.add_argument(
+        "--strength", type=_number, metavar="X", default=1.0, help="0 leaves the face as it is (default: 1)"
+    )
+    parser.add_argument(
+        "--detail",
+        type=_fraction,
+        metavar="X",
+        help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
+    )
+    parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
+    args = parser.parse_args(words)
+    _check_output(args.output, PICTURES, [args.photo])
+
+    from stylize.images import read_photo, save_image
+
+    photo = read_photo(args.photo)
+    stylizer = _load(args)
+    faces = _pick(stylizer.faces(photo), args.face)
+    if args.aligned:
+        faces = _only_one(faces)
+    domain = _domain(stylizer, args.to, args)
+    pictures = [stylizer.render(face, domain, strength=args.strength, detail=args.detail) for face in faces]
+    result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
+    settings = {"to": args.to, "strength": args.strength, "detail": args.detail}
+    save_image(result, args.output, {**settings, **_provenance(args)})
+    _wrote(args.output)
+
+
+def _invert(words: list[str]) -> None:
+    parser = _parser("invert", HELP["invert"])
+    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    _add_output(parser, "LATENTS.safetensors", "file for ws (faces, rows, width) and quads (faces, 4, 2)")
+    parser.add_argument(
+        "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
+    )
+    parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    args = parser.parse_args(words)
+    _check_output(args.output, TENSORS, [args.photo])
+    if args.reconstruction is not None:
+        _check_output(args.reconstruction, PICTURES, [args.photo])
+
+    import torch
+    from safetensors.torch import save
+
+    from stylize.images import read_photo, save_image
+
+    photo = read_photo(args.photo)
+    faces = _pick(_load(args).faces(photo), args.face)
+    tensors = {
+        "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
+        "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
+    }
+    args.output.write_bytes(save(tensors, metadata={"format": "stylize latents", "model": args.model}))
+    _wrote(args.output)
+    if args.reconstruction is not None:
+        save_image(_only_one(faces)[0].reconstruction, args.reconstruction, _provenance(args))
+        _wrote(args.reconstruction)
+
+
+def _sample(words: list[str]) -> None:
+    parser = _parser("sample", HELP["sample"])
+    _add_output(parser, "OUT.png", "picture to write, the faces side by side")
+    parser.add_argument("-n", dest="number", type=_count, metavar="N", default=1, help="default: 1")
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    _add_method(parser)
+    args = parser.parse_args(words)
+    if args.number > MOST_SAMPLES:
+        raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
+    _check_output(args.output, PICTURES)
+
+    from stylize.images import save_image
+
+    stylizer = _load(args)
+    domain = None if args.to is None else _domain(stylizer, args.to, args)
+    pictures = stylizer.sample(args.number, args.seed, domain)
+    save_image(_side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
+    _wrote(args.output)
+
+
+def _adapt(words: list[str]) -> None:
+    parser = _parser("adapt", HELP["adapt"])
+    parser.add_argument("--text", required=True, help="what the faces become, such as 'a pencil sketch'")
+    parser.add_argument("--source", metavar="TEXT", help="what they are now (default: a photo of a face)")
+    parser.add_argument("--steps", type=_count, metavar="N", help="training steps (default: the model's)")
+    _add_output(parser, "DOMAIN.safetensors", "domain file to write")
+    args = parser.parse_args(words)
+    _check_output(args.output, TENSORS)
+    domain = _train_domain(_load(args), args.text, args.seed, args.source, args.steps)
+    domain.save(args.output)
+    _wrote(args.output)
+
+
+def _mix(words: list[str]) -> None:
+    parser = _parser("mix", HELP["mix"])
+    parser.add_argument(
+        "parts",
+        nargs="+",
+        metavar="DOMAIN=WEIGHT",
+        help=f"{DOMAIN}, and its weight",
+    )
+    _add_output(parser, "DOMAIN.safetensors", "domain file to write")
+    _add_method(parser)
+    args = parser.parse_args(words)
+    parts = [_part(word) for word in args.parts]
+    _check_output(args.output, TENSORS, [Path(text) for text, _ in parts if _is_file(text)])
+
+    stylizer = _load(args)
+    (text, weight), *others = parts
+    domain = _domain(stylizer, text, args) * weight
+    for text, weight in others:
+        domain = domain + _domain(stylizer, text, args) * weight
+    domain.save(args.output)
+    _wrote(args.output)
+
+
+def _domains(words: list[str]) -> None:
+    args = _parser("domains", HELP["domains"]).parse_args(words)
+    print(*_load(args).ready(), sep="\n")
+
+
+def _train(words: list[str]) -> None:
+    if words and words[0] in TRAINING:
+        _run_module(f"train {words[0]}", TRAINING[words[0]], words[1:])
+    else:
+        parser = _parser("train", HELP["train"], "Each NAME has its own --help.")
+        parser.add_argument("name", metavar="NAME", choices=list(TRAINING), help=", ".join(TRAINING))
+        parser.parse_args(words)
+        parser.error("NAME comes before its options")
+
+
+def _evaluate(words: list[str]) -> None:
+    _run_module("evaluate", EVALUATE, words)
+
+
+def _run_module(command: str, name: str, words: list[str]) -> None:
+    module = import_module(name)
+    parser = _parser(command, (module.__doc__ or "").strip().split("\n\n")[0])
+    module.add_arguments(parser)
+    module.run(parser.parse_args(words))
+
+
+HELP = {
+    "invert": "Turn the faces of a photo into latents (W+).",
+    "sample": "Draw random faces.",
+    "adapt": "Train a domain from a description.",
+    "mix": "Mix domains by weight into a new one.",
+    "domains": "List the ready domains.",
+    "train": "Train the generator, the text-image model or the ready domains.",
+    "evaluate": "Measure reconstruction, samples and styles.",
+}
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "invert": _invert,
+    "sample": _sample,
+    "adapt": _adapt,
+    "mix": _mix,
+    "domains": _domains,
+    "train": _train,
+    "evaluate": _evaluate,
+}
+
+
+# --- what the commands share --------------------------------------------------------------------------
+
+
+def _load(args: argparse.Namespace) -> Stylizer:
+    from stylize.pipeline import Stylizer
+
+    return Stylizer.load(args.model, args.device)
+
+
+def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
+    if args.method == "adapt":
+        return _train_domain(stylizer, text, args.seed)
+    if args.method == "instant" or _is_file(text):
+        return stylizer.domain(text)
+    try:
+        return stylizer.domain(text)
+    except DomainError:  # none is ready for these words
+        return _train_domain(stylizer, text, args.seed)
+
+
+def _train_domain(
+    stylizer: Stylizer, target: str, seed: int, source: str | None = None, steps: int | None = None
+) -> Domain:
+    from stylize.training.adapt import AdaptSettings, adapt_text
+
+    settings = AdaptSettings(seed=seed) if steps is None else AdaptSettings(seed=seed, steps=steps)
+    if source is None:
+        reports = adapt_text(stylizer, target, settings=settings)
+    else:
+        reports = adapt_text(stylizer, target, source, settings=settings)
+    for progress in reports:
+        _show(progress)
+    return progress.domain
+
+
+def _show(progress: Progress) -> None:
+    step, steps = progress.step, progress.steps
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+    line = f"step {step} of {steps}: {losses}"
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
+    elif step == steps or step % max(1, steps // 10) == 0:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:
+    if number is None:
+        return faces
+    if number > len(faces):
+        found = "1 face was" if len(faces) == 1 else f"{len(faces)} faces were"
+        raise PhotoError(f"There is no face {number}: {found} found; --face counts from 1, the largest.")
+    return [faces[number - 1]]
+
+
+def _only_one(faces: Sequence[Face]) -> Sequence[Face]:
+    if len(faces) > 1:
+        print(f"{len(faces)} faces found; taking the largest (--face picks another).", file=sys.stderr)
+    return faces[:1]
+
+
+def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    from PIL import Image
+
+    columns = math.ceil(math.sqrt(len(pictures)))
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
+    for index, picture in enumerate(pictures):
+        sheet.paste(picture, (index % columns * width, index // columns * height))
+    return sheet
+
+
+def _provenance(args: argparse.Namespace) -> dict[str, object]:
+    return {"model": args.model, "seed": args.seed}
+
+
+def _wrote(path: Path) -> None:
+    print(f"wrote {path}")
+
+
+def _check_output(path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> None:
+    """Before any work is done: raise unless `path` can be written and is none of the inputs."""
+    if path.suffix.lower() not in suffixes:
+        raise StylizeError(f"Cannot write {path}: the name must end in {' or '.join(suffixes)}.")
+    if path.is_dir():
+        raise StylizeError(f"Cannot write {path}: it is a folder; give the name of a file.")
+    if not path.parent.is_dir():
+        raise StylizeError(f"Cannot write {path}: there is no folder {path.parent}; make it first.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise StylizeError(f"Cannot write {path}: permission denied; choose another place.")
+    if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
+        raise StylizeError(f"Cannot write {path}: it is the input itself; choose another name.")
+
+
+def _is_file(text: str) -> bool:
+    return text.lower().endswith(TENSORS)
+
+
+def _part(word: str) -> tuple[str, float]:
+    text, separator, weight = word.rpartition("=")
+    if not separator or not text.strip():
+        raise StylizeError(f"{word!r} is not a domain with its weight; write it like sepia=0.5.")
+    try:
+        return text, _number(weight)
+    except argparse.ArgumentTypeError:
+        raise StylizeError(f"{weight!r} in {word!r} is not a number; write it like sepia=0.5.") from None
+
+
+# --- kinds of arguments -------------------------------------------------------------------------------
+
+
+def _add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=text)
+
+
+def _add_method(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method",
+        choices=("auto", "instant", "adapt"),
+        default="auto",
+        help="instant: a ready domain or file; adapt: train on the words; auto: instant, else adapt",
+    )
+
+
+def _number(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number")
+    return value
+
+
+def _fraction(word: str) -> float:
+    if not 0 <= (value := _number(word)) <= 1:
+        raise argparse.ArgumentTypeError(f"{word} does not lie between 0 and 1")
+    return value
+
+
+def _whole(word: str) -> int:
+    if not word.isdecimal() or len(word) > 19 or (value := int(word)) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number between 0 and 2^63 - 1")
+    return value
+
+
+def _count(word: str) -> int:
+    if (value := _whole(word)) < 1:
+        raise argparse.ArgumentTypeError(f"{word} is less than 1")
+    return value

@@ -1,0 +1,72 @@
+"""Text-image models: descriptions and pictures as unit vectors of one space (CLIP, Radford et al. 2021).
+
+The mini model is open-clip's own architecture, small and trained by this project; the full one is OpenAI's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylize.checkpoints import load_checkpoint, load_into
+from stylize.vocabulary import TEMPLATES, article
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+
+MINI: dict[str, Any] = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
+    "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 2},
+}
+
+
+class TextImageModel(nn.Module):
+    """An open-clip model with its own preprocessing, so that the two cannot be mismatched."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: dict[str, Any], templates: Sequence[str] = TEMPLATES) -> None:
+        super().__init__()
+        self.settings, self.templates = settings, tuple(templates)
+        self.model = open_clip.CLIP(**settings)
+        self.image_size = int(settings["vision_cfg"]["image_size"])
+        self.tokenize = open_clip.SimpleTokenizer(context_length=settings["text_cfg"]["context_length"])
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> TextImageModel:
+        """A model saved by this project, frozen and in evaluation mode. Raises CheckpointError."""
+        tensors, settings = load_checkpoint(path)
+        model = cls(settings["config"])
+        load_into(model.model, tensors, Path(path).name)
+        return model.eval().requires_grad_(False)
+
+    def encode_image(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1], any size -> unit (N, D); differentiable."""
+        size = (self.image_size, self.image_size)
+        if pictures.shape[-2:] != size:
+            pictures = F.interpolate(pictures, size=size, mode="bicubic", antialias=True)
+        pictures = ((pictures.clamp(-1, 1) + 1) / 2 - self.mean) / self.std
+        out: Tensor = self.model.encode_image(pictures, normalize=True)
+        return out
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts as they are -> unit (N, D)."""
+        tokens = self.tokenize(list(texts)).to(self.mean.device)
+        out: Tensor = self.model.encode_text(tokens, normalize=True)
+        return out
+
+    @torch.no_grad()
+    def describe(self, text: str) -> Tensor:
+        """The mean embedding (D,) of a description in every prompt template; its length is at most 1."""
+        phrase = text if text.lower().startswith(("a ", "an ", "the ")) else article(text)
+        return self.encode_text([template.format(phrase) for template in self.templates]).mean(0)

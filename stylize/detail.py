@@ -1,0 +1,82 @@
+"""Detail transfer: the model's change applied to the photo itself, at the photo's own resolution.
+
+In every window of the small pictures the affine colour map from the reconstruction to the stylised one is fitted
+(as the guided filter does: He, Sun, Tang 2010), from the whole picture down to small windows; its smoothed
+coefficients are enlarged and applied to the photo, which so keeps its hair, wrinkles and identity.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
+RIDGE = 0.01  # variance of the colours at which a window counts as much as the larger one around it
+LARGEST_FIT = 128  # px: the maps are smooth, larger pictures are fitted at this size
+
+
+def box_mean(x: Tensor, radius: int) -> Tensor:
+    """Mean over windows of (2 radius + 1)^2 px, of what lies inside the picture; (N, C, H, W) -> the same."""
+    size = 2 * radius + 1
+    x = F.avg_pool2d(x, (size, 1), stride=1, padding=(radius, 0), count_include_pad=False)
+    return F.avg_pool2d(x, (1, size), stride=1, padding=(0, radius), count_include_pad=False)
+
+
+def inverse(a: Tensor) -> Tensor:
+    """Inverse of symmetric 3x3 matrices (N, 3, 3, H, W) by cofactors: far faster than a batched solve."""
+    (xx, xy, xz), (_, yy, yz), (_, _, zz) = (row.unbind(1) for row in a.unbind(1))
+    c = torch.stack([yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy], 1)
+    d = torch.stack([c[:, 1], xx * zz - xz * xz, xy * xz - xx * yz], 1)
+    e = torch.stack([c[:, 2], d[:, 2], xx * yy - xy * xy], 1)
+    determinant = xx * c[:, 0] + xy * c[:, 1] + xz * c[:, 2]
+    return torch.stack([c, d, e], 1) / determinant[:, None, None]
+
+
+def times(a: Tensor, b: Tensor) -> Tensor:
+    """Product of 3x3 matrices (N, 3, 3, H, W) at every pixel."""
+    return torch.stack([(a[:, i, :, None] * b).sum(1) for i in range(3)], 1)
+
+
+def affine_maps(source: Tensor, target: Tensor) -> Tensor:
+    """(N, 12, H, W): at every pixel the 3x3 matrix (row by row) and the shift that take source to target best.
+
+    Each window's matrix is pulled by ``RIDGE`` towards that of the larger window around it: a flat window says
+    nothing about contrast, and a matrix pulled towards zero would wipe the photo's detail out there.
+    """
+    side = source.shape[-1]
+    eye = torch.eye(3, device=source.device)[None, :, :, None, None]
+    matrix = torch.zeros_like(eye)
+    for radius in (None, *(max(1, round(share * side)) for share in RADII)):
+
+        def mean(x: Tensor, radius: int | None = radius) -> Tensor:
+            if radius is None:
+                return x.mean((-2, -1), keepdim=True)
+            return box_mean(x.flatten(1, -3), radius).view(x.shape)
+
+        mean_s, mean_t = mean(source), mean(target)
+        var = mean(source[:, :, None] * source[:, None]) - mean_s[:, :, None] * mean_s[:, None]
+        cov = mean(target[:, :, None] * source[:, None]) - mean_t[:, :, None] * mean_s[:, None]
+        matrix = times(cov + RIDGE * matrix, inverse(var + RIDGE * eye))
+    shift = mean_t - (matrix * mean_s[:, None]).sum(2)
+    return box_mean(torch.cat([matrix.flatten(1, 2), shift], 1), max(1, round(RADII[-1] * side)))
+
+
+@torch.no_grad()
+def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float = 1.0) -> Tensor:
+    """The aligned photo changed as ``source`` changes into ``target``.
+
+    photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 1 applies the
+    change to the photo and keeps all its detail, 0 gives the model's own picture, enlarged. Returns (1, 3, H, W)
+    in [-1, 1].
+    """
+    size = photo.shape[-2:]
+    own = F.interpolate(target, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
+    if amount == 0:
+        return own
+    if source.shape[-1] > LARGEST_FIT:
+        source, target = (F.interpolate(x, size=(LARGEST_FIT,) * 2, mode="area") for x in (source, target))
+    maps = F.interpolate(affine_maps(source, target), size=size, mode="bilinear")
+    matrix, shift = maps[:, :9].unflatten(1, (3, 3)), maps[:, 9:]
+    kept = torch.stack([(matrix[:, i] * photo).sum(1) for i in range(3)], 1).add_(shift).clamp_(-1, 1)
+    return torch.lerp(own, kept, amount)

@@ -1,0 +1,192 @@
+"""The domain vector: one flat tensor that scales the input channels of a generator's convolutions.
+
+Alanov, Titov, Vetrov, "HyperDomainNet" (2022). Strength, mixing and levels are arithmetic on it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from stylize.checkpoints import load_checkpoint, save_checkpoint
+from stylize.errors import CheckpointError, DomainError
+from stylize.generator import GeneratorConfig, Order
+
+FORMAT = "stylize domain"
+LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
+TEXTS = ("order", "generator", "name", "target", "source", "method")
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """``vector`` (domain_dim,) float32 on the CPU, cut into ``sizes``, one piece per convolution.
+
+    ``order``: where the factor 1 + d stands (see ``stylize.generator``). ``generator``: the fingerprint of the
+    generator it was made for. ``target`` and ``source`` are the prompts, ``method`` such as "text-guided", "fitted to
+    filtered pairs" or "mix"; ``settings`` is anything JSON can hold. Strength, mixing and levels give new domains:
+    ``0.5 * a + 0.5 * b``, ``-a``, ``a.scaled(fine=0.3)``. Raises DomainError when the parts do not fit together.
+    """
+
+    vector: Tensor
+    sizes: tuple[int, ...]
+    order: Order
+    generator: str
+    name: str = ""
+    target: str = ""
+    source: str = ""
+    method: str = ""
+    seed: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # A copy: the vector may come from a parameter that goes on training.
+        object.__setattr__(self, "vector", self.vector.detach().to("cpu", torch.float32, copy=True))
+        if self.vector.shape != (sum(self.sizes),):
+            raise DomainError(
+                f"The domain's vector has the shape {tuple(self.vector.shape)} but its layout asks for "
+                f"{sum(self.sizes)} numbers; make it anew."
+            )
+        if not bool(self.vector.isfinite().all()):
+            raise DomainError(f"The domain {self.label!r} holds numbers that are not finite; make it anew.")
+        if self.order not in get_args(Order):
+            raise DomainError(f"The domain's order is {self.order!r} but must be one of {', '.join(get_args(Order))}.")
+
+    @property
+    def label(self) -> str:
+        """What to call it: its name, else its prompt."""
+        return self.name or self.target or "unnamed"
+
+    def save(self, path: str | Path) -> None:
+        """Writes one safetensors file: 24 KB at 1024 px."""
+        texts = {name: getattr(self, name) for name in TEXTS}
+        rest = {"sizes": self.sizes, "seed": self.seed, "settings": self.settings}
+        save_checkpoint(path, {"vector": self.vector}, {"format": FORMAT, **texts, **rest})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Domain:
+        """Reads a file that ``save`` wrote. Raises DomainError for anything else."""
+        path = Path(path)
+        if not path.is_file():
+            raise DomainError(f"There is no domain file {path}; check the path.")
+        if path.stat().st_size > LARGEST_FILE:
+            raise DomainError(f"{path.name} has {path.stat().st_size:,} bytes, far too many for a domain file.")
+        try:
+            tensors, values = load_checkpoint(path)
+        except CheckpointError:
+            raise DomainError(f"{path.name} is not a domain file or is damaged; make it anew.") from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise DomainError(f"{path.name} is not a domain file; use one that `adapt` or `mix` wrote.")
+        sizes, seed, settings = (values.get(name) for name in ("sizes", "seed", "settings"))
+        if not (
+            set(tensors) == {"vector"}
+            and tensors["vector"].is_floating_point()
+            and all(isinstance(values.get(name), str) for name in TEXTS)
+            and isinstance(sizes, list)
+            and all(type(size) is int and size > 0 for size in sizes)
+            and (seed is None or type(seed) is int)
+            and isinstance(settings, dict)
+            and isinstance(settings.get("levels", []), list)
+            and (values["method"] != "mix" or _weights(settings.get("ingredients")))
+        ):
+            raise DomainError(f"{path.name} lacks a part of a domain file or is damaged; make it anew.")
+        try:
+            texts = {name: values[name] for name in TEXTS}
+            return cls(tensors["vector"], tuple(sizes), seed=seed, settings=settings, **texts)
+        except DomainError as error:
+            raise DomainError(f"{path.name} cannot be used: {error}") from None
+
+    def check(self, fingerprint: str, config: GeneratorConfig) -> None:
+        """Raises DomainError unless this domain was made for the generator with that fingerprint and config."""
+        if self.sizes != tuple(config.domain_sizes):
+            raise DomainError(
+                f"The domain {self.label!r} was made for the generator {self.generator} and has {sum(self.sizes)} "
+                f"numbers, but the {config.resolution} px generator {fingerprint} takes {config.domain_dim}; "
+                "use a domain made for it."
+            )
+        if self.generator != fingerprint:
+            raise DomainError(
+                f"The domain {self.label!r} was made for the generator {self.generator}, not for {fingerprint}; "
+                "make it anew."
+            )
+
+    def scaled(self, coarse: float = 1.0, medium: float = 1.0, fine: float = 1.0) -> Domain:
+        """Strength by level, as StyleGAN names them: coarse up to 8 px, medium 16 to 32 px, fine from 64 px."""
+        factors = []
+        for i, size in enumerate(self.sizes):
+            resolution = 4 * 2 ** ((i + 1) // 2)
+            factor = coarse if resolution <= 8 else medium if resolution <= 32 else fine
+            factors.append(torch.full((size,), float(factor)))
+        levels = {"coarse": coarse, "medium": medium, "fine": fine}
+        words = ", ".join(f"{name} {factor:g}" for name, factor in levels.items() if factor != 1)
+        if not words:
+            return self
+        return replace(
+            self,
+            vector=self.vector * torch.cat(factors),
+            name=f"{self.label} ({words})",
+            settings=self.settings | {"levels": [*self.settings.get("levels", []), levels]},
+        )
+
+    def ingredients(self) -> dict[str, float]:
+        """Names and weights of what it was mixed from; of itself when it was not mixed."""
+        if self.method != "mix" or "levels" in self.settings:
+            return {self.label: 1.0}
+        return dict(self.settings["ingredients"])
+
+    def __mul__(self, factor: float) -> Domain:
+        return mix([(factor, self)])
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> Domain:
+        return mix([(-1.0, self)])
+
+    def __add__(self, other: Domain) -> Domain:
+        return mix([(1.0, self), (1.0, other)])
+
+    def __sub__(self, other: Domain) -> Domain:
+        return mix([(1.0, self), (-1.0, other)])
+
+
+def _weights(value: object) -> bool:
+    return isinstance(value, dict) and all(type(weight) in (int, float) for weight in value.values())
+
+
+def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
+    """The weighted sum of domains of one generator. Its settings hold the ingredients and their weights, its prompt
+    reads like "0.5 pencil sketch + 0.5 zombie".
+
+    Raises DomainError when they do not fit together, none is given or a weight is not finite.
+    """
+    if not weighted:
+        raise DomainError("There is nothing to mix; give at least one domain with its weight.")
+    first = weighted[0][1]
+    ingredients: dict[str, float] = {}
+    for weight, domain in weighted:
+        if not math.isfinite(weight):
+            raise DomainError(f"The weight of {domain.label!r} is {weight}; use a finite number.")
+        for field_name, what in (("generator", "generator"), ("sizes", "layout"), ("order", "order")):
+            a, b = getattr(first, field_name), getattr(domain, field_name)
+            if a != b:
+                raise DomainError(
+                    f"{first.label!r} and {domain.label!r} cannot be mixed: their {what} differs ({a} and {b}); "
+                    "use domains made for one generator in one order."
+                )
+        for name, share in domain.ingredients().items():
+            ingredients[name] = ingredients.get(name, 0.0) + weight * share
+    words = " + ".join(f"{weight:g} {name}" for name, weight in ingredients.items())
+    return replace(
+        first,
+        vector=torch.stack([weight * domain.vector for weight, domain in weighted]).sum(0),
+        name=words,
+        target=words,
+        method="mix",
+        seed=None,
+        settings={"ingredients": ingredients},
+    )

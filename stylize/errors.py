@@ -1,0 +1,27 @@
+"""Errors whose message is one sentence for the person at the page: the problem, the value, the remedy."""
+
+from __future__ import annotations
+
+
+class StylizeError(ValueError):
+    """Something the user can put right; the message says how."""
+
+
+class PhotoError(StylizeError):
+    """The picture cannot be read or used."""
+
+
+class NoFaceError(PhotoError):
+    """No usable face in the picture."""
+
+
+class DomainError(StylizeError):
+    """A domain vector or file that does not fit."""
+
+
+class PromptError(StylizeError):
+    """A description that cannot be used."""
+
+
+class CheckpointError(StylizeError):
+    """A weights file that cannot be read."""

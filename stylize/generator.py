@@ -1,0 +1,280 @@
+"""StyleGAN2 with domain modulation, without per-sample weights and without custom ops.
+
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), skip architecture;
+Alanov, Titov, Vetrov, "HyperDomainNet" (2022) for the domain vector.
+
+The published form builds one weight per sample, ``w'' = demod(s_i w)``. Both scalings factor out of the
+convolution, so the same function is computed here with the shared weight:
+
+    y = rsqrt(sum_{i,k} (s_i w)^2 + eps) * conv(w, s_i x)
+
+A domain vector ``d`` scales the input channels of every 3x3 convolution by ``1 + d``: before the
+demodulation (``pre_demod``, the article) or after it (``post_demod``, the official code).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylize.errors import DomainError
+
+Order = Literal["pre_demod", "post_demod"]
+Noise = Literal["const", "random", "none"]
+EPS = 1e-8
+SQRT2 = math.sqrt(2.0)
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Settings that rebuild a generator. ``channels`` are the widths at 4, 8, ... ``resolution`` px."""
+
+    resolution: int = 1024
+    channels: tuple[int, ...] = (512, 512, 512, 512, 512, 256, 128, 64, 32)
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 8
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        if 4 * 2 ** (len(self.channels) - 1) != self.resolution:
+            raise ValueError(f"{len(self.channels)} widths do not make a {self.resolution} px generator")
+
+    @classmethod
+    def official(cls, resolution: int = 1024, channel_multiplier: int = 2) -> GeneratorConfig:
+        """The widths of the published StyleGAN2 (config-f: multiplier 2)."""
+        levels = range(2, int(math.log2(resolution)) + 1)
+        return cls(resolution, tuple(min(512, 16384 * channel_multiplier // 2**level) for level in levels))
+
+    @property
+    def num_ws(self) -> int:
+        """Rows of W+: 18 at 1024 px."""
+        return 2 * len(self.channels)
+
+    @property
+    def conv_widths(self) -> list[tuple[int, int]]:
+        """(input, output) channels of each 3x3 convolution: 17 of them at 1024 px."""
+        pairs = [(self.channels[0], self.channels[0])]
+        for below, width in pairwise(self.channels):
+            pairs += [(below, width), (width, width)]
+        return pairs
+
+    @property
+    def domain_sizes(self) -> list[int]:
+        """Input channels of each convolution, the layout of a domain vector: sum 6,048 at 1024 px."""
+        return [c_in for c_in, _ in self.conv_widths]
+
+    @property
+    def domain_dim(self) -> int:
+        return sum(self.domain_sizes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``sqrt(2) * leaky_relu(x + bias, 0.2)``: keeps the variance of a unit normal."""
+    if bias is not None:
+        x = x + bias.view(1, -1, *[1] * (x.ndim - 2)).to(x.dtype)
+    return F.leaky_relu(x, 0.2) * SQRT2
+
+
+class Linear(nn.Module):
+    """Linear layer with equalised learning rate: the weight is scaled at run time (Karras et al. 2018)."""
+
+    def __init__(self, c_in: int, c_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((c_out,), bias))
+        self.weight_gain = lr_multiplier / math.sqrt(c_in)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+class Mapping(nn.Module):
+    """z (N, z_dim) -> w (N, w_dim): normalised to unit second moment, then leaky-ReLU layers."""
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
+        super().__init__()
+        sizes = [z_dim] + [w_dim] * layers
+        self.layers = nn.ModuleList(
+            Linear(a, b, lr_multiplier=0.01) for a, b in pairwise(sizes)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPS)
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
+        return x
+
+
+def fir_kernel(gain: float) -> Tensor:
+    """The separable low-pass [1, 3, 3, 1], normalised, as a (4, 4) kernel times ``gain``."""
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8.0
+    return torch.outer(taps, taps) * gain
+
+
+def blur(x: Tensor, kernel: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    """Depth-wise FIR filter of x (N, C, H, W) with a symmetric kernel (4, 4)."""
+    channels = x.shape[1]
+    weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
+    left, right, top, bottom = padding
+    if left == right == top == bottom:
+        return F.conv2d(x, weight, padding=left, groups=channels)
+    return F.conv2d(F.pad(x, padding), weight, groups=channels)
+
+
+def upsample(x: Tensor, kernel: Tensor) -> Tensor:
+    """Doubles x (N, C, H, W) with the FIR kernel (gain 4): the RGB skip path."""
+    channels = x.shape[1]
+    weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
+    return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=channels)
+
+
+class ModulatedConv(nn.Module):
+    """3x3 modulated convolution, optionally doubling the resolution, then noise, bias and leaky ReLU."""
+
+    fir: Tensor
+    noise: Tensor
+
+    def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.affine = Linear(w_dim, c_in, bias=1.0)
+        self.noise_strength = nn.Parameter(torch.zeros(1))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
+        self.register_buffer("fir", fir_kernel(4.0), persistent=False)
+        self.gain = 1.0 / math.sqrt(c_in * 9)
+        self.up = up
+
+    def forward(
+        self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise
+    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci)
+        style = self.affine(w)
+        scale = style if domain is None else style * (1.0 + domain)
+        weight = self.weight * self.gain
+        norm = scale if order == "pre_demod" else style
+        demod = torch.rsqrt(norm.square() @ weight.square().sum((2, 3)).t() + EPS)  # (N,Co)
+        x = x * scale[:, :, None, None].to(x.dtype)
+        weight = weight.to(x.dtype)
+        if self.up:
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+            x = blur(x, self.fir, (1, 1, 1, 1))
+        else:
+            x = F.conv2d(x, weight, padding=1)
+        # sqrt(2) lrelu(x) = lrelu(sqrt(2) x): the gain is folded into the small factors.
+        x = x * (demod * SQRT2)[:, :, None, None].to(x.dtype)
+        if noise == "const":
+            x = x + (self.noise * (self.noise_strength * SQRT2)).to(x.dtype)
+        elif noise == "random":
+            x = x + (self.noise_strength * SQRT2).to(x.dtype) * torch.randn_like(x[:, :1])
+        return F.leaky_relu(x + (self.bias * SQRT2).view(1, -1, 1, 1).to(x.dtype), 0.2)
+
+
+class ToRGB(nn.Module):
+    """1x1 modulated convolution to RGB, without demodulation."""
+
+    def __init__(self, c_in: int, w_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, c_in, 1, 1))
+        self.affine = Linear(w_dim, c_in, bias=1.0)
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.gain = 1.0 / math.sqrt(c_in)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        style = self.affine(w) * self.gain
+        rgb = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight.to(x.dtype))
+        return rgb.float() + self.bias.view(1, 3, 1, 1)
+
+
+class Generator(nn.Module):
+    """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped."""
+
+    fir: Tensor
+    w_avg: Tensor
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers)
+        self.const = nn.Parameter(torch.randn(1, config.channels[0], 4, 4))
+        self.convs = nn.ModuleList(
+            ModulatedConv(c_in, c_out, config.w_dim, 4 * 2 ** ((i + 1) // 2), up=i % 2 == 1)
+            for i, (c_in, c_out) in enumerate(config.conv_widths)
+        )
+        self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels)
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+        self.register_buffer("fir", fir_kernel(4.0), persistent=False)
+
+    def map(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        """z (N, z_dim) -> ws (N, num_ws, w_dim), pulled towards ``w_avg`` by ``truncation_psi``."""
+        w = torch.lerp(self.w_avg, self.mapping(z), truncation_psi) if truncation_psi != 1 else self.mapping(z)
+        return w[:, None].expand(-1, self.config.num_ws, -1)
+
+    def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
+        """A domain vector (domain_dim,) or (N, domain_dim) cut into one (1 or N, c_in) piece per convolution.
+
+        Raises DomainError when its length does not fit this generator.
+        """
+        if domain is None:
+            return [None] * len(self.convs)
+        if domain.shape[-1] != self.config.domain_dim:
+            raise DomainError(
+                f"The domain vector has {domain.shape[-1]} numbers but this {self.config.resolution} px generator "
+                f"takes {self.config.domain_dim}; use a domain made for it."
+            )
+        return domain.reshape(-1, self.config.domain_dim).split(self.config.domain_sizes, dim=1)
+
+    def synthesis(
+        self,
+        ws: Tensor,
+        domain: Tensor | None = None,
+        order: Order = "pre_demod",
+        noise: Noise = "const",
+        dtype: torch.dtype = torch.float32,
+        resolution: int | None = None,
+    ) -> Tensor:
+        """Pictures (N, 3, R, R) from W+.
+
+        ws: (N, num_ws, w_dim). domain: (domain_dim,) for all, or (N, domain_dim), or None for the source;
+        a vector of zeros is bit-for-bit the source. order: see the module. noise: the stored pictures of
+        noise, fresh ones, or none. dtype: of the convolutions; RGB is summed in float32. resolution: stop there
+        (a power of two from 4), for training that grows.
+        """
+        pieces = self.split(domain)
+        x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        rgb: Tensor | None = None
+        for i, (conv, piece) in enumerate(zip(self.convs, pieces, strict=True)):
+            x = conv(x, ws[:, i], piece, order, noise)
+            if i % 2 == 0:  # the second convolution of a resolution: add its RGB to the doubled skip
+                skip = self.to_rgbs[i // 2](x, ws[:, i + 1])
+                rgb = skip if rgb is None else upsample(rgb, self.fir) + skip
+                if rgb.shape[-1] == resolution:
+                    break
+        assert rgb is not None
+        return rgb
+
+    @torch.no_grad()
+    def update_w_avg(self, generator: torch.Generator, samples: int = 4096) -> None:
+        """Sets ``w_avg``, the centre of truncation, to the mean w of ``samples`` random z."""
+        z = torch.randn(samples, self.config.z_dim, generator=generator)
+        self.w_avg.copy_(self.mapping(z.to(self.w_avg.device)).mean(0))
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name these weights; a domain remembers them."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]

@@ -1,0 +1,218 @@
+"""From a photo to stylised faces and back: encode once, draw many times. Keeps no state between calls."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylize.align import DetectedFace, FaceFinder, crop_face, paste_face
+from stylize.checkpoints import load_checkpoint, load_into
+from stylize.clip import TextImageModel
+from stylize.detail import transfer_detail
+from stylize.domain import Domain
+from stylize.encoder import Encoder, EncoderConfig
+from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.generator import Generator, GeneratorConfig
+from stylize.images import to_image, to_tensor
+from stylize.vocabulary import match, nearest, unknown_words
+
+WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
+LONGEST_PROMPT = 300
+STRENGTHS = (-1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face of a photo, encoded: all that rendering needs. ``source`` is G(ws), (1, 3, R, R) in [-1, 1]."""
+
+    detected: DetectedFace
+    crop: Image.Image
+    ws: Tensor
+    source: Tensor
+
+    @property
+    def reconstruction(self) -> Image.Image:
+        """What the model understood, R x R px."""
+        return to_image(self.source)
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
+    return device
+
+
+class Stylizer:
+    """The model behind one interface.
+
+    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it.
+    """
+
+    def __init__(self, generator: Generator, encoder: Encoder, folder: Path, name: str, device: torch.device) -> None:
+        self.name, self.folder, self.device = name, folder, device
+        self.fingerprint = generator.fingerprint()
+        self.generator = generator.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self.encoder = encoder.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self.finder = FaceFinder()
+        self.default_detail = 1.0
+
+    @classmethod
+    def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
+        """``model``: "mini", or a folder that holds generator.safetensors and encoder.safetensors;
+        by default the environment variable STYLIZE_MODEL, else mini. Raises CheckpointError."""
+        model = model or os.environ.get("STYLIZE_MODEL", "mini")
+        folder = WEIGHTS / model if "/" not in model and (WEIGHTS / model).is_dir() else Path(model)
+        if not folder.is_dir():
+            raise CheckpointError(f"There is no model {model!r}; use mini or the path of a model's folder.")
+        tensors, settings = load_checkpoint(folder / "generator.safetensors")
+        generator = Generator(GeneratorConfig(**settings["config"]))
+        load_into(generator, tensors, "generator.safetensors")
+        tensors, settings = load_checkpoint(folder / "encoder.safetensors")
+        encoder = Encoder(EncoderConfig(**settings["config"]))
+        load_into(encoder, tensors, "encoder.safetensors")
+        if encoder.config.num_ws != generator.config.num_ws or encoder.config.w_dim != generator.config.w_dim:
+            raise CheckpointError(f"The encoder and the generator in {folder} do not belong together.")
+        return cls(generator, encoder, folder, folder.name, pick_device(device))
+
+    @cached_property
+    def clip(self) -> TextImageModel:
+        """The text-image model, read when it is first needed."""
+        return TextImageModel.load(self.folder / "clip.safetensors").to(self.device)
+
+    @property
+    def resolution(self) -> int:
+        return self.generator.config.resolution
+
+    # Photo -> faces -> picture -> photo
+
+    @torch.no_grad()
+    def encode(self, pictures: list[Image.Image]) -> Tensor:
+        """Aligned pictures of any size -> W+ (N, num_ws, w_dim)."""
+        size = (self.encoder.config.resolution,) * 2
+        batch = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
+        return self.encoder(batch.to(self.device))
+
+    @torch.no_grad()
+    def draw(self, ws: Tensor, domain: Domain | None = None, strength: float = 1.0) -> Tensor:
+        """W+ (N, num_ws, w_dim) -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source."""
+        if domain is None:
+            return self.generator.synthesis(ws).clamp(-1, 1)
+        domain.check(self.fingerprint, self.generator.config)
+        vector = domain.vector.to(self.device) * strength
+        return self.generator.synthesis(ws, vector, domain.order).clamp(-1, 1)
+
+    def faces(self, photo: Image.Image) -> list[Face]:
+        """Finds and encodes every face of an upright RGB photo, largest first. Raises NoFaceError."""
+        found = self.finder.find(photo)
+        low, high = CROP_SIZES
+        sides = [float(np.linalg.norm(face.quad[3] - face.quad[0])) for face in found]
+        crops = [
+            crop_face(photo, face.quad, min(high, max(low, math.ceil(side))))
+            for face, side in zip(found, sides, strict=True)
+        ]
+        ws = self.encode(crops)
+        return [
+            Face(face, crop, ws[i : i + 1], self.draw(ws[i : i + 1]))
+            for i, (face, crop) in enumerate(zip(found, crops, strict=True))
+        ]
+
+    @torch.no_grad()
+    def render(
+        self, face: Face, domain: Domain | None, strength: float = 1.0, detail: float | None = None
+    ) -> Image.Image:
+        """The stylised aligned face at the size of ``face.crop``.
+
+        strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
+        1 applies the model's change to the photo itself and keeps all its detail; None is the model's default.
+        """
+        low, high = STRENGTHS
+        if not low <= strength <= high:
+            raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
+        detail = self.default_detail if detail is None else detail
+        if not 0 <= detail <= 1:
+            raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
+        target = face.source if domain is None else self.draw(face.ws, domain, strength)
+        crop = to_tensor(face.crop).to(self.device)
+        return to_image(transfer_detail(crop, face.source, target, detail))
+
+    def paste(self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image]) -> Image.Image:
+        """The photo with each picture in the place of its face, behind a soft mask."""
+        for face, picture in zip(faces, pictures, strict=True):
+            photo = paste_face(photo, picture, face.detected.quad)
+        return photo
+
+    def sample(self, n: int, seed: int = 0, domain: Domain | None = None, psi: float = 0.7) -> list[Image.Image]:
+        """``n`` random faces, truncated towards the mean by ``psi``; the same seed gives the same faces."""
+        return [to_image(picture) for picture in self.draw(self.sample_ws(n, seed, psi), domain)]
+
+    @torch.no_grad()
+    def sample_ws(self, n: int, seed: int = 0, psi: float = 0.7) -> Tensor:
+        """W+ (n, num_ws, w_dim) of random faces."""
+        z = torch.randn(n, self.generator.config.z_dim, generator=torch.Generator().manual_seed(seed))
+        return self.generator.map(z.to(self.device), psi)
+
+    # Words -> domain
+
+    def ready(self) -> list[str]:
+        """Names of the domains that ship with the model."""
+        return sorted(path.stem for path in (self.folder / "domains").glob("*.safetensors"))
+
+    def preview(self, name: str) -> Path:
+        """The little picture of a ready domain."""
+        return self.folder / "domains" / "previews" / f"{name}.webp"
+
+    def domain(self, text: str) -> Domain:
+        """A ready domain by its name or a synonym of it, or a domain file by its path.
+
+        Raises DomainError when there is none (then the description can be adapted to), PromptError when the
+        text is empty or too long.
+        """
+        text = check_prompt(text)
+        if text.endswith(".safetensors"):
+            domain = Domain.load(text)
+            domain.check(self.fingerprint, self.generator.config)
+            return domain
+        ready = self.ready()
+        named = [name for name in ready if name == text.lower()]
+        if not named and not unknown_words(text):
+            named = [name for name in match(text) if name in ready]
+        if len(named) != 1:
+            raise DomainError(f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(ready)}.")
+        return Domain.load(self.folder / "domains" / f"{named[0]}.safetensors")
+
+    def check_description(self, text: str) -> str:
+        """The description, tidied, if the text-image model can understand it; else PromptError with near words."""
+        text = check_prompt(text)
+        unknown = unknown_words(text)
+        if unknown and not match(text):
+            raise PromptError(
+                f"The {self.name} model does not know {', '.join(map(repr, unknown))}; "
+                f"the nearest it knows: {', '.join(nearest(text))}."
+            )
+        return text
+
+
+def check_prompt(text: str) -> str:
+    """The text without surplus spaces. Raises PromptError when it is empty or too long."""
+    text = " ".join(text.split())
+    if not text:
+        raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
+    if len(text) > LONGEST_PROMPT:
+        raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
+    return text

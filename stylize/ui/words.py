@@ -1,0 +1,92 @@
+"""What the page says, in English and Russian."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+WORDS: dict[str, dict[str, str]] = {
+    "en": {
+        "tagline": "Your photo in, your face in any style out. Pick a style or describe one.",
+        "photo": "Your photo",
+        "examples": "Or try one of these",
+        "faces": "Faces found",
+        "faces_info": "All are stylised unless you choose some",
+        "ready": "Ready styles: click one",
+        "describe": "Or describe a style",
+        "describe_info": "A style that is not ready is trained for you: about a minute on a small machine",
+        "describe_hint": "a graphite portrait, a red mosaic, a frozen statue ...",
+        "go": "Stylise",
+        "cancel": "Cancel",
+        "strength": "Strength",
+        "strength_info": "0 leaves the face as it is, 1 is the style as trained, more exaggerates",
+        "detail": "Detail",
+        "detail_info": "left: the model's own picture; right: all the detail of your photo",
+        "more": "More settings",
+        "source": "What the face is now",
+        "steps": "Training steps",
+        "steps_info": "more steps take longer and go further",
+        "seed": "Seed",
+        "seed_info": "the same number gives the same result",
+        "whole": "Before | after",
+        "aligned": "The face alone",
+        "understood": "What the model understood",
+        "domain_file": "The style as a file",
+        "picture_file": "The picture as a file (PNG)",
+        "start": "Choose a photo with a face to begin.",
+        "found_one": "One face found. Now pick a style or describe one.",
+        "found_many": "{n} faces found. Now pick a style or describe one.",
+        "need_photo": "Choose a photo with a face first.",
+        "need_style": "Pick a ready style or describe one.",
+        "training": "Training “{name}”: step {step} of {steps}, about {left} s left. The picture shows it so far.",
+        "waiting": "Training “{name}” starts ...",
+        "done": "Done: {name}.",
+        "cancelled": "Cancelled. The picture shows the last step.",
+        "running": "Running on the {model} model ({resolution} px faces, {device}).",
+    },
+    "ru": {
+        "tagline": "Загрузите фото — и получите лицо в любом стиле. Выберите стиль или опишите его.",
+        "photo": "Ваше фото",
+        "examples": "Или попробуйте одно из этих",
+        "faces": "Найденные лица",
+        "faces_info": "Изменяются все, если не выбрать некоторые",
+        "ready": "Готовые стили: нажмите на любой",
+        "describe": "Или опишите стиль",
+        "describe_info": "Новый стиль обучается для вас: около минуты на небольшой машине. Описание — по-английски",
+        "describe_hint": "a graphite portrait, a red mosaic, a frozen statue ...",
+        "go": "Применить",
+        "cancel": "Отмена",
+        "strength": "Сила",
+        "strength_info": "0 — лицо без изменений, 1 — стиль как обучен, больше — преувеличение",
+        "detail": "Детали",
+        "detail_info": "слева — рисунок самой модели, справа — все детали вашего фото",
+        "more": "Другие настройки",
+        "source": "Что на фото сейчас",
+        "steps": "Шаги обучения",
+        "steps_info": "больше шагов — дольше и сильнее",
+        "seed": "Зерно",
+        "seed_info": "одно и то же число даёт один и тот же результат",
+        "whole": "До | после",
+        "aligned": "Только лицо",
+        "understood": "Что поняла модель",
+        "domain_file": "Стиль в виде файла",
+        "picture_file": "Картинка в виде файла (PNG)",
+        "start": "Для начала выберите фото с лицом.",
+        "found_one": "Найдено одно лицо. Выберите стиль или опишите его.",
+        "found_many": "Найдено лиц: {n}. Выберите стиль или опишите его.",
+        "need_photo": "Сначала выберите фото с лицом.",
+        "need_style": "Выберите готовый стиль или опишите его.",
+        "training": "Обучается «{name}»: шаг {step} из {steps}, осталось около {left} с. На картинке — что вышло.",
+        "waiting": "Начинается обучение «{name}» ...",
+        "done": "Готово: {name}.",
+        "cancelled": "Отменено. Картинка показывает последний шаг.",
+        "running": "Работает модель {model} (лица {resolution} px, {device}).",
+    },
+}
+
+I18N = gr.I18n(**WORDS)
+
+
+def say(request: gr.Request | None, key: str, **values: object) -> str:
+    """A sentence in the visitor's language, which the browser names in its Accept-Language header."""
+    wanted = (request.headers.get("accept-language", "") if request is not None else "")[:2].lower()
+    return WORDS.get(wanted, WORDS["en"])[key].format(**values)

@@ -1,0 +1,370 @@
+"""The command line against a pipeline that costs nothing."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from stylize import cli
+from stylize.errors import DomainError, NoFaceError
+
+
+@dataclass
+class FakeDomain:
+    terms: dict[str, float]
+
+    def __mul__(self, factor: float) -> FakeDomain:
+        return FakeDomain({name: value * factor for name, value in self.terms.items()})
+
+    def __add__(self, other: FakeDomain) -> FakeDomain:
+        return FakeDomain(self.terms | other.terms)
+
+    def save(self, path: Path) -> None:
+        path.write_text(repr(self.terms))
+
+
+@dataclass
+class FakeStylizer:
+    """Two faces, one ready domain; draws plain colours and notes what it was asked."""
+
+    count: int = 2
+    calls: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def faces(self, photo: Image.Image) -> list[Any]:
+        if self.count == 0:
+            raise NoFaceError("No face found in the picture;\nuse another photo.")
+        return [
+            SimpleNamespace(
+                number=n,
+                ws=torch.full((1, 3, 4), float(n)),
+                detected=SimpleNamespace(quad=np.full((4, 2), float(n))),
+                reconstruction=Image.new("RGB", (8, 8), (0, 0, n)),
+            )
+            for n in range(self.count)
+        ]
+
+    def ready(self) -> list[str]:
+        return ["sepia", "zombie"]
+
+    def domain(self, text: str) -> FakeDomain:
+        if text not in self.ready() and not text.endswith(".safetensors"):
+            raise DomainError(f"No ready domain {text}.")
+        return FakeDomain({text: 1.0})
+
+    def render(
+        self, face: Any, domain: FakeDomain | None, strength: float = 1.0, detail: float | None = None
+    ) -> Image.Image:
+        self.calls.append(("render", face.number, domain, strength, detail))
+        return Image.new("RGB", (8, 8), (255, 0, face.number))
+
+    def paste(self, photo: Image.Image, faces: list[Any], pictures: list[Image.Image]) -> Image.Image:
+        assert len(faces) == len(pictures)
+        self.calls.append(("paste", [face.number for face in faces]))
+        return Image.new("RGB", photo.size, "green")
+
+    def sample(self, n: int, seed: int, domain: FakeDomain | None = None) -> list[Image.Image]:
+        self.calls.append(("sample", n, seed, domain))
+        return [Image.new("RGB", (8, 8), "blue") for _ in range(n)]
+
+
+def fake_module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> None:
+    module = ModuleType(name)
+    vars(module).update(contents)
+    monkeypatch.setitem(sys.modules, name, module)
+
+
+@pytest.fixture
+def stylizer(monkeypatch: pytest.MonkeyPatch) -> FakeStylizer:
+    fake = FakeStylizer()
+
+    def load(model: str = "mini", device: str | None = None) -> FakeStylizer:
+        fake.calls.append(("load", model, device))
+        return fake
+
+    monkeypatch.setattr("stylize.pipeline.Stylizer.load", load)
+
+    def adapt_text(
+        stylizer: FakeStylizer, target: str, source: str = "a photo of a face", settings: Any = None
+    ) -> Iterator[Any]:
+        fake.calls.append(("adapt", target, source, settings.seed, settings.steps))
+        for step in range(1, settings.steps + 1):
+            yield SimpleNamespace(
+                step=step, steps=settings.steps, losses={"direction": 0.5}, domain=FakeDomain({target: 1.0})
+            )
+
+    fake_module(
+        monkeypatch,
+        "stylize.training.adapt",
+        adapt_text=adapt_text,
+        AdaptSettings=lambda seed=0, steps=3: SimpleNamespace(seed=seed, steps=steps),
+    )
+    return fake
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (40, 30), "red").save(path)
+    return path
+
+
+def run(*words: object) -> int:
+    return cli.main([str(word) for word in words])
+
+
+def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    assert run(photo, "--to", "sepia", "-o", out, "--strength", "0.5", "--device", "cpu") == 0
+    domain = FakeDomain({"sepia": 1.0})
+    assert stylizer.calls == [
+        ("load", "mini", "cpu"),
+        ("render", 0, domain, 0.5, None),
+        ("render", 1, domain, 0.5, None),
+        ("paste", [0, 1]),
+    ]
+    with Image.open(out) as picture:
+        assert picture.size == (40, 30)
+
+
+def test_one_face_can_be_chosen(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
+    assert run(photo, "--to", "sepia", "-o", tmp_path / "out.jpg", "--face", 2, "--detail", 0) == 0
+    assert stylizer.calls[1:] == [("render", 1, FakeDomain({"sepia": 1.0}), 1.0, 0.0), ("paste", [1])]
+
+
+def test_aligned_writes_the_largest_face_alone(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.png"
+    assert run(photo, "--to", "sepia", "-o", out, "--aligned") == 0
+    with Image.open(out) as picture:
+        assert picture.size == (8, 8)
+        assert picture.getpixel((0, 0)) == (255, 0, 0)
+    assert "--face" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "trained"),
+    [
+        ("auto", "sepia", False),
+        ("auto", "my.safetensors", False),
+        ("auto", "gold", True),
+        ("adapt", "sepia", True),
+        ("instant", "sepia", False),
+    ],
+)
+def test_method_decides_who_makes_the_domain(
+    method: str, text: str, trained: bool, stylizer: FakeStylizer, photo: Path, tmp_path: Path
+) -> None:
+    assert run(photo, "--to", text, "-o", tmp_path / "out.png", "--method", method, "--seed", 7) == 0
+    adapted = [call for call in stylizer.calls if call[0] == "adapt"]
+    assert adapted == ([("adapt", text, "a photo of a face", 7, 3)] if trained else [])
+
+
+def test_instant_never_trains(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(photo, "--to", "gold", "-o", tmp_path / "out.png", "--method", "instant") == 2
+    assert capsys.readouterr().err == "stylize: No ready domain gold.\n"
+
+
+def test_training_shows_progress_on_standard_error(
+    stylizer: FakeStylizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "gold.safetensors"
+    assert run("adapt", "--text", "gold", "--source", "a face", "--steps", 20, "--seed", 3, "-o", out) == 0
+    assert ("adapt", "gold", "a face", 3, 20) in stylizer.calls
+    assert out.read_text() == "{'gold': 1.0}"
+    output = capsys.readouterr()
+    assert output.out == f"wrote {out}\n"
+    assert output.err.splitlines()[0] == "step 2 of 20: direction 0.500"
+    assert len(output.err.splitlines()) == 10
+
+
+def test_mix_adds_weighted_domains(stylizer: FakeStylizer, tmp_path: Path) -> None:
+    out = tmp_path / "mix.safetensors"
+    assert run("mix", "sepia=0.5", "a=b.safetensors=0.25", "gold=-1", "-o", out) == 0
+    assert out.read_text() == "{'sepia': 0.5, 'a=b.safetensors': 0.25, 'gold': -1.0}"
+
+
+def test_invert_writes_latents_and_face(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
+    latents, picture = tmp_path / "latents.safetensors", tmp_path / "face.png"
+    assert run("invert", photo, "-o", latents, "--reconstruction", picture, "--face", 2) == 0
+    tensors = load_file(latents)
+    assert tensors["ws"].shape == (1, 3, 4)
+    assert tensors["quads"].shape == (1, 4, 2)
+    assert tensors["ws"].unique() == 1
+    with Image.open(picture) as image:
+        assert image.getpixel((0, 0)) == (0, 0, 1)
+
+
+def test_invert_keeps_every_face(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
+    assert run("invert", photo, "-o", tmp_path / "latents.safetensors") == 0
+    assert load_file(tmp_path / "latents.safetensors")["ws"][:, 0, 0].tolist() == [0, 1]
+
+
+def test_samples_lie_side_by_side(stylizer: FakeStylizer, tmp_path: Path) -> None:
+    out = tmp_path / "faces.png"
+    assert run("sample", "-n", 5, "--seed", 9, "--to", "zombie", "-o", out) == 0
+    assert ("sample", 5, 9, FakeDomain({"zombie": 1.0})) in stylizer.calls
+    with Image.open(out) as picture:
+        assert picture.size == (24, 16)
+
+
+def test_domains_are_listed(stylizer: FakeStylizer, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("domains", "--model", "some/folder") == 0
+    assert capsys.readouterr().out == "sepia\nzombie\n"
+    assert stylizer.calls == [("load", "some/folder", None)]
+
+
+def test_training_modules_bring_their_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    for name in (*cli.TRAINING.values(), cli.EVALUATE):
+
+        def add_arguments(parser: Any) -> None:
+            parser.add_argument("--images", type=int)
+            parser.add_argument("--seed", type=int, default=5)
+
+        fake_module(monkeypatch, name, add_arguments=add_arguments, run=seen.append)
+    assert run("train", "generator", "--images", 3) == 0
+    assert run("train", "domains", "--device", "cpu") == 0
+    assert run("evaluate", "--seed", 6) == 0
+    assert [(args.images, args.seed, args.device) for args in seen] == [
+        (3, 5, None),
+        (None, 5, "cpu"),
+        (None, 6, None),
+    ]
+
+
+BAD = {
+    "nothing": ([], "No photo or command"),
+    "no target": (["PHOTO", "-o", "OUT.png"], "--to"),
+    "no output": (["PHOTO", "--to", "sepia"], "-o"),
+    "unknown option": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--fast"], "--fast"),
+    "abbreviated option": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--stren", "1"], "--stren"),
+    "odd suffix": (["PHOTO", "--to", "sepia", "-o", "OUT.xyz"], ".png"),
+    "no suffix": (["PHOTO", "--to", "sepia", "-o", "OUT"], ".png"),
+    "no folder": (["PHOTO", "--to", "sepia", "-o", "OUT/none/out.png"], "no folder"),
+    "the input": (["PHOTO", "--to", "sepia", "-o", "PHOTO"], "input itself"),
+    "no photo": (["OUT.jpg", "--to", "sepia", "-o", "OUT.png"], ""),
+    "a text file": (["TEXT", "--to", "sepia", "-o", "OUT.png"], ""),
+    "strength nan": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--strength", "nan"], "nan"),
+    "strength word": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--strength", "much"], "much"),
+    "detail": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--detail", "2"], "between 0 and 1"),
+    "face zero": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--face", "0"], "--face"),
+    "face three": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--face", "3"], "2 faces"),
+    "seed": (["sample", "-o", "OUT.png", "--seed", "-1"], "--seed"),
+    "many": (["sample", "-o", "OUT.png", "-n", "100000"], "400"),
+    "mix word": (["mix", "sepia", "-o", "OUT.safetensors"], "sepia=0.5"),
+    "mix weight": (["mix", "sepia=half", "-o", "OUT.safetensors"], "'half'"),
+    "mix nameless": (["mix", "=1", "-o", "OUT.safetensors"], "'=1'"),
+    "mix picture": (["mix", "sepia=1", "-o", "OUT.png"], ".safetensors"),
+    "latents picture": (["invert", "PHOTO", "-o", "OUT.png"], ".safetensors"),
+    "train nothing": (["train"], "NAME"),
+    "train unknown": (["train", "everything"], "generator"),
+    "train order": (["train", "--seed", "1", "clip"], "before"),
+    "adapt no text": (["adapt", "-o", "OUT.safetensors"], "--text"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_status_2(
+    case: str, stylizer: FakeStylizer, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    before = photo.read_bytes()
+    words, expected = BAD[case]
+    places = {"PHOTO": str(photo), "TEXT": str(text), "OUT": str(tmp_path / "out")}
+    for name, place in places.items():
+        words = [word.replace(name, place) for word in words]
+    assert run(*words) == 2
+    output = capsys.readouterr()
+    assert output.err.count("\n") == 1
+    assert output.err.startswith("stylize: ")
+    assert expected in output.err
+    assert not output.out
+    assert photo.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == [photo, text]
+    if case != "face three":
+        assert not stylizer.calls, "bad input is told before any model is loaded"
+
+
+def test_no_face_is_one_sentence(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stylizer.count = 0
+    assert run(photo, "--to", "gold", "-o", tmp_path / "out.png") == 2
+    assert capsys.readouterr().err == "stylize: No face found in the picture; use another photo.\n"
+    assert [call[0] for call in stylizer.calls] == ["load"], "faces are looked for before a domain is trained"
+
+
+def test_the_photo_is_safe_behind_a_link(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    link = tmp_path / "link.png"
+    link.symlink_to(photo)
+    before = photo.read_bytes()
+    assert run(photo, "--to", "sepia", "-o", link) == 2
+    assert run("invert", photo, "-o", tmp_path / "l.safetensors", "--reconstruction", link) == 2
+    assert photo.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (OSError(errno.ENOSPC, "Disk full", "out.png"), 2, "stylize: out.png: Disk full."),
+        (OSError("image file is truncated"), 2, "stylize: image file is truncated."),
+        (KeyboardInterrupt(), 130, "stylize: interrupted."),
+    ],
+)
+def test_interruptions_leave_no_trace(
+    error: BaseException,
+    status: int,
+    message: str,
+    stylizer: FakeStylizer,
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(stylizer, "paste", fail)
+    assert run(photo, "--to", "sepia", "-o", tmp_path / "out.png") == status
+    assert capsys.readouterr().err.strip() == message
+
+
+@pytest.mark.parametrize("command", ["", *cli.COMMANDS])
+def test_every_command_has_help_and_the_common_options(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_module(monkeypatch, cli.EVALUATE, add_arguments=lambda parser: None, run=None)
+    with pytest.raises(SystemExit) as exit_:
+        run(*command.split(), "--help")
+    assert exit_.value.code == 0
+    output = capsys.readouterr().out
+    assert all(option in output for option in ("--seed", "--device", "--model"))
+    assert command or all(name in output for name in cli.COMMANDS)
+
+
+def test_the_package_offers_its_names_on_first_use() -> None:
+    import stylize
+    from stylize.domain import Domain
+    from stylize.errors import StylizeError
+
+    assert stylize.Domain is Domain
+    assert stylize.StylizeError is StylizeError
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = stylize.nothing

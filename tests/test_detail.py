@@ -1,0 +1,100 @@
+"""Detail transfer against changes whose truth is known: the same colour map on the sharp photo."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylize.detail import inverse, transfer_detail
+
+SEPIA = torch.tensor([[0.39, 0.77, 0.19], [0.35, 0.69, 0.17], [0.27, 0.53, 0.13]])
+
+
+def sharp(side: int = 256, seed: int = 0) -> Tensor:
+    """A picture of large soft shapes, hard edges and fine strands, with correlated colours as a face has."""
+    rng = torch.Generator().manual_seed(seed)
+    soft = F.interpolate(torch.randn(1, 3, 8, 8, generator=rng), size=side, mode="bicubic")
+    grey = F.interpolate(torch.randn(1, 1, 8, 8, generator=rng), size=side, mode="bicubic")
+    edges = F.interpolate(torch.randn(1, 1, 12, 12, generator=rng).sign(), size=side)
+    strands = F.interpolate(torch.randn(1, 1, side // 2, 8, generator=rng), size=side, mode="bilinear")
+    return (0.06 * soft + 0.25 * grey + 0.25 * edges + 0.1 * strands).clamp(-1, 1)
+
+
+def drawn(picture: Tensor, side: int = 128) -> Tensor:
+    """What a soft generator makes of it: smaller and blurred."""
+    small = F.interpolate(picture, size=side, mode="area")
+    taps = torch.exp(-torch.arange(-6, 7).float().square() / 8)
+    taps = (taps / taps.sum()).expand(3, 1, 1, -1)
+    small = F.conv2d(F.pad(small, (6, 6, 0, 0), mode="reflect"), taps, groups=3)
+    return F.conv2d(F.pad(small, (0, 0, 6, 6), mode="reflect"), taps.transpose(2, 3), groups=3)
+
+
+def error(a: Tensor, b: Tensor) -> float:
+    return float((a - b).abs().mean())
+
+
+CHANGES = {
+    "nothing": lambda x: x,
+    "negative": lambda x: -x,
+    "sepia": lambda x: torch.einsum("oi,nihw->nohw", SEPIA, x) * 0.7,
+    "grey": lambda x: x.mean(1, keepdim=True).expand_as(x),
+    "more light": lambda x: (x * 0.5 + 0.3),
+    "half tinted": lambda x: torch.cat([x[..., :128], x[..., 128:] * torch.tensor([0.4, 0.6, 0.9]).view(3, 1, 1)], 3),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_change_is_carried_to_the_sharp_photo(name: str) -> None:
+    photo = sharp()
+    truth = CHANGES[name](photo)
+    target = drawn(truth)
+    own = transfer_detail(photo, drawn(photo), target, amount=0.0)
+    kept = transfer_detail(photo, drawn(photo), target, amount=1.0)
+    assert error(kept, truth) < 0.25 * error(own, truth)
+
+
+def test_detail_survives_where_the_reconstruction_is_flat() -> None:
+    photo = sharp() * 0.1  # so little contrast that a window alone could not tell a negative from a constant
+    kept = transfer_detail(photo, drawn(photo), drawn(-photo))
+    assert error(kept, -photo) < 0.5 * error(torch.zeros_like(photo), -photo)
+
+
+def test_noise_of_the_generator_is_not_carried_over() -> None:
+    photo = sharp()
+    noise = 0.05 * torch.randn(1, 3, 128, 128, generator=torch.Generator().manual_seed(1))
+    kept = transfer_detail(photo, drawn(photo), drawn(photo) + noise)
+    assert error(kept, photo) < 0.3 * float(noise.abs().mean())
+
+
+def test_amount_slides_from_the_models_picture_to_the_photos_detail() -> None:
+    photo, target = sharp(), drawn(-sharp())
+    own, half, kept = (transfer_detail(photo, drawn(photo), target, amount) for amount in (0.0, 0.5, 1.0))
+    assert torch.equal(own, F.interpolate(target, size=256, mode="bicubic", antialias=True).clamp(-1, 1))
+    torch.testing.assert_close(half, (own + kept) / 2)
+    errors = [error(transfer_detail(photo, drawn(photo), target, a / 4), -photo) for a in range(5)]
+    assert errors == sorted(errors, reverse=True)
+
+
+@pytest.mark.parametrize(("photo_side", "model_side"), [(64, 128), (300, 128), (1024, 32), (96, 256)])
+def test_any_sizes(photo_side: int, model_side: int) -> None:
+    photo, source = sharp(photo_side), sharp(model_side, seed=1)
+    out = transfer_detail(photo, source, -source)
+    assert out.shape == photo.shape
+    assert out.isfinite().all()
+    assert out.abs().max() <= 1
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1.0])
+def test_flat_pictures(value: float) -> None:
+    flat = torch.full((1, 3, 128, 128), value)
+    torch.testing.assert_close(transfer_detail(flat, flat, -flat), -flat, atol=1e-5, rtol=0)
+    assert transfer_detail(sharp(), flat, sharp(128)).isfinite().all()
+
+
+def test_inverse_of_nearly_singular_matrices() -> None:
+    x = torch.randn(2, 3, 1, 5, 7, generator=torch.Generator().manual_seed(0)) * 0.7
+    a = x * x.transpose(1, 2) + 0.01 * torch.eye(3)[None, :, :, None, None]
+    expected = torch.linalg.inv(a.permute(0, 3, 4, 1, 2).double()).permute(0, 3, 4, 1, 2).float()
+    torch.testing.assert_close(inverse(a), expected, rtol=0.01, atol=0.01 * float(expected.abs().max()))

@@ -1,0 +1,241 @@
+"""Domain files and arithmetic: one flat vector, and one sentence for whatever is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from stylize.domain import LARGEST_FILE, Domain, mix
+from stylize.errors import DomainError
+from stylize.generator import GeneratorConfig
+
+CONFIG = GeneratorConfig(resolution=64, channels=(8, 8, 6, 4, 4))
+SIZES = tuple(CONFIG.domain_sizes)
+
+
+def make(name: str = "pencil sketch", seed: int = 0, **changes: Any) -> Domain:
+    vector = torch.randn(CONFIG.domain_dim, generator=torch.Generator().manual_seed(seed))
+    made = {"target": name, "source": "a photo of a face", "method": "text-guided", "seed": seed}
+    domain = Domain(vector, SIZES, "pre_demod", "0123456789abcdef", name, **made)
+    return replace(domain, **changes)
+
+
+def one_sentence(text: str) -> bool:
+    return text.endswith(".") and "\n" not in text and len(text) < 400
+
+
+def test_a_file_gives_everything_back(tmp_path: Path) -> None:
+    domain = make(settings={"steps": 150, "weights": {"direction": 1.0}, "note": "größer"})
+    domain.save(tmp_path / "new folder" / "a.safetensors")
+    back = Domain.load(tmp_path / "new folder" / "a.safetensors")
+    assert torch.equal(back.vector, domain.vector)
+    assert back.vector.dtype == torch.float32
+    for name in ("sizes", "order", "generator", "name", "target", "source", "method", "seed", "settings"):
+        assert getattr(back, name) == getattr(domain, name)
+
+
+def test_a_domain_of_the_official_generator_takes_24_kilobytes(tmp_path: Path) -> None:
+    config = GeneratorConfig.official()
+    Domain(torch.zeros(6048), tuple(config.domain_sizes), "post_demod", "f" * 16).save(tmp_path / "a.safetensors")
+    assert 24_192 < (tmp_path / "a.safetensors").stat().st_size < 26_000
+
+
+def test_the_vector_is_a_copy() -> None:
+    parameter = torch.nn.Parameter(torch.zeros(CONFIG.domain_dim))
+    domain = make(vector=parameter)
+    with torch.no_grad():
+        parameter.add_(1)
+    assert not domain.vector.any()
+    assert not domain.vector.requires_grad
+
+
+def test_arithmetic_is_arithmetic_on_the_vector() -> None:
+    a, b = make("pencil sketch", 1), make("zombie", 2)
+    x, y = a.vector, b.vector
+    torch.testing.assert_close((a * 0.5).vector, 0.5 * x)
+    torch.testing.assert_close((0.5 * a).vector, 0.5 * x)
+    torch.testing.assert_close((a * -0.7).vector, -0.7 * x)
+    torch.testing.assert_close((-a).vector, -x)
+    torch.testing.assert_close((a + b).vector, x + y)
+    torch.testing.assert_close((a - b).vector, x - y)
+    torch.testing.assert_close((a * 0.5 + 0.25 * b - a).vector, -0.5 * x + 0.25 * y)
+    torch.testing.assert_close(mix([(0.3, a), (0.6, b)]).vector, 0.3 * x + 0.6 * y)
+    assert not (a * 0).vector.any()
+
+
+def test_a_mix_names_its_ingredients(tmp_path: Path) -> None:
+    a, b, c = make("pencil sketch", 1), make("zombie", 2), make("sepia", 3)
+    half = a * 0.5 + b * 0.5
+    assert half.target == half.name == "0.5 pencil sketch + 0.5 zombie"
+    assert (half.method, half.seed) == ("mix", None)
+    again = 0.5 * half + c - 0.25 * a
+    assert again.settings["ingredients"] == {"pencil sketch": 0.0, "zombie": 0.25, "sepia": 1.0}
+    half.save(tmp_path / "half.safetensors")
+    assert (Domain.load(tmp_path / "half.safetensors") + c).ingredients() == {
+        "pencil sketch": 0.5,
+        "zombie": 0.5,
+        "sepia": 1.0,
+    }
+
+
+def test_levels_follow_the_resolution_of_the_convolutions() -> None:
+    domain = make(vector=torch.ones(CONFIG.domain_dim))
+    scaled = domain.scaled(coarse=0.0, medium=0.5, fine=2.0)
+    # Convolutions at 4, 8, 8 | 16, 16, 32, 32 | 64, 64 px.
+    means = [float(piece.mean()) for piece in scaled.vector.split(SIZES)]
+    assert means == [0.0] * 3 + [0.5] * 4 + [2.0] * 2
+    assert scaled.name == "pencil sketch (coarse 0, medium 0.5, fine 2)"
+    assert domain.scaled() is domain
+
+
+def test_a_mix_keeps_the_levels_of_its_ingredients() -> None:
+    a, b = make("pencil sketch", 1), make("zombie", 2)
+    assert (a.scaled(fine=0.5) + b).name == "1 pencil sketch (fine 0.5) + 1 zombie"
+    mixed = (a * 0.5 + b * 0.5).scaled(coarse=0.0) * 0.2
+    assert mixed.name == "0.2 0.5 pencil sketch + 0.5 zombie (coarse 0)"
+    torch.testing.assert_close(mixed.vector, (a.vector * 0.1 + b.vector * 0.1) * (mixed.vector != 0))
+
+
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        (make("zombie", order="post_demod"), r"order differs \(pre_demod and post_demod\)"),
+        (make("zombie", generator="f" * 16), r"generator differs \(0123456789abcdef and ffffffffffffffff\)"),
+        (make("zombie", vector=torch.zeros(4), sizes=(2, 2)), r"layout differs"),
+    ],
+    ids=["order", "generator", "layout"],
+)
+def test_what_does_not_fit_is_not_mixed(other: Domain, difference: str) -> None:
+    for combine in (lambda: make() + other, lambda: make() - other, lambda: mix([(0.5, make()), (0.5, other)])):
+        with pytest.raises(DomainError, match=difference) as caught:
+            combine()
+        assert one_sentence(str(caught.value))
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_weights_are_finite(weight: float) -> None:
+    with pytest.raises(DomainError, match="finite"):
+        make() * weight
+    with pytest.raises(DomainError, match="finite"):
+        make().scaled(fine=weight)
+
+
+def test_a_mix_of_nothing_is_refused() -> None:
+    with pytest.raises(DomainError, match="nothing to mix"):
+        mix([])
+
+
+def test_check_says_which_generator_it_was_made_for() -> None:
+    make().check("0123456789abcdef", CONFIG)
+    with pytest.raises(DomainError, match="made for the generator 0123456789abcdef, not for ffffffffffffffff"):
+        make().check("f" * 16, CONFIG)
+    with pytest.raises(DomainError, match=r"generator 0123456789abcdef and has 56 numbers.* 1024 px .* takes 6048"):
+        make().check("f" * 16, GeneratorConfig.official())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"vector": torch.zeros(3)}, {"vector": torch.zeros(1, CONFIG.domain_dim)}, {"order": "sideways"}],
+    ids=["length", "rank", "order"],
+)
+def test_parts_that_do_not_fit_together_are_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(DomainError):
+        make(**changes)
+
+
+def stored(path: Path, vector: torch.Tensor | None = None, **changes: Any) -> Path:
+    """A domain file as it should be, but for the changes."""
+    make().save(path)
+    with safe_open(path, "pt") as file:
+        settings = json.loads(file.metadata()["settings"]) | changes
+        vector = file.get_tensor("vector") if vector is None else vector
+    save_file({"vector": vector}, path, metadata={"settings": json.dumps(settings)})
+    return path
+
+
+def with_number(value: float) -> torch.Tensor:
+    vector = torch.zeros(CONFIG.domain_dim)
+    vector[5] = value
+    return vector
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"format": "something else"}, "not a domain file"),
+        ({"order": "sideways"}, "order is 'sideways'"),
+        ({"order": ["pre_demod"]}, "lacks a part"),
+        ({"vector": with_number(float("nan"))}, "not finite"),
+        ({"vector": with_number(float("-inf"))}, "not finite"),
+        ({"vector": torch.zeros(7)}, "asks for 56 numbers"),
+        ({"vector": torch.zeros(CONFIG.domain_dim, dtype=torch.int32)}, "lacks a part"),
+        ({"sizes": [8, 8]}, "asks for 16 numbers"),
+        ({"sizes": [8.5, float("inf")]}, "lacks a part"),
+        ({"sizes": [CONFIG.domain_dim + 8, -8]}, "lacks a part"),
+        ({"sizes": "many"}, "lacks a part"),
+        ({"generator": None}, "lacks a part"),
+        ({"name": 7}, "lacks a part"),
+        ({"seed": "seven"}, "lacks a part"),
+        ({"settings": [1]}, "lacks a part"),
+        ({"method": "mix"}, "lacks a part"),
+        ({"method": "mix", "settings": {"ingredients": {"a": "b"}}}, "lacks a part"),
+    ],
+)
+def test_a_wrong_file_gives_one_sentence(changes: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    with pytest.raises(DomainError, match=problem) as caught:
+        Domain.load(stored(tmp_path / "a.safetensors", **changes))
+    assert "a.safetensors" in str(caught.value)
+    assert one_sentence(str(caught.value))
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def text(path: Path) -> None:
+    path.write_text("This is no domain." * 20)
+
+
+def cut(path: Path) -> None:
+    make().save(path)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def lying_header(path: Path) -> None:
+    path.write_bytes((2**62).to_bytes(8, "little") + b"{}")
+
+
+def another_model(path: Path) -> None:
+    save_file({"weight": torch.zeros(3)}, path)
+
+
+def settings_that_are_a_list(path: Path) -> None:
+    save_file({"vector": torch.zeros(3)}, path, metadata={"settings": "[1, 2]"})
+
+
+def huge(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(LARGEST_FILE + 1)
+
+
+@pytest.mark.parametrize("write", [empty, text, cut, lying_header, another_model, settings_that_are_a_list, huge])
+def test_what_is_no_domain_file_gives_one_sentence(write: Callable[[Path], None], tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write(path)
+    with pytest.raises(DomainError, match=r"a\.safetensors") as caught:
+        Domain.load(path)
+    assert one_sentence(str(caught.value))
+
+
+def test_no_file_gives_one_sentence(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(DomainError, match="no domain file"):
+            Domain.load(path)

@@ -1,0 +1,162 @@
+"""The training code on tiny models: what it computes, that it learns, that it resumes and stops."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import dlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import load_tiny_model
+
+from stylize.align import FaceFinder, crop_face, model_file
+from stylize.errors import PromptError, StylizeError
+from stylize.images import to_tensor
+from stylize.pipeline import Stylizer
+from stylize.training import clip as clip_training
+from stylize.training import generator as generator_training
+from stylize.training.adapt import AdaptSettings, adapt_text, directional_loss
+from stylize.training.data import Faces, augment
+from stylize.training.domains import fit
+from stylize.training.generator import energy_distance, pyramid_loss
+from stylize.training.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
+    return load_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+def random_faces(count: int = 12, size: int = 128) -> Faces:
+    pictures = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    return Faces(pictures, np.arange(count) % 3 == 0)
+
+
+def test_identity_network_is_dlibs(astronaut: Image.Image) -> None:
+    chip = np.asarray(crop_face(astronaut, FaceFinder().find(astronaut)[0].quad, CHIP_SIZE))
+    theirs = dlib.face_recognition_model_v1(str(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+    net = FaceIdentity()
+    maps = net.features(to_tensor(Image.fromarray(chip)))
+    expected = np.array(theirs.compute_face_descriptor(chip.copy()))
+    assert np.abs(net.descriptor(maps)[0].numpy() - expected).max() < 1e-5
+    assert perceptual_distance(maps, maps).item() == 0
+
+
+def test_identity_network_finds_the_chip_in_an_aligned_picture(astronaut: Image.Image) -> None:
+    face = FaceFinder().find(astronaut)[0]
+    theirs = dlib.face_recognition_model_v1(str(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+    shape = dlib.full_object_detection(
+        dlib.rectangle(*face.box), dlib.points([dlib.point(*map(round, p)) for p in face.landmarks])
+    )
+    expected = np.array(theirs.compute_face_descriptor(np.asarray(astronaut), shape))
+    mine = FaceIdentity()(to_tensor(crop_face(astronaut, face.quad, 256)))[0].numpy()
+    assert np.linalg.norm(mine - expected) < 0.4
+
+
+def test_losses_are_zero_where_they_should_be() -> None:
+    a, b = torch.randn(2, 3, 16, 16), torch.randn(64, 8)
+    assert pyramid_loss(a, a).item() == 0
+    assert pyramid_loss(a, a + 1).item() > 0
+    assert abs(energy_distance(b, b).item()) < 1e-6
+    assert energy_distance(b, b + 3).item() > 1
+
+
+def test_directional_loss_is_blind_to_size_and_place() -> None:
+    source, direction = torch.randn(4, 8), torch.randn(8)
+    assert directional_loss(source + 0.3 * direction, source, direction).item() < 1e-6
+    assert abs(directional_loss(source - direction, source, direction).item() - 2) < 1e-6
+
+
+def test_augmentation_is_seeded_and_in_range() -> None:
+    faces = random_faces()
+    batch, real = faces.tensor(np.arange(6)), torch.from_numpy(faces.real[:6])
+    first = augment(batch, real, 64, torch.Generator().manual_seed(1))
+    assert first.shape == (6, 3, 64, 64)
+    assert first.min() >= -1.01
+    assert first.max() <= 1.01
+    assert torch.equal(first, augment(batch, real, 64, torch.Generator().manual_seed(1)))
+
+
+def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
+    ws = tiny.sample_ws(8, seed=0)
+    wanted = torch.randn(tiny.generator.config.domain_dim, generator=torch.Generator().manual_seed(0)) * 0.3
+    with torch.no_grad():
+        targets = tiny.generator.synthesis(ws, wanted)
+        before = pyramid_loss(tiny.generator.synthesis(ws), targets)
+        vector = fit(tiny.generator, ws, targets, steps=60, batch=8)
+        assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
+
+
+def test_adaptation_yields_domains_and_is_reproducible(tiny: Stylizer) -> None:
+    settings = AdaptSettings(steps=6, batch=2, pool=4, seed=3)
+    reports = list(adapt_text(tiny, "pencil sketch", settings=settings))
+    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert {"direction", "reach", "norm"} == set(reports[0].losses)
+    last = reports[-1].domain
+    assert last.method == "text-guided"
+    assert last.target == "pencil sketch"
+    assert last.vector.abs().max() > 0
+    last.check(tiny.fingerprint, tiny.generator.config)
+    again = list(adapt_text(tiny, "pencil sketch", settings=settings))[-1].domain
+    assert torch.equal(last.vector, again.vector)
+
+
+def test_adaptation_is_cancelled_by_closing_it(tiny: Stylizer) -> None:
+    loop = adapt_text(tiny, "zombie", settings=AdaptSettings(steps=1000, batch=2, pool=4))
+    assert next(loop).step == 1
+    loop.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"steps": 10**9}, {"lr": -1.0}, {"lr": float("nan")}])
+def test_absurd_settings_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(StylizeError, match=r"cannot be trained|learning rate"):
+        AdaptSettings(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [("", "empty"), ("x" * 5000, "5000 characters"), ("a photo of a face", "already"), ("blorp", "does not know")],
+)
+def test_unusable_descriptions_are_refused(tiny: Stylizer, target: str, message: str) -> None:
+    with pytest.raises(PromptError, match=message):
+        next(iter(adapt_text(tiny, target)))
+
+
+def test_generator_training_resumes_where_it_stopped() -> None:
+    settings = generator_training.Settings(
+        pictures=16, batch=2, samples=1, grow_at=0.4, adversarial_from=0.0, r1_every=2
+    )
+    device = torch.device("cpu")
+    whole = generator_training.Trainer(settings, random_faces(), device)
+    for _ in range(2):
+        losses = whole.train_step()
+    assert {"pixels", "perceptual", "identity", "adversarial", "discriminator"} <= set(losses)
+    resumed = generator_training.Trainer(dataclasses.replace(settings), random_faces(), device)
+    resumed.load(whole.state())
+    whole.train_step(), resumed.train_step()
+    for a, b in zip(whole.nets.parameters(), resumed.nets.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clip_training, "SIZE", 32)
+    monkeypatch.setattr(clip_training, "MINI", tiny.clip.settings)
+    kinds = len(clip_training.KINDS)
+    pictures = torch.randint(0, 256, (6, kinds, 3, 32, 32), dtype=torch.uint8)
+    truths = clip_training.Truths(pictures, tiny.sample_ws(3))
+    small = clip_training.Settings(steps=4, pairs=2, blends=4, drawn=2, attackers=4, attacked=2)
+    trainer = clip_training.Trainer(tiny, truths, small)
+    assert all(np.isfinite(value) for value in trainer.train_step().values())
+    resumed = clip_training.Trainer(tiny, truths, small)
+    resumed.load(trainer.state())
+    assert trainer.train_step() == pytest.approx(resumed.train_step(), rel=1e-3)
+
+
+def test_missing_data_is_named(tmp_path: Path) -> None:
+    from stylize.training.data import load_faces
+
+    with pytest.raises(StylizeError, match="ai-portraits-256"):
+        load_faces(tmp_path)
