@@ -243,7 +243,7 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
                     face = gr.Image(label=t("aligned"), interactive=False, height=220, elem_id="face")
                     understood = gr.Image(label=t("understood"), interactive=False, height=220)
                 with gr.Row():
-                    picture_file = gr.File(label=t("picture_file"), height=70)
+                    picture_file = gr.File(label=t("picture_file"), height=70, elem_id="picture-file")
                     domain_file = gr.File(label=t("domain_file"), height=70)
                 marked = gr.Image(label=t("faces"), interactive=False, visible=False, height=260, elem_id="marked")
                 chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")

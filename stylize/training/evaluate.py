@@ -1,0 +1,262 @@
+"""Measures the model on pictures that it never saw, and draws a contact sheet to look at.
+
+The style filters give what papers on domain adaptation never had: the right answer. So a domain is judged by the
+distance from the drawn face to the truly filtered picture of the same face, not by the loss it was trained on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dlib
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylize.detail import transfer_detail
+from stylize.domain import Domain
+from stylize.errors import StylizeError
+from stylize.images import read_photo, to_image, to_tensor
+from stylize.pipeline import Face, Stylizer
+from stylize.training.adapt import AdaptSettings, adapt_text
+from stylize.training.data import SETS, load_faces
+from stylize.training.domains import truth
+from stylize.training.identity import FaceIdentity, perceptual_distance
+from stylize.vocabulary import NAMES
+
+FULL = 256  # px: at this size originals are compared for identity
+SHEET = ("pencil sketch", "oil painting", "zombie", "bronze statue", "blueprint", "thermal camera", "joker", "sepia")
+
+
+def batches(x: Tensor, size: int = 16) -> list[Tensor]:
+    return list(x.split(size))
+
+
+def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
+    """The largest face of every photo in a folder."""
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+    if not paths:
+        raise StylizeError(f"There are no photos in {folder}.")
+    return [stylizer.faces(read_photo(path))[0] for path in paths[:limit]]
+
+
+def held_out(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Tensor]:
+    """Aligned pictures (N, 3, FULL, FULL) in [-1, 1] never trained on, by the name of their set."""
+    sets = {}
+    if args.data is not None:
+        for name in SETS:
+            faces = load_faces(args.data, "test", FULL, (name,))
+            sets[name.removesuffix("-256")] = faces.tensor(np.arange(len(faces))[: args.limit])
+    if args.photos is not None:
+        faces_ = selfies(stylizer, args.photos, args.limit)
+        aligned = [to_tensor(face.crop.resize((FULL, FULL), Image.Resampling.LANCZOS)) for face in faces_]
+        sets["selfies"] = torch.cat(aligned)
+    if not sets:
+        raise StylizeError("There is nothing to measure on; give --data, --photos or both.")
+    return sets
+
+
+def shrink(pictures: Tensor, size: int) -> Tensor:
+    """By Pillow's Lanczos filter, as the pipeline does."""
+    resized = (to_image(p).resize((size, size), Image.Resampling.LANCZOS) for p in pictures)
+    return torch.cat([to_tensor(picture) for picture in resized])
+
+
+def found(pictures: Tensor) -> list[int]:
+    """How many faces dlib's detector sees in each aligned picture."""
+    detector = dlib.get_frontal_face_detector()
+    images = (to_image(p).resize((FULL, FULL), Image.Resampling.BICUBIC) for p in pictures)
+    return [len(detector(np.asarray(image), 1)) for image in images]
+
+
+def rank_1(made: Tensor, originals: Tensor) -> float:
+    """Share of descriptors (N, 128) whose nearest among all originals is their own."""
+    return (torch.cdist(made, originals).argmin(1) == torch.arange(len(made))).float().mean().item()
+
+
+@torch.no_grad()
+def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """PSNR, perceptual distance, faces found again and identity of G(E(x)), by set."""
+    identity = FaceIdentity()
+    results = {}
+    for name, originals in held_out(stylizer, args).items():
+        small = shrink(originals, stylizer.resolution)
+        made = torch.cat([stylizer.draw(stylizer.encoder(part.to(stylizer.device))).cpu() for part in batches(small)])
+        psnr = -10 * ((made - small) / 2).square().mean((1, 2, 3)).log10()
+        features = [
+            (identity.features(identity.chip(a)), identity.features(identity.chip(b)))
+            for a, b in zip(batches(made), batches(originals), strict=True)
+        ]
+        perceptual = torch.cat([perceptual_distance(a, b) for a, b in features])
+        mine = torch.cat([identity.descriptor(a) for a, _ in features])
+        theirs = torch.cat([identity.descriptor(b) for _, b in features])
+        others = torch.cdist(theirs, theirs)[~torch.eye(len(theirs), dtype=torch.bool)]
+        results[name] = {
+            "pictures": len(originals),
+            "psnr_db": psnr.mean().item(),
+            "perceptual": perceptual.mean().item(),
+            "face_found": float(np.mean([count == 1 for count in found(made)])),
+            "identity_median": (mine - theirs).norm(dim=1).median().item(),
+            "identity_of_strangers_median": others.median().item(),
+            "rank_1": rank_1(mine, theirs),
+        }
+    return results
+
+
+def samples(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """Share of random faces in which dlib finds exactly one face, with and without truncation."""
+    count = args.limit or 200
+    results = {}
+    for psi in (0.7, 1.0):
+        ws = stylizer.sample_ws(count, args.seed, psi)
+        counts = found(torch.cat([stylizer.draw(part).cpu() for part in batches(ws)]))
+        results[f"psi {psi:g}"] = {"samples": count, "one_face_found": float(np.mean([n == 1 for n in counts]))}
+    return results
+
+
+def error(a: Tensor, b: Tensor) -> float:
+    """Mean absolute difference of pictures in [-1, 1]."""
+    return (a.cpu() - b.cpu()).abs().mean().item()
+
+
+def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace) -> Domain:
+    """The ready domain, or one trained now on the words alone."""
+    if args.domains == "ready":
+        return stylizer.domain(name)
+    settings = AdaptSettings(seed=args.seed, start=args.domains == "adapted")
+    *_, last = adapt_text(stylizer, name, settings=settings)
+    return last.domain
+
+
+@torch.no_grad()
+def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """Every style against its truth: the text-image model's top-1 on truly filtered and on drawn faces, the distance
+    to the truth before, after and at best (the ready domain fitted to pairs), and what detail transfer does."""
+    identity, clip = FaceIdentity(), stylizer.clip
+    photos = torch.cat([part[: args.limit or 24] for part in held_out(stylizer, args).values()])
+    small = shrink(photos, stylizer.resolution)
+    ws = stylizer.encoder(small.to(stylizer.device))
+    source = stylizer.draw(ws).cpu()
+    described = torch.stack([clip.describe(name) for name in NAMES])
+    index = {name: i for i, name in enumerate(NAMES)}
+
+    def top_1(pictures: Tensor, name: str) -> float:
+        best = (clip.encode_image(pictures.to(stylizer.device)) @ described.t()).argmax(1)
+        return (best == index[name]).float().mean().item()
+
+    results: dict[str, Any] = {}
+    names = args.styles or [name for name in NAMES if args.domains != "ready" or name in stylizer.ready()]
+    for name in names:
+        domain, best = domain_for(stylizer, name, args), stylizer.domain(name)
+        true_photos, true_faces = truth(photos, name), truth(source, name)
+        drawn, fitted = stylizer.draw(ws, domain).cpu(), stylizer.draw(ws, best).cpu()
+        kept = [transfer_detail(p[None], s[None], d[None]) for p, s, d in zip(photos, source, drawn, strict=True)]
+        plain = [transfer_detail(p[None], s[None], d[None], 0) for p, s, d in zip(photos, source, drawn, strict=True)]
+        ours, models = torch.cat(kept), torch.cat(plain)
+        wanted = identity(true_photos)
+        before, after, least = error(source, true_faces), error(drawn, true_faces), error(fitted, true_faces)
+        results[name] = {
+            "top_1_filtered": top_1(true_photos, name),
+            "top_1_drawn": top_1(drawn, name),
+            "distance_before": before,
+            "distance_after": after,
+            "distance_fitted": least,
+            "closed": (before - after) / max(before - least, 1e-6),
+            "photo_distance_unchanged": error(photos, true_photos),
+            "photo_distance_own_picture": error(models, true_photos),
+            "photo_distance_with_detail": error(ours, true_photos),
+            "identity_own_picture": (identity(models) - wanted).norm(dim=1).median().item(),
+            "identity_with_detail": (identity(ours) - wanted).norm(dim=1).median().item(),
+        }
+        shown = " ".join(f"{key} {value:.2f}" for key, value in results[name].items())
+        print(f"{name}: {shown}", file=sys.stderr, flush=True)
+    rows = list(results.values())
+    summary = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+    summary["share_nearer"] = float(np.mean([row["distance_after"] < row["distance_before"] for row in rows]))
+    summary["share_closing_half"] = float(np.mean([row["closed"] >= 0.5 for row in rows]))
+    return {"faces": len(photos), "domains": args.domains, "mean": summary, "styles": results}
+
+
+def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """A picture of faces (rows) in styles (columns): the photo, what the model understood, then every style."""
+    if args.photos is None:
+        raise StylizeError("The contact sheet needs --photos, a folder of photos with faces.")
+    faces = selfies(stylizer, args.photos, None)
+    faces = [faces[i] for i in np.linspace(0, len(faces) - 1, args.limit or 8).astype(int)]
+    domains = [domain_for(stylizer, name, args) for name in args.styles or SHEET]
+    side = 192
+    rows = []
+    for face in faces:
+        pictures = [face.crop, face.reconstruction]
+        pictures += [stylizer.render(face, domain, detail=args.detail) for domain in domains]
+        rows.append(np.concatenate([np.asarray(p.resize((side, side), Image.Resampling.LANCZOS)) for p in pictures], 1))
+    Image.fromarray(np.concatenate(rows)).save(args.out)
+    return {"faces": len(faces), "file": str(args.out)}
+
+
+MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = {
+    "reconstruction": reconstruction,
+    "samples": samples,
+    "styles": styles,
+    "contact-sheet": contact_sheet,
+}
+
+
+def provenance(stylizer: Stylizer) -> dict[str, Any]:
+    """What made the figures: command, commit, device and date."""
+    git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    device = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
+    if stylizer.device.type == "cuda":
+        device = torch.cuda.get_device_name()
+    return {
+        "command": " ".join(["python -m stylize", *sys.argv[1:]]),
+        "commit": git.stdout.strip() or None,
+        "device": device,
+        "date": datetime.date.today().isoformat(),
+        "torch": torch.__version__,
+        "model": f"{stylizer.name} {stylizer.fingerprint}",
+    }
+
+
+def rounded(value: Any) -> Any:
+    """Floats with four digits, so that files stay readable."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    return round(value, 4) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=list(MEASURES))
+    parser.add_argument("--data", type=Path, help="folder with the face tars, of which the test split is used")
+    parser.add_argument("--photos", type=Path, help="folder of ordinary photos, each with a face")
+    parser.add_argument("--limit", type=int, metavar="N", help="at most N pictures of each set")
+    parser.add_argument("--styles", nargs="+", choices=NAMES, metavar="NAME", help="default: all known styles")
+    parser.add_argument(
+        "--domains",
+        choices=("ready", "adapted", "adapted-from-zero"),
+        default="ready",
+        help="those that ship, or trained now by text guidance, from the nearest ready ones or from nothing",
+    )
+    parser.add_argument("--detail", type=float, help="of the contact sheet, 0 to 1 (default: the model's)")
+    parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the contact sheet's file")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+
+
+def run(args: argparse.Namespace) -> None:
+    stylizer = Stylizer.load(args.model, args.device)
+    figures = rounded({**provenance(stylizer), "results": MEASURES[args.what](stylizer, args)})
+    text = json.dumps(figures, indent=1, ensure_ascii=False)
+    print(text)
+    if args.json is not None:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,164 @@
+"""Faces found, cut out and laid back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from stylize.align import DetectedFace, FaceFinder, crop_face, ffhq_quad, paste_face, paste_mask
+from stylize.errors import NoFaceError
+from stylize.images import read_photo
+
+
+@pytest.fixture(scope="module")
+def finder() -> FaceFinder:
+    return FaceFinder()
+
+
+@pytest.fixture(scope="module")
+def face(finder: FaceFinder, astronaut: Image.Image) -> DetectedFace:
+    return finder.find(astronaut)[0]
+
+
+def test_the_astronaut_is_found_once(finder: FaceFinder, astronaut: Image.Image, face: DetectedFace) -> None:
+    assert len(finder.find(astronaut)) == 1
+    assert face.landmarks.shape == (68, 2)
+    centre = face.quad.mean(0)
+    assert 190 < centre[0] < 260
+    assert 80 < centre[1] < 150
+
+
+def test_aligned_eyes_lie_where_ffhq_has_them(finder: FaceFinder, astronaut: Image.Image, face: DetectedFace) -> None:
+    again = finder.find(crop_face(astronaut, face.quad, 512))[0]
+    left, right = again.landmarks[36:42].mean(0) / 2, again.landmarks[42:48].mean(0) / 2  # px of 256
+    assert np.abs(left - (96, 121)).max() < 6
+    assert np.abs(right - (159, 121)).max() < 6
+
+
+def test_quads_turn_and_scale_with_the_landmarks(face: DetectedFace) -> None:
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    moved = face.landmarks @ turn.T * 2.5 + (300, -20)
+    np.testing.assert_allclose(ffhq_quad(moved), face.quad @ turn.T * 2.5 + (300, -20), atol=1e-6)
+
+
+def test_several_faces_come_largest_first(finder: FaceFinder, astronaut: Image.Image) -> None:
+    photo = Image.new("RGB", (900, 520), "gray")
+    photo.paste(astronaut.resize((300, 300)), (560, 100))
+    photo.paste(astronaut, (0, 0))
+    boxes = [found.box for found in finder.find(photo)]
+    assert len(boxes) == 2
+    assert boxes[0][2] - boxes[0][0] > boxes[1][2] - boxes[1][0]
+
+
+@pytest.mark.parametrize("degrees", [25, -25])
+def test_tilted_faces_are_found(finder: FaceFinder, astronaut: Image.Image, degrees: int) -> None:
+    turned = astronaut.rotate(degrees, Image.Resampling.BICUBIC, expand=True)
+    assert len(finder.find(turned)) == 1
+
+
+def test_a_huge_photo_with_a_face_is_handled(finder: FaceFinder, astronaut: Image.Image) -> None:
+    photo = Image.new("RGB", (6000, 4000), "white")
+    photo.paste(astronaut.resize((2000, 2000)), (3000, 1500))
+    found = finder.find(photo)
+    assert len(found) == 1
+    assert 3000 < found[0].quad.mean(0)[0] < 5000
+
+
+def no_face(kind: str, astronaut: Image.Image) -> Image.Image:
+    if kind == "blank":
+        return Image.new("RGB", (400, 300), "white")
+    if kind == "noise":
+        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8))
+    if kind == "shapes":
+        photo = Image.new("RGB", (400, 300), "navy")
+        ImageDraw.Draw(photo).ellipse((100, 50, 300, 250), fill="orange")
+        return photo
+    photo = Image.new("RGB", (400, 300), "gray")  # a face too small to say anything
+    photo.paste(astronaut.resize((60, 60), Image.Resampling.LANCZOS), (100, 100))
+    return photo
+
+
+@pytest.mark.parametrize("kind", ["blank", "noise", "shapes", "tiny"])
+def test_no_face_is_said_in_one_sentence(finder: FaceFinder, astronaut: Image.Image, kind: str) -> None:
+    with pytest.raises(NoFaceError) as caught:
+        finder.find(no_face(kind, astronaut))
+    assert "\n" not in str(caught.value)
+    assert "face" in str(caught.value)
+
+
+def test_an_upside_down_face_is_noticed(finder: FaceFinder, astronaut: Image.Image) -> None:
+    with pytest.raises(NoFaceError, match="upside"):
+        finder.find(astronaut.rotate(180))
+
+
+def test_a_pasted_crop_gives_the_photo_back(astronaut: Image.Image, face: DetectedFace) -> None:
+    side = round(float(np.linalg.norm(face.quad[3] - face.quad[0])))
+    back = paste_face(astronaut, crop_face(astronaut, face.quad, side), face.quad)
+    difference = np.abs(np.asarray(back).astype(int) - np.asarray(astronaut))
+    assert difference.mean() < 1
+    assert np.percentile(difference, 99.9) < 24
+
+
+def test_outside_the_mask_nothing_changes(astronaut: Image.Image, face: DetectedFace) -> None:
+    red = Image.new("RGB", (256, 256), "red")
+    back = np.asarray(paste_face(astronaut, red, face.quad))
+    low, high = np.floor(face.quad.min(0)).astype(int), np.ceil(face.quad.max(0)).astype(int) + 1
+    outside = np.ones(back.shape[:2], bool)
+    outside[max(0, low[1]) : high[1], max(0, low[0]) : high[0]] = False
+    assert np.array_equal(back[outside], np.asarray(astronaut)[outside])
+    x, y = face.quad.mean(0).round().astype(int)
+    assert tuple(back[y, x]) == (255, 0, 0)
+
+
+def test_the_mask_ends_before_the_frame_does() -> None:
+    mask = paste_mask(128)
+    assert mask[0].max() == mask[-1].max() == mask[:, 0].max() == mask[:, -1].max() == 0
+    assert mask[64, 64] == 1
+
+
+def test_a_face_beyond_the_edge_is_pasted_inside(astronaut: Image.Image, face: DetectedFace) -> None:
+    photo = astronaut.crop((150, 20, 300, 512))
+    quad = face.quad - (150, 20)
+    assert paste_face(photo, Image.new("RGB", (64, 64), "red"), quad).size == photo.size
+    assert paste_face(photo, Image.new("RGB", (64, 64), "red"), quad + 5000) is photo
+
+
+def wavy(size: tuple[int, int], number: int) -> Image.Image:
+    """The picture that the golden numbers were made from."""
+    x, y = np.meshgrid(np.arange(size[0]), np.arange(size[1]))
+    waves = np.stack([x / 37 + number, y / 29 + number, (x + y) / 53], 2)
+    return Image.fromarray(np.rint(127.5 + 127.5 * np.sin(waves)).astype(np.uint8))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_alignment_is_the_published_one(number: int) -> None:
+    with np.load(Path(__file__).parent / "golden" / "alignment.npz") as golden:
+        quad = ffhq_quad(golden["landmarks"][number])
+        np.testing.assert_allclose(quad, golden["quads"][number], rtol=0, atol=1e-9)
+        photo = wavy(tuple(golden["image_sizes_wh"][number]), number)
+        for size, step in ((256, 4), (1024, 16)):
+            name = f"aligned{size}_{number}__s{step}"
+            if name in golden:
+                mine = np.asarray(crop_face(photo, quad, size, 1024))[::step, ::step].astype(int)
+                assert np.abs(mine - golden[name]).max() <= 1, name
+
+
+FACES = {"several-faces-1.jpg": 3, "several-faces-2.jpg": 6, "several-faces-3.jpg": 6}  # one of seven is too dark
+NONE = {"no-person-cat.jpg", "no-person-dog.jpg", "no-person-four-dogs.jpg", "tiny-40x40.jpg", "upside-down.jpg"}
+
+
+def test_awkward_photos(shared: Path, finder: FaceFinder) -> None:
+    for path in sorted((shared / "data" / "photos" / "tricky").iterdir()):
+        if path.name in NONE:
+            with pytest.raises(NoFaceError):
+                finder.find(read_photo(path))
+        else:
+            assert len(finder.find(read_photo(path))) == FACES.get(path.name, 1), path.name
+
+
+def test_every_selfie_has_one_face(shared: Path, finder: FaceFinder) -> None:
+    paths = sorted((shared / "data" / "photos" / "selfies").glob("*.jpg"))[::10]
+    assert [len(finder.find(read_photo(path))) for path in paths] == [1] * len(paths)
