@@ -34,8 +34,8 @@ from stylize.vocabulary import NAMES, PHOTO, caption, combinations
 Kind = tuple[str | None, str]  # (colour, style)
 KINDS: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES), *combinations()]
 SIZE: int = MINI["vision_cfg"]["image_size"]
-NEAR = 0.25  # the distance at which closeness has fallen to 1/e
-TAU = 0.05  # the sharpness of soft labels, in the same unit
+NEAR = 0.3  # the distance at which closeness has fallen to 1/e
+TAU = 0.06  # the sharpness of soft labels, in the same unit
 
 
 @dataclass(frozen=True)
@@ -53,25 +53,34 @@ class Settings:
     seed: int = 0
 
 
-def distance(a: Tensor, b: Tensor) -> Tensor:
-    """Mean absolute difference over the last three axes, averaged over sizes 1, 1/2, 1/4 and 1/8; broadcasts."""
-    difference = a - b
-    shape = difference.shape
-    difference = difference.reshape(-1, *shape[-3:])
-    total = difference.abs().mean((1, 2, 3))
-    for _ in range(3):
-        difference = F.avg_pool2d(difference, 2)
-        total = total + difference.abs().mean((1, 2, 3))
-    return (total / 4).reshape(shape[:-3])
+def pyramid(pictures: Tensor) -> Tensor:
+    """(..., 3, SIZE, SIZE) -> (..., D): sizes 1, 1/2, 1/4 and 1/8 side by side, scaled so that the Euclidean distance
+    of two rows is the root of the mean squared difference, averaged over the sizes."""
+    shape = pictures.shape[:-3]
+    pictures = pictures.reshape(-1, *pictures.shape[-3:])
+    levels = []
+    for level in range(4):
+        if level:
+            pictures = F.avg_pool2d(pictures, 2)
+        flat = pictures.flatten(1)
+        levels.append(flat / math.sqrt(4 * flat.shape[1]))
+    return torch.cat(levels, 1).view(*shape, -1)
 
 
 @dataclass
 class Truths:
     """pictures (faces, kinds, 3, SIZE, SIZE) uint8: every face in every kind; ws: codes of the generated ones, which
-    come last."""
+    come last; rows (faces, kinds, D): their pyramids, and ``squares``
+    of their lengths."""
 
     pictures: Tensor
     ws: Tensor
+    rows: Tensor = field(init=False)
+    squares: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = torch.stack([pyramid(face.float() / 127.5 - 1) for face in self.pictures])
+        self.squares = self.rows.square().sum(-1)
 
     @classmethod
     def make(cls, stylizer: Stylizer, data: Path, count: int, seed: int) -> Truths:
@@ -94,8 +103,9 @@ class Truths:
 
     def distances(self, pictures: Tensor, face: Tensor) -> Tensor:
         """(N, kinds): how far each picture is from its face's true picture in every kind."""
-        truths = (self.pictures[number].float() / 127.5 - 1 for number in face)
-        return torch.stack([distance(p[None], t) for p, t in zip(pictures, truths, strict=True)])
+        mine = pyramid(pictures)
+        products = torch.stack([self.rows[number] @ row for row, number in zip(mine, face.tolist(), strict=True)])
+        return (self.squares[face] + mine.square().sum(1, keepdim=True) - 2 * products).clamp(min=0).sqrt()
 
 
 @dataclass
@@ -113,9 +123,11 @@ class Attackers:
 
 
 class Trainer:
-    def __init__(self, stylizer: Stylizer, truths: Truths, settings: Settings) -> None:
+    def __init__(
+        self, stylizer: Stylizer, truths: Truths, settings: Settings, dtype: torch.dtype = torch.float32
+    ) -> None:
         torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
-        self.settings, self.truths, self.stylizer = settings, truths, stylizer
+        self.settings, self.truths, self.stylizer, self.dtype = settings, truths, stylizer, dtype
         self.model = TextImageModel(MINI)
         self.opt = torch.optim.AdamW(self.model.parameters(), lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.02)
         self.rng = torch.Generator().manual_seed(settings.seed)
@@ -172,8 +184,12 @@ class Trainer:
     def _draw(self, ws: Tensor, vectors: Tensor) -> Tensor:
         """At the model's picture size, drawn only as large as needed."""
         device = self.stylizer.device
-        pictures = self.stylizer.generator.synthesis(ws.to(device), vectors.to(device), resolution=SIZE)
-        return pictures.clamp(-1, 1).cpu()
+        draw = self.stylizer.generator.synthesis
+        return draw(ws.to(device), vectors.to(device), dtype=self.dtype, resolution=SIZE).clamp(-1, 1).cpu()
+
+    def _embed(self, pictures: Tensor) -> Tensor:
+        with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
+            return self.model.encode_image(pictures).float()
 
     def _attack(self, texts: Tensor) -> tuple[Tensor, Tensor]:
         """A few attackers take a step of guidance against the model as it is: (face numbers, their pictures)."""
@@ -187,10 +203,10 @@ class Trainer:
         face, ws = self._generated(4 * s.attacked)
         self.model.eval()
         with torch.no_grad():
-            before = self.model.encode_image(self.truths.get(face, torch.zeros_like(face)))
+            before = self._embed(self.truths.get(face, torch.zeros_like(face)))
         vectors = pool.vectors[moving].clone().requires_grad_(True)
         pictures = self._draw(ws, vectors.repeat_interleave(4, 0))
-        moved = self.model.encode_image(pictures)
+        moved = self._embed(pictures)
         target = texts[pool.targets[moving]].repeat_interleave(4, 0)
         loss = (1 - F.cosine_similarity(moved - before, target - texts[:1], dim=1)).sum()
         loss = loss + (1 - (moved * target).sum(1)).sum()
@@ -230,7 +246,7 @@ class Trainer:
             labels = torch.softmax(-away / TAU, 1)
             closeness = torch.exp(-away / NEAR)
         pictures = self._soften(pictures)
-        images = self.model.encode_image(pictures)
+        images = self._embed(pictures)
         cosine = images @ texts.t()
         logits = cosine * self.model.model.logit_scale.exp().clamp(max=50)
         moves = images[s.pairs : 2 * s.pairs] - images[: s.pairs]
@@ -272,6 +288,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--faces", type=int, default=Settings.faces)
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -282,7 +301,8 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or stylizer.folder
     settings = Settings(steps=args.steps, faces=args.faces, seed=args.seed or 0)
     print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
-    trainer = Trainer(stylizer, Truths.make(stylizer, args.data, args.faces, settings.seed), settings)
+    truths = Truths.make(stylizer, args.data, args.faces, settings.seed)
+    trainer = Trainer(stylizer, truths, settings, getattr(torch, args.dtype))
     checkpoint = out / "clip-run.pt"
     if checkpoint.exists():
         trainer.load(torch.load(checkpoint, weights_only=True))

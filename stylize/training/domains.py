@@ -50,7 +50,14 @@ def training_ws(stylizer: Stylizer, data: Path | None, count: int, seed: int) ->
 
 
 def fit(
-    generator: Generator, ws: Tensor, targets: Tensor, steps: int = 100, batch: int = 4, lr: float = 0.06, seed: int = 0
+    generator: Generator,
+    ws: Tensor,
+    targets: Tensor,
+    steps: int = 100,
+    batch: int = 4,
+    lr: float = 0.06,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
 ) -> Tensor:
     """The domain vector (domain_dim,) that takes G(ws) to ``targets`` (N, 3, R, R) with the least pyramid L1."""
     vector = torch.zeros(generator.config.domain_dim, device=ws.device, requires_grad=True)
@@ -60,7 +67,7 @@ def fit(
         optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         index = torch.randperm(len(ws), generator=rng)[:batch].to(ws.device)
         with torch.enable_grad():
-            loss = pyramid_loss(generator.synthesis(ws[index], vector), targets[index])
+            loss = pyramid_loss(generator.synthesis(ws[index], vector, dtype=dtype), targets[index])
             (vector.grad,) = torch.autograd.grad(loss, vector)
         optimiser.step()
     return vector.detach()
@@ -72,6 +79,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--styles", nargs="+", default=sorted(NAMES), metavar="NAME", help="default: all")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -88,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
     for name in args.styles:
         started = time.monotonic()
         targets = truth(source, name).to(stylizer.device)
-        vector = fit(stylizer.generator, ws, targets, args.steps, seed=seed)
+        vector = fit(stylizer.generator, ws, targets, args.steps, seed=seed, dtype=getattr(torch, args.dtype))
         domain = Domain(
             vector=vector.cpu(),
             sizes=tuple(stylizer.generator.config.domain_sizes),
