@@ -75,3 +75,8 @@ def test_contact_sheet(model: Stylizer, photos: Path, tmp_path: Path) -> None:
     measure(model, tmp_path, "contact-sheet", *words)
     with Image.open(sheet) as picture:
         assert picture.size == (192 * 4, 192)
+
+
+def test_the_readme_shows_the_committed_figures() -> None:
+    root = Path(__file__).parent.parent
+    assert evaluate.tables(root / "docs" / "results") in (root / "README.md").read_text(encoding="utf-8")

@@ -53,9 +53,9 @@ def fit(
     generator: Generator,
     ws: Tensor,
     targets: Tensor,
-    steps: int = 100,
-    batch: int = 4,
-    lr: float = 0.06,
+    steps: int = 250,
+    batch: int = 8,
+    lr: float = 0.15,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> Tensor:
@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder with the face tars (default: random faces of the generator)")
     parser.add_argument("--out", type=Path, help="folder for the domain files (default: the model's own)")
     parser.add_argument("--styles", nargs="+", default=sorted(NAMES), metavar="NAME", help="default: all")
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"

@@ -13,7 +13,7 @@ import math
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +212,66 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
 }
 
 
+MARKS = ("<!-- figures -->", "<!-- end of figures -->")
+DOMAINS = {
+    "domains": "shipped, fitted to filtered pairs",
+    "styles": "trained on the words, from the nearest shipped",
+    "styles-from-zero": "trained on the words, from nothing",
+}
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def tables(folder: Path) -> str:
+    """The committed figures as Markdown."""
+
+    def read(name: str) -> Any:
+        path = folder / f"{name}.json"
+        return json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
+
+    def percent(share: float) -> str:
+        return f"{100 * share:.0f} %"
+
+    head = ["Reconstruction", "pictures", "PSNR, dB", "perceptual", "face found", "identity (strangers)", "rank-1"]
+    rows = []
+    for name, row in read("reconstruction").items():
+        identity = f"{row['identity_median']:.2f} ({row['identity_of_strangers_median']:.2f})"
+        quality = [f"{row['psnr_db']:.1f}", f"{row['perceptual']:.3f}", percent(row["face_found"])]
+        rows.append([name, str(row["pictures"]), *quality, identity, percent(row["rank_1"])])
+    parts = [table(head, rows)]
+    drawn = [f"{percent(row['one_face_found'])} of {row['samples']} at {psi}" for psi, row in read("samples").items()]
+    parts.append(f"Random samples in which dlib finds exactly one face: {', '.join(drawn)}.")
+    head = ["Styles", "styles", "top-1 filtered", "top-1 drawn", "before", "after", "best", "nearer", "closed half"]
+    rows, kept = [], []
+    for name, words in DOMAINS.items():
+        if results := read(name):
+            mean = results["mean"]
+            rows.append(
+                [words, str(len(results["styles"])), percent(mean["top_1_filtered"]), percent(mean["top_1_drawn"])]
+                + [f"{mean[f'distance_{key}']:.3f}" for key in ("before", "after", "fitted")]
+                + [percent(mean["share_nearer"]), percent(mean["share_closing_half"])]
+            )
+            kept.append(
+                [words]
+                + [f"{mean[f'photo_distance_{key}']:.3f}" for key in ("unchanged", "own_picture", "with_detail")]
+                + [f"{mean[f'identity_{key}']:.2f}" for key in ("own_picture", "with_detail")]
+            )
+    parts.append(table(head, rows))
+    head = ["In the photo", "unchanged", "model's own picture", "with detail", "identity, own picture", "with detail"]
+    parts.append(table(head, kept))
+    return "\n\n".join(parts)
+
+
+def update_readme(readme: Path, folder: Path) -> None:
+    """Puts the tables between the marks."""
+    text = readme.read_text(encoding="utf-8")
+    start, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
+    readme.write_text(f"{text[:start]}\n\n{tables(folder)}\n\n{text[end:]}", encoding="utf-8")
+
+
 def provenance(stylizer: Stylizer) -> dict[str, Any]:
     """What made the figures: command, commit, device and date."""
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
@@ -236,7 +296,9 @@ def rounded(value: Any) -> Any:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=list(MEASURES))
+    parser.add_argument(
+        "what", choices=[*MEASURES, "tables"], help="tables: put the figures in docs/results into the README"
+    )
     parser.add_argument("--data", type=Path, help="folder with the face tars, of which the test split is used")
     parser.add_argument("--photos", type=Path, help="folder of ordinary photos, each with a face")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N pictures of each set")
@@ -253,6 +315,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.what == "tables":
+        update_readme(Path("README.md"), Path("docs/results"))
+        return
     stylizer = Stylizer.load(args.model, args.device)
     figures = rounded({**provenance(stylizer), "results": MEASURES[args.what](stylizer, args)})
     text = json.dumps(figures, indent=1, ensure_ascii=False)
