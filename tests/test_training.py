@@ -128,7 +128,7 @@ def test_unusable_descriptions_are_refused(tiny: Stylizer, target: str, message:
 
 def test_generator_training_resumes_where_it_stopped() -> None:
     settings = generator_training.Settings(
-        pictures=16, batch=2, samples=1, grow_at=0.4, adversarial_from=0.0, r1_every=2
+        pictures=24, batch=3, samples=1, styled=1, grow_at=0.4, adversarial_from=0.0, r1_every=2
     )
     device = torch.device("cpu")
     whole = generator_training.Trainer(settings, random_faces(), device)

@@ -15,26 +15,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.generator import Generator
-from stylize.images import to_image, to_tensor
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
 from stylize.training.generator import pyramid_loss
-from stylize.training.styles import stylise
+from stylize.training.styles import truth
 from stylize.vocabulary import NAMES
 
 PREVIEW_SEED = 7
-
-
-def truth(pictures: Tensor, style: str, colour: str | None = None) -> Tensor:
-    """The truly filtered pictures: (N, 3, R, R) in [-1, 1] -> the same."""
-    images = (np.asarray(to_image(picture)) for picture in pictures)
-    return torch.cat([to_tensor(Image.fromarray(stylise(image, style, colour=colour))) for image in images])
 
 
 @torch.no_grad()

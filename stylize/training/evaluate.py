@@ -30,8 +30,8 @@ from stylize.images import read_photo, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.data import SETS, load_faces
-from stylize.training.domains import truth
 from stylize.training.identity import FaceIdentity, perceptual_distance
+from stylize.training.styles import truth
 from stylize.vocabulary import NAMES
 
 FULL = 256  # px: at this size originals are compared for identity
@@ -43,11 +43,12 @@ def batches(x: Tensor, size: int = 16) -> list[Tensor]:
 
 
 def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
-    """The largest face of every photo in a folder."""
+    """The largest face of every photo in a folder, or of ``limit`` photos spread evenly over it."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
     if not paths:
         raise StylizeError(f"There are no photos in {folder}.")
-    return [stylizer.faces(read_photo(path))[0] for path in paths[:limit]]
+    chosen = np.linspace(0, len(paths) - 1, min(limit or len(paths), len(paths))).astype(int)
+    return [stylizer.faces(read_photo(paths[i]))[0] for i in chosen]
 
 
 def held_out(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Tensor]:
@@ -191,8 +192,7 @@ def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any
     """A picture of faces (rows) in styles (columns): the photo, what the model understood, then every style."""
     if args.photos is None:
         raise StylizeError("The contact sheet needs --photos, a folder of photos with faces.")
-    faces = selfies(stylizer, args.photos, None)
-    faces = [faces[i] for i in np.linspace(0, len(faces) - 1, args.limit or 8).astype(int)]
+    faces = selfies(stylizer, args.photos, args.limit or 8)
     domains = [domain_for(stylizer, name, args) for name in args.styles or SHEET]
     side = 192
     rows = []

@@ -1,9 +1,15 @@
-"""Trains the mini generator and its encoder together, from scratch, on aligned faces.
+"""Trains the mini generator, its encoder and its first domain vectors together, from scratch.
 
-The two form an auto-encoder (pixels, features and descriptor of a face recognition network), sharpened by a patch
-discriminator that also judges random samples. The mapping network learns the distribution of the encoder's
-codes (energy distance, Szekely and Rizzo 2013) and is refined by the same discriminator. Pictures grow from half
-to full resolution (Karras et al. 2018). A run that is stopped continues from its last checkpoint.
+Generator and encoder form an auto-encoder of aligned faces (pixels, features and descriptor of a face recognition
+network), sharpened by a patch discriminator that also judges random samples. The mapping network learns the
+distribution of the encoder's codes (energy distance, Szekely and Rizzo 2013) and is refined by the same
+discriminator. Pictures grow from half to full resolution (Karras et al. 2018).
+
+Part of every batch is drawn under the domain vector of a style, for the truly filtered picture. A generator of this
+size that never met another domain keeps the colours of a face where channel scaling does not reach them; one that
+did leaves them within reach. A zero vector is the source, which stays a generator of photographs.
+
+A run that is stopped continues from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -25,13 +31,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.checkpoints import save_checkpoint
+from stylize.domain import Domain
 from stylize.encoder import Conv, Encoder, EncoderConfig
+from stylize.errors import StylizeError
 from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB
 from stylize.images import to_image
 from stylize.training.data import Faces, augment, degrade, load_faces
 from stylize.training.identity import FaceIdentity, perceptual_distance
+from stylize.training.styles import truth
+from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, combinations
 
 MINI = GeneratorConfig(128, (256, 256, 192, 128, 64, 32), z_dim=256, w_dim=256, mapping_layers=6)
+
+COLOURS = tuple(COLOUR_WORDS)
 
 
 @dataclass(frozen=True)
@@ -42,6 +54,8 @@ class Settings:
     grow_at: float = 0.4  # share of the pictures seen at half resolution
     adversarial_from: float = 0.65
     samples: int = 8  # random samples a step once adversarial
+    styled: int = 5  # pictures of a batch that are drawn in a style
+    vectors: float = 1e-3  # weight of the mean square of the domain vectors
     perceptual: float = 1.0
     identity: float = 0.5
     adversarial: float = 0.1
@@ -51,6 +65,10 @@ class Settings:
     base_only: float = 0.1  # share of codes decoded without their per-row offsets
     energy: float = 1.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.styled < self.batch:
+            raise StylizeError(f"A batch of {self.batch} is too small; at least 3 pictures are needed.")
 
 
 class Discriminator(nn.Module):
@@ -109,6 +127,8 @@ class Networks(nn.Module):
         self.generator = Generator(MINI)
         self.encoder = Encoder(EncoderConfig(MINI.resolution, num_ws=MINI.num_ws, w_dim=MINI.w_dim))
         self.discriminator = Discriminator()
+        self.styles = nn.Parameter(torch.zeros(len(NAMES), MINI.domain_dim))
+        self.colours = nn.Parameter(torch.zeros(len(COLOUR_WORDS), MINI.domain_dim))
 
 
 class Trainer:
@@ -130,7 +150,8 @@ class Trainer:
         self.identity.blocks.to(dtype)
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
-        groups = [*parameter_groups(g), *parameter_groups(e)]
+        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 15.0}
+        groups = [*parameter_groups(g), *parameter_groups(e), vectors]
         self.opt = torch.optim.Adam(groups, lr=settings.lr, betas=(0.9, 0.99), fused=True)
         slower = [{**group, "factor": group["factor"] * 0.5} for group in parameter_groups(self.nets.discriminator)]
         self.opt_d = torch.optim.Adam(slower, lr=settings.lr, betas=(0.0, 0.99), fused=True)
@@ -175,13 +196,16 @@ class Trainer:
         index = np.concatenate([draw.choice(real_ids, third), draw.choice(made_ids, s.batch - third)])
         full = augment(self.faces.tensor(index), torch.from_numpy(self.faces.real[index]), MINI.resolution, rng)
         inputs = degrade(full, rng).to(self.device)
+        vectors, full = self._style(full, draw)
         target = full.to(self.device)
         if resolution < MINI.resolution:
             target = F.interpolate(target, size=resolution, mode="bilinear", antialias=True)
 
         w, offsets = self.encode(inputs.to(self.dtype))
         keep = (torch.rand(s.batch, 1, 1, generator=rng) >= s.base_only).to(self.device)
-        made = self.synthesise(w[:, None] + offsets * keep, noise="none", dtype=self.dtype, resolution=resolution)
+        made = self.synthesise(
+            w[:, None] + offsets * keep, vectors, noise="none", dtype=self.dtype, resolution=resolution
+        )
         with torch.no_grad():
             wanted = self.identity.features(self.identity.chip(target))
         got = self.identity.features(self.identity.chip(made))
@@ -191,28 +215,49 @@ class Trainer:
             "identity": (self.identity.descriptor(got) - self.identity.descriptor(wanted)).square().sum(1).mean()
             * s.identity,
             "offsets": offsets.square().mean() * s.offsets,
+            "vectors": (self.nets.styles.square().mean() + self.nets.colours.square().mean()) * s.vectors,
         }
         z = torch.randn(256, MINI.z_dim, generator=rng).to(self.device)
         random_w = self.nets.generator.mapping(z)
         self.queue = torch.cat([w.detach(), self.queue])[:1024]
         losses["energy"] = energy_distance(random_w, self.queue) * s.energy
-        fakes = made
         if adversarial:
             ws = random_w[: s.samples, None].expand(-1, MINI.num_ws, -1)
             samples = self.synthesise(ws, noise="none", dtype=self.dtype, resolution=resolution)
-            fakes = torch.cat([made, samples])
+            fakes = torch.cat([made[s.styled :], samples])
             losses["adversarial"] = F.softplus(-self.nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
         total = torch.stack(list(losses.values())).sum()
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         self.opt.step()
         if adversarial:
-            losses["discriminator"] = self._discriminator_step(target, fakes.detach())
+            losses["discriminator"] = self._discriminator_step(target[s.styled :], fakes.detach())
         self.step += 1
         with torch.no_grad():
             decay = min(0.998, self.step / (self.step + 10))
             torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
         return {name: value.item() for name, value in losses.items()}
+
+    def _style(self, pictures: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Domain vectors (N, domain_dim) and the targets they belong to: the first few pictures get a style, a third
+        of those a colour as well, and some a strength below one."""
+        pairs = combinations()
+        vectors, targets = [], []
+        for picture in pictures[: self.settings.styled]:
+            colour, style = None, NAMES[draw.integers(len(NAMES))]
+            if draw.random() < 0.3:
+                colour, style = pairs[draw.integers(len(pairs))]
+            strength = 1.0 if draw.random() < 0.7 else float(draw.random())
+            vector = self.nets.styles.new_zeros(MINI.domain_dim)
+            if style != PHOTO:
+                vector = vector + self.nets.styles[NAMES.index(style)]
+            if colour is not None:
+                vector = vector + self.nets.colours[COLOURS.index(colour)]
+            vectors.append(vector * strength)
+            targets.append(truth(picture[None], style, colour, strength, seed=int(draw.integers(1000))))
+        plain = pictures[self.settings.styled :]
+        zeros = self.nets.styles.new_zeros(len(plain), MINI.domain_dim)
+        return torch.cat([torch.stack(vectors), zeros]), torch.cat([*targets, plain])
 
     def _discriminator_step(self, real: Tensor, fakes: Tensor) -> Tensor:
         """Non-saturating logistic loss with lazy R1 (Mescheder et al. 2018)."""
@@ -232,19 +277,22 @@ class Trainer:
 
     @torch.no_grad()
     def preview(self, held_out: Tensor) -> Tensor:
-        """(1, 3, H, W): pictures never trained on, their reconstructions, and random samples below."""
-        g, e = self.average.generator, self.average.encoder
-        z = torch.randn(len(held_out), MINI.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
-        ws = g.mapping(z)[:, None].expand(-1, MINI.num_ws, -1)
-        rows = [held_out, g.synthesis(e(held_out), noise="none"), g.synthesis(ws, noise="none")]
-        if self.progress < self.settings.grow_at:
-            half = MINI.resolution // 2
-            rows[1] = F.interpolate(g.synthesis(e(held_out), noise="none", resolution=half), scale_factor=2.0)
-            rows[2] = F.interpolate(g.synthesis(ws, noise="none", resolution=half), scale_factor=2.0)
+        """(1, 3, H, W): pictures never trained on, their reconstructions, these in styles, and random samples."""
+        count, g = len(held_out), self.average.generator
+        z = torch.randn(count, MINI.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
+        size = MINI.resolution // 2 if self.progress < self.settings.grow_at else MINI.resolution
+
+        def draw(ws: Tensor, vectors: Tensor | None = None) -> Tensor:
+            picture = g.synthesis(ws, vectors, noise="none", resolution=size)
+            return F.interpolate(picture, size=MINI.resolution)
+
+        codes = self.average.encoder(held_out)
+        styled = self.average.styles[torch.linspace(0, len(NAMES) - 1, count).long()]
+        rows = [held_out, draw(codes), draw(codes, styled), draw(g.map(z))]
         return torch.cat([torch.cat(list(row), 2) for row in rows], 1)[None].clamp(-1, 1)
 
     def export(self, folder: Path) -> None:
-        """Writes generator.safetensors and encoder.safetensors (averaged weights, half precision)."""
+        """Writes generator.safetensors and encoder.safetensors (averaged weights, half precision), and the styles."""
         g, e = self.average.generator, self.average.encoder
         g.update_w_avg(torch.Generator().manual_seed(0))
         trained = {"pictures": self.step * self.settings.batch, "training": asdict(self.settings)}
@@ -254,6 +302,20 @@ class Trainer:
         save_checkpoint(
             folder / "encoder.safetensors", e.state_dict(), {"config": e.config.to_dict(), **trained}, torch.float16
         )
+        fingerprint = copy.deepcopy(g).half().float().fingerprint()
+        for name, vector in zip(NAMES, self.average.styles, strict=True):
+            domain = Domain(
+                vector=vector,
+                sizes=tuple(MINI.domain_sizes),
+                order="pre_demod",
+                generator=fingerprint,
+                name=name,
+                target=name,
+                source="a photo of a face",
+                method="trained with the generator",
+                seed=self.settings.seed,
+            )
+            domain.save(folder / "domains" / f"{name}.safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -276,7 +338,8 @@ def run(args: argparse.Namespace) -> None:
     """Trains, resuming from OUT/run.pt where it exists; writes previews and the weights into OUT."""
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     settings = replace(
-        Settings(seed=args.seed or 0, pictures=args.pictures, batch=args.batch, samples=args.samples),
+        Settings(seed=args.seed or 0, pictures=args.pictures, batch=args.batch, styled=args.batch // 3),
+        samples=args.samples,
         lr=args.lr,
         grow_at=args.grow_at,
         adversarial_from=args.adversarial_from,

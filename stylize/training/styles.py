@@ -13,9 +13,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
 
 from stylize.errors import StylizeError
+from stylize.images import to_image, to_tensor
 from stylize.vocabulary import PHOTO, WORDS
 
 Array = NDArray[Any]  # float32; NumPy's type stubs lose the precision on the way
@@ -1059,3 +1063,10 @@ def draw(face: Face, style: str, colour: str | None = None, strength: float = 1.
     if strength < 1:
         out = mix(face.rgb, out, strength)
     return np.asarray(clip(out) * 255 + 0.5).astype(np.uint8)
+
+
+def truth(pictures: Tensor, style: str, colour: str | None = None, strength: float = 1.0, seed: int = 0) -> Tensor:
+    """``stylise`` on tensors: (N, 3, R, R) in [-1, 1] -> the same."""
+    images = (np.asarray(to_image(picture)) for picture in pictures)
+    made = (stylise(image, style, colour=colour, strength=strength, seed=seed) for image in images)
+    return torch.cat([to_tensor(Image.fromarray(image)) for image in made])
