@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,12 +18,12 @@ from stylize.align import DetectedFace, FaceFinder, crop_face, paste_face
 from stylize.checkpoints import load_checkpoint, load_into
 from stylize.clip import TextImageModel
 from stylize.detail import transfer_detail
-from stylize.domain import Domain
+from stylize.domain import Domain, mix
 from stylize.encoder import Encoder, EncoderConfig
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.generator import Generator, GeneratorConfig
 from stylize.images import to_image, to_tensor
-from stylize.vocabulary import match, nearest, unknown_words
+from stylize.vocabulary import match, match_colour, nearest, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
@@ -178,7 +178,8 @@ class Stylizer:
         return self.folder / "domains" / "previews" / f"{name}.webp"
 
     def domain(self, text: str) -> Domain:
-        """A ready domain by its name or a synonym of it, or a domain file by its path.
+        """A ready domain by its name or a synonym of it, with a colour added where the text names one ("red mosaic"),
+        or a domain file by its path.
 
         Raises DomainError when there is none (then the description can be adapted to), PromptError when the
         text is empty or too long.
@@ -188,13 +189,21 @@ class Stylizer:
             domain = Domain.load(text)
             domain.check(self.fingerprint, self.generator.config)
             return domain
-        ready = self.ready()
-        named = [name for name in ready if name == text.lower()]
-        if not named and not unknown_words(text):
-            named = [name for name in match(text) if name in ready]
-        if len(named) != 1:
-            raise DomainError(f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(ready)}.")
-        return Domain.load(self.folder / "domains" / f"{named[0]}.safetensors")
+        if text.lower() in self.ready():
+            return self._shipped(text.lower())
+        styles, colour = match(text), match_colour(text)
+        parts = [*styles, *([f"colours/{colour}"] if colour else [])]
+        known = all((self.folder / "domains" / f"{part}.safetensors").is_file() for part in parts)
+        if not parts or not known or len(styles) > 1 or unknown_words(text):
+            raise DomainError(
+                f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(self.ready())}."
+            )
+        if len(parts) == 1:
+            return self._shipped(parts[0])
+        return replace(mix([(1.0, self._shipped(part)) for part in parts]), name=text)
+
+    def _shipped(self, name: str) -> Domain:
+        return Domain.load(self.folder / "domains" / f"{name}.safetensors")
 
     def check_description(self, text: str) -> str:
         """The description, tidied, if the text-image model can understand it; else PromptError with near words."""

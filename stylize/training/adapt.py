@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 import torch
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from stylize.clip import TextImageModel
 from stylize.domain import Domain, mix
-from stylize.errors import PromptError, StylizeError
+from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
+from stylize.vocabulary import match, match_colour
 
 SOURCE = "a photo of a face"
 
@@ -28,7 +30,7 @@ SOURCE = "a photo of a face"
 class AdaptSettings:
     """``direction``: weight of the directional loss, which is blind to the size of the step; ``reach``: weight of
     the distance to the description itself, which fixes that size; ``norm``: weight of the mean square of the vector.
-    ``start``: begin from the ready domains whose descriptions are nearest, instead of from zero."""
+    ``start``: begin from the ready domains that are nearest to the description, instead of from zero."""
 
     steps: int = 100
     batch: int = 6
@@ -62,16 +64,27 @@ def directional_loss(moved: Tensor, source: Tensor, direction: Tensor) -> Tensor
     return (1 - F.cosine_similarity(moved - source, direction[None], dim=1)).mean()
 
 
-def warm_start(stylizer: Stylizer, text: Tensor, sharpness: float = 25.0) -> Domain | None:
-    """The mix of ready domains whose descriptions are nearest to the embedded ``text`` (D,), or None without any.
+def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> Domain | None:
+    """Where the training begins: the ready styles that the description mentions, mixed evenly, and its colour; where it
+    mentions none, the styles whose descriptions are nearest in the text-image model. None without any ready domain.
 
-    Weights are a softmax of cosines; one that is alike to none starts near zero, because "photo" takes part.
+    The weights of the latter are a softmax of cosines, in which the source takes part: what is alike to none starts
+    near zero.
     """
     names = stylizer.ready()
     if not names:
         return None
-    known = torch.stack([stylizer.clip.describe(name) for name in [SOURCE, *names]])
-    weights = torch.softmax(sharpness * F.cosine_similarity(known, text[None]), 0)[1:]
+    mentioned = [name for name in match(text) if name in names]
+    parts = [(1 / len(mentioned), stylizer.domain(name)) for name in mentioned]
+    colour = match_colour(text)
+    if colour is not None:
+        with suppress(DomainError):  # a model may ship without colours
+            parts.append((1.0, stylizer.domain(f"{colour} photo")))
+    if parts:
+        return mix(parts)
+    clip = stylizer.clip
+    known = torch.stack([clip.describe(name) for name in [SOURCE, *names]])
+    weights = torch.softmax(sharpness * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
     best = weights.topk(min(3, len(names)))
     return mix([(float(w), stylizer.domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)])
 
@@ -126,7 +139,7 @@ def adapt_text(
         raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
     clip, config = stylizer.clip, stylizer.generator.config
     t_source, t_target = clip.describe(source), clip.describe(target)
-    start = warm_start(stylizer, t_target) if s.start else None
+    start = warm_start(stylizer, target) if s.start else None
     begin = torch.zeros(config.domain_dim) if start is None else start.vector
     ws = stylizer.sample_ws(s.pool, s.seed, psi=0.8)
     for step, (vector, losses) in enumerate(guide(stylizer.generator, clip, ws, begin, t_source, t_target, s), 1):

@@ -10,7 +10,6 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,12 @@ import torch
 from torch import Tensor
 
 from stylize.domain import Domain
-from stylize.errors import StylizeError
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
-from stylize.training.generator import pyramid_loss
+from stylize.training.generator import COLOURS, pyramid_loss
 from stylize.training.styles import truth
-from stylize.vocabulary import NAMES
+from stylize.vocabulary import NAMES, PHOTO, combinations
 
 PREVIEW_SEED = 7
 
@@ -50,25 +48,92 @@ def fit(
     lr: float = 0.15,
     seed: int = 0,
     dtype: torch.dtype = torch.float32,
+    start: Tensor | None = None,
+    base: Tensor | None = None,
 ) -> Tensor:
-    """The domain vector (domain_dim,) that takes G(ws) to ``targets`` (N, 3, R, R) with the least pyramid L1."""
-    vector = torch.zeros(generator.config.domain_dim, device=ws.device, requires_grad=True)
+    """The domain vector (domain_dim,) that takes G(ws) to ``targets`` (N, 3, R, R) with the least pyramid L1.
+
+    start: where to begin, else zero. base: vectors (N, domain_dim) to which it is added.
+    """
+    vector = torch.zeros(generator.config.domain_dim) if start is None else start.clone()
+    vector = vector.to(ws.device).requires_grad_(True)
     optimiser = torch.optim.Adam([vector], lr=lr, betas=(0.9, 0.99))
     rng = torch.Generator().manual_seed(seed)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         index = torch.randperm(len(ws), generator=rng)[:batch].to(ws.device)
         with torch.enable_grad():
-            loss = pyramid_loss(generator.synthesis(ws[index], vector, dtype=dtype), targets[index])
+            total = vector if base is None else vector + base[index]
+            loss = pyramid_loss(generator.synthesis(ws[index], total, dtype=dtype), targets[index])
             (vector.grad,) = torch.autograd.grad(loss, vector)
         optimiser.step()
     return vector.detach()
 
 
+class Fitter:
+    """Fits domains of one model on one set of faces and writes them into a folder.
+
+    A domain that is there already, made for this generator, is where its fit begins.
+    """
+
+    def __init__(self, stylizer: Stylizer, out: Path, args: argparse.Namespace) -> None:
+        self.stylizer, self.out, self.steps, self.faces = stylizer, out, args.steps, args.faces
+        self.seed, self.dtype = args.seed or 0, getattr(torch, args.dtype)
+        self.ws = training_ws(stylizer, args.data, args.faces, self.seed)
+        self.source = torch.cat([stylizer.draw(part) for part in self.ws.split(8)])
+
+    def fit(self, name: str, path: Path, targets: Tensor, base: Tensor | None = None) -> Domain:
+        started, generator = time.monotonic(), self.stylizer.generator
+        start = Domain.load(path) if path.is_file() else None
+        begin = start.vector if start is not None and start.generator == self.stylizer.fingerprint else None
+        rate = 0.15 if begin is None else 0.03
+        vector = fit(
+            generator, self.ws, targets, self.steps, lr=rate, seed=self.seed, dtype=self.dtype, start=begin, base=base
+        )
+        domain = Domain(
+            vector=vector.cpu(),
+            sizes=tuple(generator.config.domain_sizes),
+            order="pre_demod",
+            generator=self.stylizer.fingerprint,
+            name=name,
+            target=name,
+            source="a photo of a face",
+            method="fitted to filtered pairs",
+            seed=self.seed,
+            settings={"steps": self.steps, "faces": self.faces, "warm": begin is not None},
+        )
+        domain.save(path)
+        vectors = vector.expand(len(self.ws), -1) if base is None else vector + base
+        with torch.no_grad():
+            parts = zip(self.ws.split(8), vectors.split(8), strict=True)
+            drawn = torch.cat([generator.synthesis(ws, part) for ws, part in parts])
+        before, after = (float((x - targets).abs().mean()) for x in (self.source, drawn))
+        print(f"{name}: {before:.3f} -> {after:.3f}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        return domain
+
+    def style(self, name: str) -> Domain:
+        targets = truth(self.source, name, seed=self.seed).to(self.stylizer.device)
+        return self.fit(name, self.out / f"{name}.safetensors", targets)
+
+    def colour(self, name: str) -> Domain:
+        """A vector that tints whatever style it is added to; fitted on every style that takes a colour in training."""
+        pairs = [(colour, style) for colour, style in combinations() if colour == name]
+        base, targets = [], []
+        for number, face in enumerate(self.source):
+            style = pairs[number % len(pairs)][1]
+            vector = torch.zeros(self.stylizer.generator.config.domain_dim)
+            base.append(vector if style == PHOTO else Domain.load(self.out / f"{style}.safetensors").vector)
+            targets.append(truth(face[None], style, name))
+        device = self.stylizer.device
+        path = self.out / "colours" / f"{name}.safetensors"
+        return self.fit(name, path, torch.cat(targets).to(device), torch.stack(base).to(device))
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder with the face tars (default: random faces of the generator)")
     parser.add_argument("--out", type=Path, help="folder for the domain files (default: the model's own)")
-    parser.add_argument("--styles", nargs="+", default=sorted(NAMES), metavar="NAME", help="default: all")
+    parser.add_argument("--styles", nargs="*", default=NAMES, choices=NAMES, metavar="NAME", help="default: all")
+    parser.add_argument("--colours", nargs="*", default=COLOURS, choices=COLOURS, metavar="NAME", help="default: all")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
     parser.add_argument(
@@ -77,35 +142,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fits and saves every style, with a preview picture of one of the generator's own faces."""
-    unknown: Sequence[str] = [name for name in args.styles if name not in NAMES]
-    if unknown:
-        raise StylizeError(f"There is no style {unknown[0]!r}; the styles are: {', '.join(sorted(NAMES))}.")
+    """Fits and saves styles, each with a preview picture of one of the generator's own faces, and then colours."""
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder / "domains"
     (out / "previews").mkdir(parents=True, exist_ok=True)
-    seed = args.seed or 0
-    ws = training_ws(stylizer, args.data, args.faces, seed)
-    source = stylizer.draw(ws)
+    fitter = Fitter(stylizer, out, args)
     for name in args.styles:
-        started = time.monotonic()
-        targets = truth(source, name).to(stylizer.device)
-        vector = fit(stylizer.generator, ws, targets, args.steps, seed=seed, dtype=getattr(torch, args.dtype))
-        domain = Domain(
-            vector=vector.cpu(),
-            sizes=tuple(stylizer.generator.config.domain_sizes),
-            order="pre_demod",
-            generator=stylizer.fingerprint,
-            name=name,
-            target=name,
-            source="a photo of a face",
-            method="fitted to filtered pairs",
-            seed=seed,
-            settings={"steps": args.steps, "faces": args.faces},
-        )
-        domain.save(out / f"{name}.safetensors")
-        preview = stylizer.sample(1, PREVIEW_SEED, domain)[0]
+        preview = stylizer.sample(1, PREVIEW_SEED, fitter.style(name))[0]
         preview.save(out / "previews" / f"{name}.webp", quality=85)
-        drawn = torch.cat([stylizer.draw(part, domain) for part in ws.split(8)])
-        before, after = (float((x - targets).abs().mean()) for x in (source, drawn))
-        print(f"{name}: {before:.3f} -> {after:.3f}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    for name in args.colours:
+        fitter.colour(name)

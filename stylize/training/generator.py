@@ -303,19 +303,20 @@ class Trainer:
             folder / "encoder.safetensors", e.state_dict(), {"config": e.config.to_dict(), **trained}, torch.float16
         )
         fingerprint = copy.deepcopy(g).half().float().fingerprint()
-        for name, vector in zip(NAMES, self.average.styles, strict=True):
-            domain = Domain(
-                vector=vector,
-                sizes=tuple(MINI.domain_sizes),
-                order="pre_demod",
-                generator=fingerprint,
-                name=name,
-                target=name,
-                source="a photo of a face",
-                method="trained with the generator",
-                seed=self.settings.seed,
-            )
-            domain.save(folder / "domains" / f"{name}.safetensors")
+        for place, names, vectors in (("", NAMES, self.average.styles), ("colours/", COLOURS, self.average.colours)):
+            for name, vector in zip(names, vectors, strict=True):
+                domain = Domain(
+                    vector=vector,
+                    sizes=tuple(MINI.domain_sizes),
+                    order="pre_demod",
+                    generator=fingerprint,
+                    name=name,
+                    target=name,
+                    source="a photo of a face",
+                    method="trained with the generator",
+                    seed=self.settings.seed,
+                )
+                domain.save(folder / "domains" / f"{place}{name}.safetensors")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,121 @@
+"""The model behind one interface, on a tiny model: render, paste, look up, refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import load_tiny_model, save_tiny_model
+
+from stylize.domain import Domain
+from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.pipeline import Face, Stylizer
+
+
+@pytest.fixture(scope="module")
+def stylizer(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
+    """Ships two styles and a colour."""
+    folder = tmp_path_factory.mktemp("tiny")
+    model = load_tiny_model(folder)
+    sizes = tuple(model.generator.config.domain_sizes)
+    for number, name in enumerate(("sepia", "mosaic", "colours/red")):
+        vector = torch.randn(sum(sizes), generator=torch.Generator().manual_seed(number))
+        domain = Domain(vector, sizes, "pre_demod", model.fingerprint, Path(name).name)
+        domain.save(folder / "domains" / f"{name}.safetensors")
+    return model
+
+
+@pytest.fixture(scope="module")
+def face(stylizer: Stylizer, astronaut: Image.Image) -> Face:
+    return stylizer.faces(astronaut)[0]
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, dtype=int)
+
+
+def test_a_face_is_encoded_once(stylizer: Stylizer, face: Face) -> None:
+    config = stylizer.generator.config
+    assert face.ws.shape == (1, config.num_ws, config.w_dim)
+    assert face.reconstruction.size == (config.resolution,) * 2
+    assert face.crop.width >= 256
+
+
+def test_strength_zero_is_the_source(stylizer: Stylizer, face: Face) -> None:
+    sepia = stylizer.domain("sepia")
+    assert np.array_equal(pixels(stylizer.render(face, sepia, 0.0)), pixels(stylizer.render(face, None)))
+    assert not np.array_equal(pixels(stylizer.render(face, sepia, 1.0)), pixels(stylizer.render(face, None)))
+
+
+def test_without_a_domain_all_detail_is_the_photo_itself(stylizer: Stylizer, face: Face) -> None:
+    assert np.abs(pixels(stylizer.render(face, None, detail=1.0)) - pixels(face.crop)).mean() < 12
+
+
+def test_the_models_own_picture_has_the_crops_size(stylizer: Stylizer, face: Face) -> None:
+    assert stylizer.render(face, stylizer.domain("sepia"), detail=0.0).size == face.crop.size
+
+
+def test_pasting_changes_only_the_face(stylizer: Stylizer, face: Face, astronaut: Image.Image) -> None:
+    result = stylizer.paste(astronaut, [face], [Image.new("RGB", (64, 64), "red")])
+    assert result.size == astronaut.size
+    assert np.array_equal(pixels(result)[-60:], pixels(astronaut)[-60:])
+    assert not np.array_equal(pixels(result), pixels(astronaut))
+
+
+@pytest.mark.parametrize(("strength", "detail"), [(3.0, 1.0), (float("nan"), 1.0), (1.0, -0.1), (1.0, float("nan"))])
+def test_absurd_amounts_are_refused(stylizer: Stylizer, face: Face, strength: float, detail: float) -> None:
+    with pytest.raises(StylizeError, match="must lie between"):
+        stylizer.render(face, None, strength, detail)
+
+
+def test_samples_are_seeded(stylizer: Stylizer) -> None:
+    first, again, other = (stylizer.sample(1, seed)[0] for seed in (1, 1, 2))
+    assert np.array_equal(pixels(first), pixels(again))
+    assert not np.array_equal(pixels(first), pixels(other))
+
+
+@pytest.mark.parametrize("text", ["sepia", "  SEPIA ", "a sepia photo"])
+def test_a_ready_domain_is_found_by_its_words(stylizer: Stylizer, text: str) -> None:
+    assert stylizer.domain(text).name == "sepia"
+
+
+def test_a_colour_is_added_to_a_ready_domain(stylizer: Stylizer) -> None:
+    both = stylizer.domain("a red mosaic")
+    assert both.name == "a red mosaic"
+    assert both.ingredients() == {"mosaic": 1.0, "red": 1.0}
+    torch.testing.assert_close(both.vector, stylizer.domain("mosaic").vector + stylizer.domain("red photo").vector)
+
+
+@pytest.mark.parametrize("text", ["zombie", "a sepia mosaic", "a blue mosaic", "a wistful sepia photo"])
+def test_what_is_not_ready_is_said(stylizer: Stylizer, text: str) -> None:
+    with pytest.raises(DomainError, match="no ready domain"):
+        stylizer.domain(text)
+
+
+def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
+    for text, words in (("  ", "empty"), ("x" * 5000, "5000 characters")):
+        with pytest.raises(PromptError, match=words):
+            stylizer.domain(text)
+    with pytest.raises(PromptError, match=r"does not know 'qwertz'.*nearest"):
+        stylizer.check_description("qwertz")
+
+
+def test_a_domain_of_another_generator_is_refused(stylizer: Stylizer, face: Face, tmp_path: Path) -> None:
+    sizes = tuple(stylizer.generator.config.domain_sizes)
+    Domain(torch.zeros(sum(sizes)), sizes, "pre_demod", "0" * 16, "foreign").save(tmp_path / "foreign.safetensors")
+    with pytest.raises(DomainError, match="make it anew"):
+        stylizer.domain(str(tmp_path / "foreign.safetensors"))
+
+
+def test_missing_and_broken_models_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no model 'nonsense'"):
+        Stylizer.load("nonsense")
+    folder = save_tiny_model(tmp_path)
+    (folder / "encoder.safetensors").write_bytes(b"<html>quota exceeded</html>")
+    with pytest.raises(CheckpointError, match=r"encoder\.safetensors"):
+        Stylizer.load(str(folder))
+    with pytest.raises(StylizeError, match="not available"):
+        Stylizer.load(str(save_tiny_model(tmp_path)), "cuda:99")
