@@ -59,7 +59,7 @@ def test_both_languages_say_the_same_things() -> None:
 
 def test_a_photo_is_opened_and_stylised(stylizer: Stylizer, photo: str) -> None:
     page = Page(stylizer)
-    visit, _, _, words, *_ = page.open_photo(photo, ENGLISH)
+    visit, _, _, _, words, *_ = page.open_photo(photo, ENGLISH)
     assert words == WORDS["en"]["found_one"]
     last = stylised(page, visit, "pencil sketch")[-1]
     assert last[1] == "Done: pencil sketch."
@@ -94,11 +94,11 @@ def test_unusable_descriptions_become_sentences(stylizer: Stylizer, photo: str, 
 def test_without_a_photo_the_page_asks_for_one(stylizer: Stylizer, tmp_path: Path) -> None:
     page = Page(stylizer)
     assert stylised(page, None, "pencil sketch")[-1][1] == WORDS["en"]["need_photo"]
-    assert page.open_photo(None, ENGLISH)[3] == WORDS["en"]["start"]
+    assert page.open_photo(None, ENGLISH)[4] == WORDS["en"]["start"]
     (tmp_path / "text.jpg").write_text("hello")
-    assert "not a picture" in page.open_photo(str(tmp_path / "text.jpg"), ENGLISH)[3]
+    assert "not a picture" in page.open_photo(str(tmp_path / "text.jpg"), ENGLISH)[4]
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "grey.png")
-    assert "No face found" in page.open_photo(str(tmp_path / "grey.png"), ENGLISH)[3]
+    assert "No face found" in page.open_photo(str(tmp_path / "grey.png"), ENGLISH)[4]
 
 
 @pytest.fixture(scope="module")

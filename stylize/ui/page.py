@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,8 +28,12 @@ CSS = """
 .gradio-container {max-width: 1180px !important; margin: 0 auto !important}
 #title h1 {margin-bottom: 0}
 #status {min-height: 2.2em}
-#ready .grid-container {gap: 6px}
-#ready .caption-label {font-size: 11px; background: rgba(0, 0, 0, .62); color: #fff; border: 0}
+.heading * {font-weight: 600}
+#ready .grid-container {gap: 6px; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr))}
+#ready .caption-label {left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0; padding: 2px 4px;
+    font-size: 11px; line-height: 1.25; text-align: center; white-space: normal; background: rgba(0, 0, 0, .66);
+    color: #fff}
+#about {opacity: .7; font-size: 13px}
 footer {opacity: .7}
 """
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "sans-serif"]
@@ -64,8 +70,14 @@ def mark_faces(photo: Image.Image, faces: list[Face]) -> Image.Image:
 
 
 def temporary(suffix: str, name: str = "stylize") -> Path:
-    """A fresh path for a file to hand out; the page's cache takes a copy and deletes it in time."""
-    return Path(tempfile.mkdtemp(prefix="stylize-")) / f"{name}{suffix}"
+    """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for old in folder.iterdir():
+        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    safe = "".join(letter for letter in name if letter.isalnum() or letter in " -_")[:60].strip()
+    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe or 'stylize'}{suffix}"
 
 
 class Page:
@@ -77,21 +89,21 @@ class Page:
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
 
     def open_photo(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """photo -> visit, marked photo, face choice, status, and an empty result."""
-        nothing = gr.update(visible=False)
+        """photo -> visit, whether details are shown, marked photo, face choice, status, and an empty result."""
+        hidden = gr.update(visible=False)
         if path is None:
-            return None, nothing, nothing, say(request, "start"), None, None, None, None
+            return None, hidden, None, hidden, say(request, "start"), None, None, None, None
         try:
             photo = read_photo(path)
             faces = self.stylizer.faces(photo)
         except StylizeError as error:
             gr.Warning(str(error))
-            return None, nothing, nothing, f"⚠️ {error}", None, None, None, None
+            return None, hidden, None, hidden, f"⚠️ {error}", None, None, None, None
         many = len(faces) > 1
         choice = gr.update(choices=[str(n) for n in range(1, len(faces) + 1)], value=[], visible=many)
-        marked = gr.update(value=mark_faces(photo, faces), visible=True)
+        shown, marked = gr.update(visible=True), mark_faces(photo, faces)
         words = say(request, "found_many", n=len(faces)) if many else say(request, "found_one")
-        return Visit(photo, faces), marked, choice, words, None, None, faces[0].reconstruction, None
+        return Visit(photo, faces), shown, marked, choice, words, None, None, faces[0].reconstruction, None
 
     def pick_ready(self, event: gr.SelectData) -> str:
         """The name of the ready style that was clicked."""
@@ -150,7 +162,7 @@ class Page:
                         )
                         yield visit, words, *self.draw(visit, chosen, strength, detail), gr.skip()
             assert visit.domain is not None
-            path = temporary(".safetensors", "style")
+            path = temporary(".safetensors", visit.domain.name)
             visit.domain.save(path)
             words = say(request, "done", name=visit.domain.name)
             yield visit, words, *self.draw(visit, chosen, strength, detail), str(path)
@@ -209,11 +221,12 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
                 )
                 if examples:
                     gr.Examples(examples, photo, label=t("examples"))
+                gr.Markdown(t("ready"), elem_classes="heading")
                 gallery = gr.Gallery(
                     ready,
-                    label=t("ready"),
-                    columns=5,
-                    height=330,
+                    show_label=False,
+                    columns=4,
+                    height=340,
                     allow_preview=False,
                     object_fit="cover",
                     buttons=[],
@@ -239,29 +252,24 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
                 detail = gr.Slider(
                     0, 1, stylizer.default_detail, step=0.05, label=t("detail"), info=t("detail_info")
                 )
-                with gr.Row():
-                    face = gr.Image(label=t("aligned"), interactive=False, height=220, elem_id="face")
-                    understood = gr.Image(label=t("understood"), interactive=False, height=220)
-                with gr.Row():
-                    picture_file = gr.File(label=t("picture_file"), height=70, elem_id="picture-file")
-                    domain_file = gr.File(label=t("domain_file"), height=70)
-                marked = gr.Image(label=t("faces"), interactive=False, visible=False, height=260, elem_id="marked")
                 chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
+                with gr.Column(visible=False) as details:
+                    with gr.Row():
+                        small = {"interactive": False, "height": 220, "buttons": ["download", "fullscreen"]}
+                        face = gr.Image(label=t("aligned"), elem_id="face", **small)
+                        understood = gr.Image(label=t("understood"), **small)
+                        marked = gr.Image(label=t("faces"), elem_id="marked", **small)
+                    with gr.Row():
+                        picture_file = gr.File(label=t("picture_file"), height=80, elem_id="picture-file")
+                        domain_file = gr.File(label=t("domain_file"), height=80)
                 with gr.Accordion(t("more"), open=False):
                     source = gr.Textbox(SOURCE, label=t("source"))
                     steps = gr.Slider(
                         20, 400, AdaptSettings.steps, step=10, label=t("steps"), info=t("steps_info")
                     )
                     seed = gr.Number(0, label=t("seed"), info=t("seed_info"), precision=0)
-        gr.Markdown(
-            say(
-                None,
-                "running",
-                model=stylizer.name,
-                resolution=stylizer.generator.config.resolution,
-                device=stylizer.device,
-            )
-        )
+        about = (stylizer.name, f"{stylizer.generator.config.resolution} px", str(stylizer.device))
+        gr.Markdown(" · ".join(about), elem_id="about")
 
         looks = [visit, chosen, strength, detail]
         shown = [result, face, picture_file]
@@ -277,7 +285,7 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
         photo.change(
             page.open_photo,
             photo,
-            [visit, marked, chosen, status, result, face, understood, picture_file],
+            [visit, details, marked, chosen, status, result, face, understood, picture_file],
             api_visibility="private",
         )
         runs = [go.click(**making), text.submit(**making)]

@@ -41,7 +41,6 @@ WORDS: dict[str, dict[str, str]] = {
         "waiting": "Training “{name}” starts ...",
         "done": "Done: {name}.",
         "cancelled": "Cancelled. The picture shows the last step.",
-        "running": "Running on the {model} model ({resolution} px faces, {device}).",
     },
     "ru": {
         "tagline": "Загрузите фото — и получите лицо в любом стиле. Выберите стиль или опишите его.",
@@ -79,7 +78,6 @@ WORDS: dict[str, dict[str, str]] = {
         "waiting": "Начинается обучение «{name}» ...",
         "done": "Готово: {name}.",
         "cancelled": "Отменено. Картинка показывает последний шаг.",
-        "running": "Работает модель {model} (лица {resolution} px, {device}).",
     },
 }
 
