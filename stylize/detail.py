@@ -13,6 +13,7 @@ from torch import Tensor
 
 RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
 RIDGE = 0.01  # variance of the colours at which a window counts as much as the larger one around it
+FAINT = 0.06  # what the maps leave unexplained by less than this is taken for the generator's noise
 LARGEST_FIT = 128  # px: the maps are smooth, larger pictures are fitted at this size
 
 
@@ -62,13 +63,19 @@ def affine_maps(source: Tensor, target: Tensor) -> Tensor:
     return box_mean(torch.cat([matrix.flatten(1, 2), shift], 1), max(1, round(RADII[-1] * side)))
 
 
+def apply_maps(maps: Tensor, picture: Tensor) -> Tensor:
+    """Affine colour maps (N, 12, H, W) applied to a picture (N, 3, H, W)."""
+    matrix, shift = maps[:, :9].unflatten(1, (3, 3)), maps[:, 9:]
+    return torch.stack([(matrix[:, i] * picture).sum(1) for i in range(3)], 1).add_(shift)
+
+
 @torch.no_grad()
 def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float = 1.0) -> Tensor:
     """The aligned photo changed as ``source`` changes into ``target``.
 
     photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 1 applies the
-    change to the photo and keeps all its detail, 0 gives the model's own picture, enlarged. Returns (1, 3, H, W)
-    in [-1, 1].
+    change to the photo and keeps all its detail, 0 gives the model's own picture, enlarged. What stands out from the
+    maps, such as drawn lines and painted lips, is laid over it. Returns (1, 3, H, W) in [-1, 1].
     """
     size = photo.shape[-2:]
     own = F.interpolate(target, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
@@ -76,7 +83,7 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
         return own
     if source.shape[-1] > LARGEST_FIT:
         source, target = (F.interpolate(x, size=(LARGEST_FIT,) * 2, mode="area") for x in (source, target))
-    maps = F.interpolate(affine_maps(source, target), size=size, mode="bilinear")
-    matrix, shift = maps[:, :9].unflatten(1, (3, 3)), maps[:, 9:]
-    kept = torch.stack([(matrix[:, i] * photo).sum(1) for i in range(3)], 1).add_(shift).clamp_(-1, 1)
+    maps = affine_maps(source, target)
+    drawn = F.interpolate(F.softshrink(target - apply_maps(maps, source), FAINT), size=size, mode="bicubic")
+    kept = apply_maps(F.interpolate(maps, size=size, mode="bilinear"), photo).add_(drawn).clamp_(-1, 1)
     return torch.lerp(own, kept, amount)

@@ -32,7 +32,7 @@ from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.data import SETS, load_faces
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.styles import truth
-from stylize.vocabulary import NAMES
+from stylize.vocabulary import NAMES, combinations
 
 FULL = 256  # px: at this size originals are compared for identity
 SHEET = ("pencil sketch", "oil painting", "zombie", "bronze statue", "blueprint", "thermal camera", "joker", "sepia")
@@ -142,24 +142,30 @@ def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace) -> Domai
 @torch.no_grad()
 def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     """Every style against its truth: the text-image model's top-1 on truly filtered and on drawn faces, the distance
-    to the truth before, after and at best (the ready domain fitted to pairs), and what detail transfer does."""
+    to the truth before, after and at best (the ready domain fitted to pairs), and what detail transfer does.
+
+    Of unseen combinations, "at best" is the sum of the ready style and colour, and top-1 is among all combinations."""
     identity, clip = FaceIdentity(), stylizer.clip
     photos = torch.cat([part[: args.limit or 24] for part in held_out(stylizer, args).values()])
     small = shrink(photos, stylizer.resolution)
     ws = stylizer.encoder(small.to(stylizer.device))
     source = stylizer.draw(ws).cpu()
-    described = torch.stack([clip.describe(name) for name in NAMES])
-    index = {name: i for i, name in enumerate(NAMES)}
+    kinds: list[tuple[str | None, str]] = [(None, name) for name in NAMES]
+    if args.unseen:
+        kinds += combinations() + combinations(unseen=True)
+    labels = [f"{colour} {style}" if colour else style for colour, style in kinds]
+    described = torch.stack([clip.describe(label) for label in labels])
 
     def top_1(pictures: Tensor, name: str) -> float:
         best = (clip.encode_image(pictures.to(stylizer.device)) @ described.t()).argmax(1)
-        return (best == index[name]).float().mean().item()
+        return (best == labels.index(name)).float().mean().item()
 
     results: dict[str, Any] = {}
-    names = args.styles or [name for name in NAMES if args.domains != "ready" or name in stylizer.ready()]
-    for name in names:
+    wanted_kinds = combinations(unseen=True) if args.unseen else [(None, name) for name in args.styles or NAMES]
+    for colour, style in wanted_kinds:
+        name = f"{colour} {style}" if colour else style
         domain, best = domain_for(stylizer, name, args), stylizer.domain(name)
-        true_photos, true_faces = truth(photos, name), truth(source, name)
+        true_photos, true_faces = truth(photos, style, colour), truth(source, style, colour)
         drawn, fitted = stylizer.draw(ws, domain).cpu(), stylizer.draw(ws, best).cpu()
         kept = [transfer_detail(p[None], s[None], d[None]) for p, s, d in zip(photos, source, drawn, strict=True)]
         plain = [transfer_detail(p[None], s[None], d[None], 0) for p, s, d in zip(photos, source, drawn, strict=True)]
@@ -217,6 +223,7 @@ DOMAINS = {
     "domains": "shipped, fitted to filtered pairs",
     "styles": "trained on the words, from the nearest shipped",
     "styles-from-zero": "trained on the words, from nothing",
+    "unseen": "unseen colour of a style: shipped style + shipped colour",
 }
 
 
@@ -309,6 +316,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="ready",
         help="those that ship, or trained now by text guidance, from the nearest ready ones or from nothing",
     )
+    parser.add_argument("--unseen", action="store_true", help="the held-out pairs of colour and style instead")
     parser.add_argument("--detail", type=float, help="of the contact sheet, 0 to 1 (default: the model's)")
     parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the contact sheet's file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")

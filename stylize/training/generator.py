@@ -58,8 +58,8 @@ class Settings:
     vectors: float = 1e-3  # weight of the mean square of the domain vectors
     perceptual: float = 1.0
     identity: float = 0.5
-    adversarial: float = 0.1
-    r1: float = 1.0
+    adversarial: float = 0.15
+    r1: float = 0.05
     r1_every: int = 8
     offsets: float = 1e-3
     base_only: float = 0.1  # share of codes decoded without their per-row offsets
@@ -150,11 +150,11 @@ class Trainer:
         self.identity.blocks.to(dtype)
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
-        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 15.0}
+        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 60.0}
         groups = [*parameter_groups(g), *parameter_groups(e), vectors]
         self.opt = torch.optim.Adam(groups, lr=settings.lr, betas=(0.9, 0.99), fused=True)
-        slower = [{**group, "factor": group["factor"] * 0.5} for group in parameter_groups(self.nets.discriminator)]
-        self.opt_d = torch.optim.Adam(slower, lr=settings.lr, betas=(0.0, 0.99), fused=True)
+        faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
+        self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
         self.queue = torch.zeros(0, MINI.w_dim, device=device)
         self.step = 0
         wrap: Callable[[Any], Any] = torch.compile if compiled else lambda f: f
