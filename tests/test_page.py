@@ -20,7 +20,8 @@ from stylize.domain import Domain
 from stylize.pipeline import Stylizer
 from stylize.training.adapt import AdaptSettings
 from stylize.ui.page import Page, build_page
-from stylize.ui.words import I18N, WORDS, say
+from stylize.ui.words import I18N, RUSSIAN_STYLES, WORDS, in_english, say
+from stylize.vocabulary import NAMES
 
 ENGLISH: Any = SimpleNamespace(headers={"accept-language": "en-US,en"})
 RUSSIAN: Any = SimpleNamespace(headers={"accept-language": "ru-RU,ru"})
@@ -55,6 +56,27 @@ def test_both_languages_say_the_same_things() -> None:
     assert say(RUSSIAN, "start") == WORDS["ru"]["start"]
     assert say(None, "start") == WORDS["en"]["start"]
     assert I18N is not None
+
+
+def test_every_style_has_a_russian_name() -> None:
+    assert set(RUSSIAN_STYLES) == set(NAMES)
+    for name, (russian, _) in RUSSIAN_STYLES.items():
+        assert in_english(russian) == name
+
+
+@pytest.mark.parametrize(
+    ("russian", "english"),
+    [
+        ("Портрет карандашом", "pencil sketch"),
+        ("красная мозаика", "red mosaic"),
+        ("золотая статуя из бронзы", "golden bronze statue"),
+        ("в стиле поп-арт", "pop art"),
+        ("a red mosaic", "a red mosaic"),
+        ("снегурочка", "снегурочка"),
+    ],
+)
+def test_russian_descriptions_are_understood(russian: str, english: str) -> None:
+    assert in_english(russian) == english
 
 
 def test_a_photo_is_opened_and_stylised(stylizer: Stylizer, photo: str) -> None:

@@ -19,7 +19,7 @@ from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo, save_image
 from stylize.pipeline import Face, Stylizer
 from stylize.training.adapt import SOURCE, AdaptSettings, adapt_text
-from stylize.ui.words import I18N, say
+from stylize.ui.words import I18N, in_english, language, russian_name, say
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KEPT_SECONDS = 3600
@@ -105,6 +105,12 @@ class Page:
         words = say(request, "found_many", n=len(faces)) if many else say(request, "found_one")
         return Visit(photo, faces), shown, marked, choice, words, None, None, faces[0].reconstruction, None
 
+    def localise(self, request: gr.Request) -> Any:
+        """The gallery with Russian captions for Russian readers."""
+        if language(request) != "ru":
+            return gr.skip()
+        return [(str(self.stylizer.preview(name)), russian_name(name)) for name in self.stylizer.ready()]
+
     def pick_ready(self, event: gr.SelectData) -> str:
         """The name of the ready style that was clicked."""
         return self.stylizer.ready()[event.index]
@@ -146,6 +152,7 @@ class Page:
         if not text.strip():
             yield visit, say(request, "need_style"), *skip
             return
+        text = in_english(text)
         try:
             try:
                 visit = replace(visit, domain=self.stylizer.domain(text))
@@ -296,6 +303,7 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
             control.change(
                 page.draw, looks, shown, trigger_mode="always_last", show_progress="hidden", api_visibility="private"
             )
+        blocks.load(page.localise, None, gallery, api_visibility="private")
         _add_api(page)
     blocks.queue(default_concurrency_limit=2, max_size=32)
     return blocks
