@@ -86,7 +86,7 @@ class Fitter:
         started, generator = time.monotonic(), self.stylizer.generator
         start = Domain.load(path) if path.is_file() else None
         begin = start.vector if start is not None and start.generator == self.stylizer.fingerprint else None
-        rate = 0.15 if begin is None else 0.03
+        rate = 0.15 if begin is None else 0.08
         vector = fit(
             generator, self.ws, targets, self.steps, lr=rate, seed=self.seed, dtype=self.dtype, start=begin, base=base
         )
