@@ -110,7 +110,7 @@ def test_a_description_is_trained(page: Page, astronaut: Image.Image, tmp_path: 
     astronaut.save(tmp_path / "me.jpg", quality=95)
     upload(page, tmp_path / "me.jpg")
     expect(page.locator("#status")).to_contain_text("One face found", timeout=60_000)
-    stylise(page, "a portrait like a photographic negative image", "Done:")
+    stylise(page, "a wistful photo negative", "Done:")
     before, after = face_of(astronaut, astronaut), face_of(result(page), astronaut)
     assert np.corrcoef(before.mean(2).ravel(), after.mean(2).ravel())[0, 1] < -0.3
 

@@ -32,7 +32,7 @@ class AdaptSettings:
     the distance to the description itself, which fixes that size; ``norm``: weight of the mean square of the vector.
     ``start``: begin from the ready domains that are nearest to the description, instead of from zero."""
 
-    steps: int = 100
+    steps: int = 60
     batch: int = 6
     lr: float = 0.02
     direction: float = 1.0

@@ -158,7 +158,7 @@ class Page:
                 visit = replace(visit, domain=self.stylizer.domain(text))
             except DomainError:
                 yield visit, say(request, "waiting", name=text), *skip
-                settings = AdaptSettings(steps=int(steps), seed=int(seed))
+                settings = AdaptSettings(steps=int(steps), seed=int(seed or 0))
                 started = time.monotonic()
                 for report in adapt_text(self.stylizer, text, source or SOURCE, settings):
                     visit = replace(visit, domain=report.domain)
@@ -198,10 +198,12 @@ class Page:
         except StylizeError as error:
             raise gr.Error(str(error), print_exception=False) from None
 
-    def api_adapt_text(self, text: str, source: str = SOURCE, steps: float = 100, seed: float = 0) -> str:
+    def api_adapt_text(
+        self, text: str, source: str = SOURCE, steps: float = AdaptSettings.steps, seed: float = 0
+    ) -> str:
         """Trains a style for a description by text guidance; the result is a domain file."""
         try:
-            settings = AdaptSettings(steps=int(steps), seed=int(seed))
+            settings = AdaptSettings(steps=int(steps), seed=int(seed or 0))
             for report in adapt_text(self.stylizer, text, source, settings):
                 domain = report.domain
             path = temporary(".safetensors", "style")
