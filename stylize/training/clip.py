@@ -13,6 +13,7 @@ import argparse
 import math
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,12 @@ from torch import Tensor
 
 from stylize.checkpoints import save_checkpoint
 from stylize.clip import MINI, TextImageModel
-from stylize.errors import StylizeError
+from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
 from stylize.training.styles import stylise
-from stylize.vocabulary import NAMES, PHOTO, caption, combinations
+from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)
 KINDS: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES), *combinations()]
@@ -133,8 +134,8 @@ class Trainer:
         self.rng = torch.Generator().manual_seed(settings.seed)
         dim = stylizer.generator.config.domain_dim
         self.pool = Attackers.make(settings.attackers, dim, self.rng, settings.attack_steps)
-        ready = [stylizer.domain(name).vector for name in stylizer.ready()]
-        self.ready = torch.stack(ready) if ready else torch.zeros(1, dim)
+        self.ready = self._shipped(stylizer.ready())
+        self.colours = self._shipped([f"{colour} photo" for colour in COLOUR_WORDS])
         self.step = 0
 
     def state(self) -> dict[str, Any]:
@@ -152,6 +153,14 @@ class Trainer:
         self.pool = Attackers(**state["pool"])
         self.rng.set_state(state["rng"])
         self.step = state["step"]
+
+    def _shipped(self, names: list[str]) -> Tensor:
+        """Domain vectors (count, domain_dim) of what the model ships; one of zeros where it ships none."""
+        vectors = []
+        for name in names:
+            with suppress(DomainError):
+                vectors.append(self.stylizer.domain(name).vector)
+        return torch.stack(vectors or [torch.zeros(self.stylizer.generator.config.domain_dim)])
 
     def _integers(self, high: int, count: int) -> Tensor:
         return torch.randint(high, (count,), generator=self.rng)
@@ -173,13 +182,15 @@ class Trainer:
 
     @torch.no_grad()
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
-        """Generated faces under mixes of ready vectors and noise: (face numbers, pictures)."""
+        """Generated faces under mixes of ready vectors, colours and noise: (face numbers, pictures)."""
         face, ws = self._generated(count)
         pick = self.ready[self._integers(len(self.ready), 2 * count)].view(2, count, -1)
         weight = torch.rand(2, count, 1, generator=self.rng) * 1.2 * (torch.rand(2, count, 1, generator=self.rng) < 0.6)
         noise = torch.randn(count, pick.shape[-1], generator=self.rng)
         noise = noise * torch.rand(count, 1, generator=self.rng) ** 2 * 0.4
-        return face, self._draw(ws, (pick * weight).sum(0) + noise)
+        colour = self.colours[self._integers(len(self.colours), count)]
+        colour = colour * (torch.rand(count, 1, generator=self.rng) < 0.25)
+        return face, self._draw(ws, (pick * weight).sum(0) + colour + noise)
 
     def _draw(self, ws: Tensor, vectors: Tensor) -> Tensor:
         """At the model's picture size, drawn only as large as needed."""
