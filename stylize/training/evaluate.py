@@ -286,7 +286,7 @@ def provenance(stylizer: Stylizer) -> dict[str, Any]:
     if stylizer.device.type == "cuda":
         device = torch.cuda.get_device_name()
     return {
-        "command": " ".join(["python -m stylize", *sys.argv[1:]]),
+        "command": " ".join(["python -m stylize", *(Path(word).name for word in sys.argv[1:])]),
         "commit": git.stdout.strip() or None,
         "device": device,
         "date": datetime.date.today().isoformat(),
