@@ -73,7 +73,7 @@ def upload(page: Page, path: Path) -> None:
 def stylise(page: Page, text: str, done: str) -> None:
     page.locator("#text textarea").fill(text)
     page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text(done, timeout=150_000)
+    expect(page.locator("#status")).to_contain_text(done, timeout=300_000)
 
 
 def result(page: Page) -> Image.Image:
