@@ -5,7 +5,7 @@ The mini model is open-clip's own architecture, small and trained by this projec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.checkpoints import load_checkpoint, load_into
+from stylize.checkpoints import load_checkpoint, load_into, save_checkpoint
 from stylize.vocabulary import TEMPLATES, article
 
+EMBEDDING, ROWS, INDEX = (f"token_embedding.{name}" for name in ("weight", "rows", "index"))
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -47,8 +48,21 @@ class TextImageModel(nn.Module):
         """A model saved by this project, frozen and in evaluation mode. Raises CheckpointError."""
         tensors, settings = load_checkpoint(path)
         model = cls(settings["config"])
+        if ROWS in tensors:
+            weight = torch.zeros_like(model.model.state_dict()[EMBEDDING])
+            weight[tensors.pop(INDEX).long()] = tensors.pop(ROWS)
+            tensors[EMBEDDING] = weight
         load_into(model.model, tensors, Path(path).name)
         return model.eval().requires_grad_(False)
+
+    def save(self, path: str | Path, settings: Mapping[str, Any], words: Iterable[str] | None = None) -> None:
+        """Writes the model in half precision. Of the embeddings of the 49,408 tokens only those that ``words`` need are
+        kept where these are given; the others come back as zeros."""
+        tensors = dict(self.model.state_dict())
+        if words is not None:
+            index = self.tokenize(list(words)).unique()
+            tensors |= {ROWS: tensors.pop(EMBEDDING)[index], INDEX: index.int()}
+        save_checkpoint(path, tensors, {"config": self.settings, **settings}, torch.float16)
 
     def encode_image(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], any size -> unit (N, D); differentiable."""

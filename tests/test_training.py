@@ -14,6 +14,7 @@ from PIL import Image
 from tiny import load_tiny_model
 
 from stylize.align import FaceFinder, crop_face, model_file
+from stylize.clip import TextImageModel
 from stylize.errors import PromptError, StylizeError
 from stylize.images import to_tensor
 from stylize.pipeline import Stylizer
@@ -153,6 +154,15 @@ def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.Mo
     resumed = clip_training.Trainer(tiny, truths, small)
     resumed.load(copy.deepcopy(trainer.state()))
     assert trainer.train_step() == pytest.approx(resumed.train_step(), rel=1e-3)
+
+
+def test_a_model_saved_for_its_words_still_knows_them(tiny: Stylizer, tmp_path: Path) -> None:
+    tiny.clip.save(tmp_path / "clip.safetensors", {}, ["a", "pencil", "sketch"])
+    small = TextImageModel.load(tmp_path / "clip.safetensors")
+    assert (tmp_path / "clip.safetensors").stat().st_size < (tiny.folder / "clip.safetensors").stat().st_size / 2
+    torch.testing.assert_close(
+        small.encode_text(["a pencil sketch"]), tiny.clip.encode_text(["a pencil sketch"]), atol=1e-2, rtol=0
+    )
 
 
 def test_missing_data_is_named(tmp_path: Path) -> None:

@@ -24,20 +24,22 @@ from stylize.pipeline import Stylizer
 from stylize.vocabulary import match, match_colour
 
 SOURCE = "a photo of a face"
+RATES = (0.01, 0.2)
 
 
 @dataclass(frozen=True)
 class AdaptSettings:
     """``direction``: weight of the directional loss, which is blind to the size of the step; ``reach``: weight of
     the distance to the description itself, which fixes that size; ``norm``: weight of the mean square of the vector.
-    ``start``: begin from the ready domains that are nearest to the description, instead of from zero."""
+    ``start``: begin from the ready domains that are nearest to the description, instead of from zero. ``lr``: learning
+    rate; None is RATES[0] from a ready domain, which is near already, and RATES[1] from zero."""
 
     steps: int = 60
     batch: int = 6
-    lr: float = 0.02
+    lr: float | None = None
     direction: float = 1.0
     reach: float = 1.0
-    norm: float = 0.05
+    norm: float = 0.01
     pool: int = 48
     start: bool = True
     seed: int = 0
@@ -45,7 +47,7 @@ class AdaptSettings:
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 10_000:
             raise StylizeError(f"{self.steps} steps cannot be trained; choose from 1 to 10,000.")
-        if not (math.isfinite(self.lr) and 0 < self.lr <= 1):
+        if self.lr is not None and not (math.isfinite(self.lr) and 0 < self.lr <= 1):
             raise StylizeError(f"The learning rate is {self.lr} but must lie above 0 and up to 1.")
 
 
@@ -107,9 +109,10 @@ def guide(
     with torch.no_grad():
         before = torch.cat([clip.encode_image(generator.synthesis(part)) for part in ws.split(16)])
     vector = start.detach().clone().to(device).requires_grad_(True)
-    optimiser = torch.optim.Adam([vector], lr=s.lr, betas=(0.9, 0.99))
+    rate = s.lr or RATES[0 if bool(start.any()) else 1]
+    optimiser = torch.optim.Adam([vector], lr=rate, betas=(0.9, 0.99))
     for step in range(s.steps):
-        optimiser.param_groups[0]["lr"] = s.lr * 0.5 * (1 + math.cos(math.pi * step / s.steps))
+        optimiser.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * step / s.steps))
         index = torch.randperm(len(ws), generator=rng)[: s.batch].to(device)
         with torch.enable_grad():
             moved = clip.encode_image(generator.synthesis(ws[index], vector))
@@ -120,7 +123,7 @@ def guide(
             }
             (gradient,) = torch.autograd.grad(torch.stack(list(losses.values())).sum(), vector)
         if not bool(gradient.isfinite().all()):
-            raise StylizeError(f"The training diverged at step {step + 1}; use a lower learning rate than {s.lr}.")
+            raise StylizeError(f"The training diverged at step {step + 1}; use a lower learning rate than {rate}.")
         vector.grad = gradient
         optimiser.step()
         yield vector.detach().clone(), {name: value.item() for name, value in losses.items()}

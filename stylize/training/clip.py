@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import string
 import sys
 import time
 from contextlib import suppress
@@ -23,14 +24,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylize.checkpoints import save_checkpoint
 from stylize.clip import MINI, TextImageModel
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
 from stylize.training.styles import stylise
-from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, caption, combinations
+from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)
 KINDS: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES), *combinations()]
@@ -329,6 +329,5 @@ def run(args: argparse.Namespace) -> None:
             part = checkpoint.with_suffix(".part")
             torch.save(trainer.state(), part)
             part.replace(checkpoint)
-    made_by = {"config": MINI, "training": vars(settings)}
-    save_checkpoint(out / "clip.safetensors", trainer.model.model.state_dict(), made_by, torch.float16)
+    trainer.model.save(out / "clip.safetensors", {"training": vars(settings)}, [*KNOWN_WORDS, *string.punctuation])
     checkpoint.unlink(missing_ok=True)

@@ -134,7 +134,9 @@ def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace) -> Domai
     """The ready domain, or one trained now on the words alone."""
     if args.domains == "ready":
         return stylizer.domain(name)
-    settings = AdaptSettings(seed=args.seed, start=args.domains == "adapted")
+    settings = AdaptSettings(seed=args.seed)
+    if args.domains == "adapted-from-zero":
+        settings = AdaptSettings(seed=args.seed, start=False, steps=150)
     *_, last = adapt_text(stylizer, name, settings=settings)
     return last.domain
 
