@@ -25,7 +25,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
 
     Raises PhotoError, in one sentence, for anything that is not a usable picture.
     """
-    name = source.name if isinstance(source, Path) else source if isinstance(source, str) else "The picture"
+    name = Path(source).name if isinstance(source, str | Path) else "The picture"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
