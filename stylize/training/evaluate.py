@@ -163,8 +163,11 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
         return (best == labels.index(name)).float().mean().item()
 
     results: dict[str, Any] = {}
-    wanted_kinds = combinations(unseen=True) if args.unseen else [(None, name) for name in args.styles or NAMES]
-    for colour, style in wanted_kinds:
+    ready = stylizer.ready()
+    chosen = [(None, name) for name in args.styles or ready]
+    if args.unseen:
+        chosen = [(colour, style) for colour, style in combinations(unseen=True) if style in ready]
+    for colour, style in chosen:
         name = f"{colour} {style}" if colour else style
         domain, best = domain_for(stylizer, name, args), stylizer.domain(name)
         true_photos, true_faces = truth(photos, style, colour), truth(source, style, colour)
@@ -311,7 +314,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder with the face tars, of which the test split is used")
     parser.add_argument("--photos", type=Path, help="folder of ordinary photos, each with a face")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N pictures of each set")
-    parser.add_argument("--styles", nargs="+", choices=NAMES, metavar="NAME", help="default: all known styles")
+    parser.add_argument("--styles", nargs="+", choices=NAMES, metavar="NAME", help="default: all that ship")
     parser.add_argument(
         "--domains",
         choices=("ready", "adapted", "adapted-from-zero"),
