@@ -164,7 +164,7 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
     results: dict[str, Any] = {}
     ready = stylizer.ready()
-    chosen = [(None, name) for name in args.styles or ready]
+    chosen: list[tuple[str | None, str]] = [(None, name) for name in args.styles or ready]
     if args.unseen:
         chosen = [(colour, style) for colour, style in combinations(unseen=True) if style in ready]
     for colour, style in chosen:
