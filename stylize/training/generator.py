@@ -150,7 +150,7 @@ class Trainer:
         self.identity.blocks.to(dtype)
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
-        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 60.0}
+        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 30.0}
         groups = [*parameter_groups(g), *parameter_groups(e), vectors]
         self.opt = torch.optim.Adam(groups, lr=settings.lr, betas=(0.9, 0.99), fused=True)
         faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
