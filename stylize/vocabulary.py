@@ -24,6 +24,8 @@ PHOTO_PHRASES = (
     "a natural portrait",
 )
 
+SOURCE = PHOTO_PHRASES[0]  # what a face is before any style
+
 Kind = Literal["picture", "look", "material", "person"]
 
 

@@ -21,9 +21,8 @@ from stylize.domain import Domain, mix
 from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
-from stylize.vocabulary import match, match_colour
+from stylize.vocabulary import SOURCE, match, match_colour
 
-SOURCE = "a photo of a face"
 RATES = (0.01, 0.2)
 
 

@@ -29,6 +29,7 @@ from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
+from stylize.training.generator import add_dtype
 from stylize.training.styles import stylise
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
@@ -299,9 +300,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--faces", type=int, default=Settings.faces)
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
-    )
+    add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:

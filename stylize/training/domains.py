@@ -20,9 +20,9 @@ from stylize.domain import Domain
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
-from stylize.training.generator import COLOURS, pyramid_loss
+from stylize.training.generator import COLOURS, add_dtype, pyramid_loss
 from stylize.training.styles import truth
-from stylize.vocabulary import NAMES, PHOTO, combinations
+from stylize.vocabulary import NAMES, PHOTO, SOURCE, combinations
 
 PREVIEW_SEED = 0
 
@@ -97,7 +97,7 @@ class Fitter:
             generator=self.stylizer.fingerprint,
             name=name,
             target=name,
-            source="a photo of a face",
+            source=SOURCE,
             method="fitted to filtered pairs",
             seed=self.seed,
             settings={"steps": self.steps, "faces": self.faces, "warm": begin is not None},
@@ -136,9 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colours", nargs="*", default=COLOURS, choices=COLOURS, metavar="NAME", help="default: all")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
-    )
+    add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:

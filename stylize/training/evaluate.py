@@ -34,12 +34,9 @@ from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, combinations
 
+BATCH = 16
 FULL = 256  # px: at this size originals are compared for identity
 SHEET = ("pencil sketch", "oil painting", "zombie", "bronze statue", "blueprint", "thermal camera", "joker", "sepia")
-
-
-def batches(x: Tensor, size: int = 16) -> list[Tensor]:
-    return list(x.split(size))
 
 
 def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
@@ -92,11 +89,12 @@ def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, An
     results = {}
     for name, originals in held_out(stylizer, args).items():
         small = shrink(originals, stylizer.resolution)
-        made = torch.cat([stylizer.draw(stylizer.encoder(part.to(stylizer.device))).cpu() for part in batches(small)])
+        codes = (stylizer.encoder(part.to(stylizer.device)) for part in small.split(BATCH))
+        made = torch.cat([stylizer.draw(ws).cpu() for ws in codes])
         psnr = -10 * ((made - small) / 2).square().mean((1, 2, 3)).log10()
         features = [
             (identity.features(identity.chip(a)), identity.features(identity.chip(b)))
-            for a, b in zip(batches(made), batches(originals), strict=True)
+            for a, b in zip(made.split(BATCH), originals.split(BATCH), strict=True)
         ]
         perceptual = torch.cat([perceptual_distance(a, b) for a, b in features])
         mine = torch.cat([identity.descriptor(a) for a, _ in features])
@@ -120,7 +118,7 @@ def samples(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     results = {}
     for psi in (0.7, 1.0):
         ws = stylizer.sample_ws(count, args.seed, psi)
-        counts = found(torch.cat([stylizer.draw(part).cpu() for part in batches(ws)]))
+        counts = found(torch.cat([stylizer.draw(part).cpu() for part in ws.split(BATCH)]))
         results[f"psi {psi:g}"] = {"samples": count, "one_face_found": float(np.mean([n == 1 for n in counts]))}
     return results
 

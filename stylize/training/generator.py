@@ -20,7 +20,7 @@ import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from stylize.images import to_image
 from stylize.training.data import Faces, augment, degrade, load_faces
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.styles import truth
-from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, combinations
+from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 
 MINI = GeneratorConfig(128, (256, 256, 192, 128, 64, 32), z_dim=256, w_dim=256, mapping_layers=6)
 
@@ -312,11 +312,18 @@ class Trainer:
                     generator=fingerprint,
                     name=name,
                     target=name,
-                    source="a photo of a face",
+                    source=SOURCE,
                     method="trained with the generator",
                     seed=self.settings.seed,
                 )
                 domain.save(folder / "domains" / f"{place}{name}.safetensors")
+
+
+def add_dtype(parser: argparse.ArgumentParser) -> None:
+    """The option that every training command has; the value is the name of a torch type."""
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -329,17 +336,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--adversarial-from", type=float, default=Settings.adversarial_from)
     parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--lr", type=float, default=Settings.lr)
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
-    )
+    add_dtype(parser)
     parser.add_argument("--compile", action="store_true", help="torch.compile the generator and the encoder")
 
 
 def run(args: argparse.Namespace) -> None:
     """Trains, resuming from OUT/run.pt where it exists; writes previews and the weights into OUT."""
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = replace(
-        Settings(seed=args.seed or 0, pictures=args.pictures, batch=args.batch, styled=args.batch // 3),
+    settings = Settings(
+        seed=args.seed or 0,
+        pictures=args.pictures,
+        batch=args.batch,
+        styled=args.batch // 3,
         samples=args.samples,
         lr=args.lr,
         grow_at=args.grow_at,

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from stylize.domain import Domain
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo, save_image
 from stylize.pipeline import Face, Stylizer
-from stylize.training.adapt import SOURCE, AdaptSettings, adapt_text
+from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.ui.words import I18N, in_english, language, russian_name, say
+from stylize.vocabulary import SOURCE
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 KEPT_SECONDS = 3600
@@ -74,8 +76,9 @@ def temporary(suffix: str, name: str = "stylize") -> Path:
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
-        if time.time() - old.stat().st_mtime > KEPT_SECONDS:
-            shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another visitor's call was faster
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
     safe = "".join(letter for letter in name if letter.isalnum() or letter in " -_")[:60].strip()
     return Path(tempfile.mkdtemp(dir=folder)) / f"{safe or 'stylize'}{suffix}"
 
@@ -105,11 +108,14 @@ class Page:
         words = say(request, "found_many", n=len(faces)) if many else say(request, "found_one")
         return Visit(photo, faces), shown, marked, choice, words, None, None, faces[0].reconstruction, None
 
+    def gallery(self, wanted: str = "en") -> list[tuple[str, str]]:
+        """The ready styles as (picture, caption) in the wanted language."""
+        names = self.stylizer.ready()
+        return [(str(self.stylizer.preview(name)), russian_name(name) if wanted == "ru" else name) for name in names]
+
     def localise(self, request: gr.Request) -> Any:
         """The gallery with Russian captions for Russian readers."""
-        if language(request) != "ru":
-            return gr.skip()
-        return [(str(self.stylizer.preview(name)), russian_name(name)) for name in self.stylizer.ready()]
+        return self.gallery("ru") if language(request) == "ru" else gr.skip()
 
     def pick_ready(self, event: gr.SelectData) -> str:
         """The name of the ready style that was clicked."""
@@ -216,7 +222,6 @@ class Page:
 def build_page(stylizer: Stylizer) -> gr.Blocks:
     """The page over a stylizer; nothing is launched."""
     page, t = Page(stylizer), I18N
-    ready = [(str(stylizer.preview(name)), name) for name in stylizer.ready()]
     examples = sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
 
     with gr.Blocks(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as blocks:
@@ -232,7 +237,7 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
                     gr.Examples(examples, photo, label=t("examples"))
                 gr.Markdown(t("ready"), elem_classes="heading")
                 gallery = gr.Gallery(
-                    ready,
+                    page.gallery(),
                     show_label=False,
                     columns=4,
                     height=340,

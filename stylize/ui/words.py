@@ -96,6 +96,7 @@ def say(request: gr.Request | None, key: str, **values: object) -> str:
     """A sentence in the visitor's language."""
     return WORDS[language(request)][key].format(**values)
 
+
 # The ready styles for Russian readers, and the word stems by which a Russian description names them.
 RUSSIAN_STYLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "pencil sketch": ("карандаш", ("карандаш", "эскиз", "наброс", "скетч")),
@@ -112,7 +113,7 @@ RUSSIAN_STYLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "neon": ("неон", ("неон",)),
     "thermal camera": ("тепловизор", ("теплов",)),
     "negative": ("негатив", ("негатив",)),
-    "blueprint": ("чертёж", ("черт", "чертёж")),
+    "blueprint": ("чертёж", ("черт",)),
     "cyanotype": ("цианотипия", ("цианот",)),
     "marble statue": ("мрамор", ("мрамор",)),
     "bronze statue": ("бронза", ("бронз",)),
