@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, NoReturn
 from stylize.errors import DomainError, PhotoError, StylizeError
 
 if TYPE_CHECKING:
-    from PIL import Image
 
     from stylize.domain import Domain
     from stylize.pipeline import Face, Stylizer
@@ -34,6 +33,7 @@ TRAINING = {
     "generator": "stylize.training.generator",
     "clip": "stylize.training.clip",
     "domains": "stylize.training.domains",
+    "hypernet": "stylize.training.hypernet",
 }
 EVALUATE = "stylize.training.evaluate"
 
@@ -173,12 +173,12 @@ def _sample(words: list[str]) -> None:
         raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
     _check_output(args.output, PICTURES)
 
-    from stylize.images import save_image
+    from stylize.images import save_image, side_by_side
 
     stylizer = _load(args)
     domain = None if args.to is None else _domain(stylizer, args.to, args)
     pictures = stylizer.sample(args.number, args.seed, domain)
-    save_image(_side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
+    save_image(side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
     _wrote(args.output)
 
 
@@ -322,17 +322,6 @@ def _only_one(faces: Sequence[Face]) -> Sequence[Face]:
     if len(faces) > 1:
         print(f"{len(faces)} faces found; taking the largest (--face picks another).", file=sys.stderr)
     return faces[:1]
-
-
-def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    from PIL import Image
-
-    columns = math.ceil(math.sqrt(len(pictures)))
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
-    for index, picture in enumerate(pictures):
-        sheet.paste(picture, (index % columns * width, index // columns * height))
-    return sheet
 
 
 def _provenance(args: argparse.Namespace) -> dict[str, object]:
