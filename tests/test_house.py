@@ -18,8 +18,9 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors images vocabulary
     checkpoints
-    align detail generator domain encoder clip
+    align detail generator domain encoder e4e clip foreign
     pipeline
+    catalogue
     training
     cli | ui
     __main__
