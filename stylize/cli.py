@@ -86,7 +86,9 @@ def _parser(command: str, description: str, epilog: str | None = None) -> _Parse
     )
     parser.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
-    parser.add_argument("--model", default="mini", help="mini or the path of a model (default: mini)")
+    parser.add_argument(
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full where it is there, else mini)"
+    )
     return parser
 
 
@@ -223,6 +225,31 @@ def _domains(words: list[str]) -> None:
     print(*_load(args).ready(), sep="\n")
 
 
+def _download(words: list[str]) -> None:
+    parser = _parser("download", HELP["download"])
+    parser.add_argument("name", metavar="NAME", help="full, or one part of it by its name")
+    args = parser.parse_args(words)
+
+    from tqdm import tqdm
+
+    from stylize.catalogue import choose, describe, download
+    from stylize.pipeline import model_folder
+
+    weights = choose(args.name)
+    print(describe(weights))
+    bar = None
+    for progress in download(weights):
+        if progress.stage == "download":
+            bar = bar or tqdm(total=progress.total, unit="B", unit_scale=True, desc=progress.weight.name)
+            bar.update(progress.done - bar.n)
+            continue
+        if bar is not None:
+            bar.close()
+            bar = None
+        print(f"{progress.weight.name}: {progress.stage}")
+    _wrote(model_folder("full"))
+
+
 def _train(words: list[str]) -> None:
     if words and words[0] in TRAINING:
         _run_module(f"train {words[0]}", TRAINING[words[0]], words[1:])
@@ -250,6 +277,7 @@ HELP = {
     "adapt": "Train a domain from a description.",
     "mix": "Mix domains by weight into a new one.",
     "domains": "List the ready domains.",
+    "download": "Fetch the full model, or a part of it.",
     "train": "Train the generator, the text-image model or the ready domains.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
@@ -259,6 +287,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "adapt": _adapt,
     "mix": _mix,
     "domains": _domains,
+    "download": _download,
     "train": _train,
     "evaluate": _evaluate,
 }
@@ -270,7 +299,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _load(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
-    return Stylizer.load(args.model, args.device)
+    stylizer = Stylizer.load(args.model, args.device)
+    args.model = args.model or stylizer.name  # for the record in what is written
+    return stylizer
 
 
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
