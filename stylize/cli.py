@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stylize.domain import Domain
     from stylize.pipeline import Face, Stylizer
     from stylize.training.adapt import Progress
+    from stylize.training.refine import Progress as Refined
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
@@ -87,7 +88,7 @@ def _parser(command: str, description: str, epilog: str | None = None) -> _Parse
     parser.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
     parser.add_argument(
-        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full where it is there, else mini)"
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
     )
     return parser
 
@@ -101,7 +102,10 @@ def _stylise(words: list[str]) -> None:
         "", "Stylise every face of a photo and paste it back.", f"other commands (each has --help):{others}"
     )
     parser.add_argument("photo", type=Path, metavar="PHOTO")
-    parser.add_argument("--to", required=True, metavar="TEXT", help=DOMAIN)
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    parser.add_argument(
+        "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
+    )
     _add_output(parser, "OUT", "picture to write")
     _add_method(parser)
     parser.add_argument(
@@ -116,6 +120,9 @@ def _stylise(words: list[str]) -> None:
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
+    if args.to is None and not args.edit:
+        parser.error("the following arguments are required: --to")
+    edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
     _check_output(args.output, PICTURES, [args.photo])
 
     from stylize.images import read_photo, save_image
@@ -125,10 +132,12 @@ def _stylise(words: list[str]) -> None:
     faces = _pick(stylizer.faces(photo), args.face)
     if args.aligned:
         faces = _only_one(faces)
-    domain = _domain(stylizer, args.to, args)
-    pictures = [stylizer.render(face, domain, strength=args.strength, detail=args.detail) for face in faces]
+    domain = None if args.to is None else _domain(stylizer, args.to, args)
+    pictures = [
+        stylizer.render(face, domain, strength=args.strength, detail=args.detail, edits=edits) for face in faces
+    ]
     result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {"to": args.to, "strength": args.strength, "detail": args.detail}
+    settings = {"to": args.to, "strength": args.strength, "detail": args.detail, "edits": edits}
     save_image(result, args.output, {**settings, **_provenance(args)})
     _wrote(args.output)
 
@@ -141,6 +150,7 @@ def _invert(words: list[str]) -> None:
         "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
     )
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    parser.add_argument("--refine", type=_count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
     _check_output(args.output, TENSORS, [args.photo])
     if args.reconstruction is not None:
@@ -152,7 +162,10 @@ def _invert(words: list[str]) -> None:
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
-    faces = _pick(_load(args).faces(photo), args.face)
+    stylizer = _load(args)
+    faces = _pick(stylizer.faces(photo), args.face)
+    if args.refine is not None:
+        faces = [_refine(stylizer, face, args.refine) for face in faces]
     tensors = {
         "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
         "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
@@ -330,7 +343,15 @@ def _train_domain(
     return progress.domain
 
 
-def _show(progress: Progress) -> None:
+def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
+    from stylize.training.refine import RefineSettings, refine
+
+    for progress in refine(stylizer, face, RefineSettings(steps=steps)):
+        _show(progress)
+    return progress.face
+
+
+def _show(progress: Progress | Refined) -> None:
     step, steps = progress.step, progress.steps
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     line = f"step {step} of {steps}: {losses}"
@@ -392,14 +413,14 @@ def _is_file(text: str) -> bool:
     return text.lower().endswith(TENSORS)
 
 
-def _part(word: str) -> tuple[str, float]:
+def _part(word: str, wanted: str = "a domain with its weight, like sepia=0.5") -> tuple[str, float]:
     text, separator, weight = word.rpartition("=")
     if not separator or not text.strip():
-        raise StylizeError(f"{word!r} is not a domain with its weight; write it like sepia=0.5.")
+        raise StylizeError(f"{word!r} is not {wanted}.")
     try:
         return text, _number(weight)
     except argparse.ArgumentTypeError:
-        raise StylizeError(f"{weight!r} in {word!r} is not a number; write it like sepia=0.5.") from None
+        raise StylizeError(f"{weight!r} in {word!r} is not a number; write {wanted}.") from None
 
 
 # --- kinds of arguments -------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ LARGEST = 256  # px that are compared
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """``lr`` is in units of the spread of the encoder's code; ``near``: weight of the mean square of the way from it, in
-    the same units. ``identity``: of the distance of the descriptors, where 0.6 is another person."""
+    """``lr`` is in standard deviations of the encoder's code; ``near``: weight of the mean square of the way from it,
+    in the same units; ``identity``: of the distance of the descriptors, where 0.6 is another person."""
 
     steps: int = 150
     lr: float = 0.05
