@@ -90,6 +90,7 @@ def test_e4e(shared: Path) -> None:
         assert error(encoder(picture(numbers, seed)), numbers[case]) <= TOLERANCE
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_layout_of_the_published_file(shared: Path) -> None:
     numbers = np.load(shared / "golden" / "checkpoints_expected.npz")
