@@ -57,8 +57,8 @@ class _Refusal(Exception):
 
 
 def load(stream: IO[bytes], name: str) -> Any:
-    """The content of a torch file or pickle: numbers, texts, lists, tuples, dicts, tensors on the CPU, and for objects of
-    known classes a ``Record`` of their attributes. ``name`` is what errors call the file.
+    """The content of a torch file or pickle: numbers, texts, lists, tuples, dicts, tensors on the CPU, and for objects
+    of known classes a ``Record`` of their attributes. ``name`` is what errors call the file.
 
     Raises CheckpointError when the file is damaged, asks for too much memory, or names a class that is not known.
     """
@@ -93,7 +93,7 @@ def _zip(archive: zipfile.ZipFile, length: int) -> Any:
 
 
 def _legacy(stream: IO[bytes]) -> Any:
-    """Five pickles (magic number, version, machine, content, keys of the storages), then the numbers of each storage."""
+    """Five pickles (magic number, version, machine, content, keys of the storages), then the storages' numbers."""
     left = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     storages: dict[str, Tensor] = {}
@@ -282,6 +282,18 @@ def _scalar(dtype: np.dtype[Any], data: bytes) -> Any:
     return np.frombuffer(_known(data, bytes), _known(dtype, np.dtype))[0].item()
 
 
+STORAGES = {
+    "Double": torch.float64,
+    "Float": torch.float32,
+    "Half": torch.float16,
+    "BFloat16": torch.bfloat16,
+    "Long": torch.int64,
+    "Int": torch.int32,
+    "Short": torch.int16,
+    "Char": torch.int8,
+    "Byte": torch.uint8,
+    "Bool": torch.bool,
+}
 MEANINGS: dict[str, Any] = {
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,
@@ -296,11 +308,9 @@ MEANINGS: dict[str, Any] = {
     "numpy.dtype": _dtype,
     "numpy._core.multiarray.scalar": _scalar,
     "numpy._core.multiarray._reconstruct": lambda *_: Array(),
-    "torch_utils.persistence._reconstruct_persistent_obj": lambda meta: Record(_known(meta, dict)),  # its ``module_src`` is a text like any other
-    **{f"torch.{name}Storage": getattr(torch, dtype) for name, dtype in (
-        *(("Double", "float64"), ("Float", "float32"), ("Half", "float16"), ("BFloat16", "bfloat16")),
-        *(("Long", "int64"), ("Int", "int32"), ("Short", "int16"), ("Char", "int8"), ("Byte", "uint8"), ("Bool", "bool")),
-    )},
+    # NVIDIA's networks; the source code that they carry, ``module_src``, is a text like any other
+    "torch_utils.persistence._reconstruct_persistent_obj": lambda meta: Record(_known(meta, dict)),
+    **{f"torch.{name}Storage": dtype for name, dtype in STORAGES.items()},
     **dict.fromkeys(
         (
             *("argparse.Namespace", "dnnlib.util.EasyDict", "collections.defaultdict", "torch.device"),
