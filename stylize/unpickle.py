@@ -14,7 +14,7 @@ import pickletools
 import re
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import UnionType
 from typing import IO, Any
@@ -157,7 +157,8 @@ def _pickle(stream: IO[bytes], storage: Callable[[torch.dtype, str, int], Tensor
         del stack[start:]
         return items
 
-    for step, (opcode, arg, _) in enumerate(pickletools.genops(stream)):
+    operations: Iterable[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(stream)
+    for step, (opcode, arg, _) in enumerate(operations):
         if step > MOST_STEPS:
             raise _Refusal("is far too intricate for a checkpoint; use another file.")
         op = opcode.name
