@@ -17,17 +17,20 @@ import urllib.request
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Literal
 
 from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
 
 from stylize.errors import CheckpointError
+from stylize.foreign import convert
 from stylize.pipeline import model_folder
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 30.0  # seconds without an answer
 ATTEMPTS = 3  # in a row, without a new byte
 PAUSE = 2.0  # seconds between them
+DOMAINS = "domains"
 NVIDIA = "NVIDIA Source Code License, non-commercial"
 
 
@@ -111,7 +114,7 @@ WEIGHTS = (
         name="hyperdomainnet",
         purpose="published domains and hypernetworks (HyperDomainNet)",
         licence="MIT",
-        target="domains",
+        target=DOMAINS,
         url="https://www.dropbox.com/s/r8816i09t9n94hy/checkpoints.zip?dl=1",
     ),
 )
@@ -329,7 +332,20 @@ def _convert(weight: Weight, path: Path, target: Path) -> None:
         model = TextImageModel(open_clip.get_model_config(weight.clip), "english")
         model.model.load_state_dict(open_clip.create_model(weight.clip, pretrained=str(path)).state_dict())
         model.save(target, {"origin": weight.origin})
+    elif weight.target == DOMAINS:
+        _unpack_domains(path, target)
     else:
-        from stylize.foreign import convert
-
         convert(path, target)
+
+
+def _unpack_domains(archive: Path, folder: Path) -> None:
+    """Domains into ``folder``, hypernetworks beside it, all for the generator that is there."""
+    generator = folder.parent / "generator.safetensors"
+    if not generator.is_file():
+        raise CheckpointError("The domains need their generator; python -m stylize download full fetches it first.")
+    with TemporaryDirectory(dir=folder.parent) as scratch:
+        for path in convert(archive, Path(scratch), generator):
+            place = folder.parent if path.stem.startswith("mapper") else folder
+            place.mkdir(exist_ok=True)
+            free = not (place / path.name).exists()  # a text and a picture may have made domains of one name
+            path.replace(place / (path.name if free else f"{path.parent.name} {path.name}"))

@@ -30,6 +30,13 @@ TENSORS = (".safetensors",)
 MOST_SAMPLES = 400
 DOMAIN = "a ready domain, a domain file or a description"
 
+CONVERT = """What FILE is shows in its contents:
+  generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
+  encoders    e4e, ReStyle
+  domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
+  directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
+No code in a file is run."""
+
 # Each module has add_arguments(parser) and run(args).
 TRAINING = {
     "generator": "stylize.training.generator",
@@ -233,6 +240,33 @@ def _mix(words: list[str]) -> None:
     _wrote(args.output)
 
 
+def _convert(words: list[str]) -> None:
+    parser = _parser("convert", HELP["convert"], CONVERT)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="checkpoint; several files of directions become one"
+    )
+    _add_output(parser, "OUT", "safetensors file to write; for an archive of checkpoints a folder")
+    parser.add_argument(
+        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: a converted file or its folder"
+    )
+    parser.add_argument(
+        "--decoder", type=Path, metavar="OUT", help="write the generator inside an encoder's file too"
+    )
+    args = parser.parse_args(words)
+    for path in (args.output, args.decoder):
+        if path is not None and path.suffix.lower() in TENSORS:
+            _check_output(path, TENSORS, args.files)
+
+    from stylize.foreign import convert, join_directions
+
+    if len(args.files) == 1:
+        written = convert(args.files[0], args.output, args.generator, args.decoder)
+    else:
+        written = join_directions(args.files, args.output)
+    for path in written:
+        _wrote(path)
+
+
 def _domains(words: list[str]) -> None:
     args = _parser("domains", HELP["domains"]).parse_args(words)
     print(*_load(args).ready(), sep="\n")
@@ -291,6 +325,7 @@ HELP = {
     "mix": "Mix domains by weight into a new one.",
     "domains": "List the ready domains.",
     "download": "Fetch the full model, or a part of it.",
+    "convert": "Read a checkpoint of another project.",
     "train": "Train the generator, the text-image model or the ready domains.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
@@ -301,6 +336,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "mix": _mix,
     "domains": _domains,
     "download": _download,
+    "convert": _convert,
     "train": _train,
     "evaluate": _evaluate,
 }

@@ -13,10 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import ZipFile
 
 import open_clip
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from tiny import CLIP
 
@@ -24,6 +26,7 @@ from stylize import catalogue
 from stylize.catalogue import WEIGHTS, Progress, Weight, choose, describe, download, fetch
 from stylize.clip import TextImageModel
 from stylize.errors import CheckpointError
+from stylize.pipeline import Stylizer
 
 CONTENT = bytes(range(256)) * 4000
 ROOT = Path(__file__).parent.parent
@@ -275,6 +278,40 @@ def test_a_text_image_model_is_fetched_converted_and_read(
     asked = len(hub.asked)
     assert [report.stage for report in download([item], tmp_path / "model")] == ["ready"]
     assert len(hub.asked) == asked
+
+
+@pytest.mark.slow
+def test_a_full_size_model_from_its_files_to_the_picture(
+    hub: Hub, shared: Path, astronaut: Image.Image, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Files of the published layout and sizes, filled with generated numbers, by way of the hub."""
+    monkeypatch.setenv("STYLIZE_FULL", str(tmp_path / "full"))
+    files = shared / "golden" / "checkpoints"
+    for item, file in zip(choose("full"), ("rosinality_1024_full_shape.pt", "e4e_opts_dict.pt"), strict=False):
+        hub.content = (files / file).read_bytes()
+        hub.sha256 = hashlib.sha256(hub.content).hexdigest()
+        list(download([replace(item, sha256=hub.sha256, size=len(hub.content))]))
+    with ZipFile(tmp_path / "checkpoints.zip", "w") as archive:
+        for folder, file in (("td", "hdn_td_parameterization"), ("im2im", "hdn_im2im_parameterization")):
+            archive.write(files / f"{file}.pt", f"checkpoints/{folder}_checkpoints/pixar.pt")
+        archive.write(files / "hdn_td_mapper_dict.pt", "checkpoints/mapper_20_td.pt")
+    hub.content = (tmp_path / "checkpoints.zip").read_bytes()
+    (domains,) = choose("hyperdomainnet")
+    list(download([replace(domains, url=f"{hub.address}/store/checkpoints.zip?dl=1")]))
+    assert (tmp_path / "full" / "mapper_20_td.safetensors").is_file()
+
+    full = Stylizer.load("full", "cpu")
+    assert (full.name, full.resolution, full.encoder.config.resolution) == ("full", 1024, 256)
+    assert full.ready() == ["im2im_checkpoints pixar", "pixar"]
+    face = full.faces(astronaut)[0]
+    assert face.ws.shape == (1, 18, 512)
+    assert face.source.shape == (1, 3, 1024, 1024)
+    for name in full.ready():
+        picture = full.render(face, full.domain(name))
+        assert picture.size == face.crop.size
+        pasted = full.paste(astronaut, [face], [picture])
+        assert pasted.size == astronaut.size
+        assert pasted.tobytes() != astronaut.tobytes()
 
 
 def test_the_catalogue_is_complete() -> None:

@@ -17,8 +17,8 @@ HOUSE = ROOT / "stylize"
 # A module imports from lines above its own, and from its left on its own line.
 ORDER = """
     errors images vocabulary
-    checkpoints
-    align detail generator domain encoder e4e clip foreign
+    checkpoints unpickle
+    align detail generator domain encoder e4e clip hypernet foreign
     pipeline
     catalogue
     training
