@@ -30,10 +30,10 @@ class RefineSettings:
     in the same units; ``identity``: of the distance of the descriptors, where 0.6 is another person."""
 
     steps: int = 150
-    lr: float = 0.05
+    lr: float = 0.1
     pixels: float = 1.0
     features: float = 1.0
-    identity: float = 0.5
+    identity: float = 0.25
     near: float = 0.02
 
     def __post_init__(self) -> None:
