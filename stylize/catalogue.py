@@ -7,10 +7,10 @@ it is asked for; what is fetched stays in HF_HOME/stylize.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import IO, Literal
 
 from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
+from safetensors import SafetensorError
 
 from stylize.errors import CheckpointError
 from stylize.foreign import convert
@@ -30,7 +31,6 @@ CHUNK = 1 << 20  # bytes
 TIMEOUT = 30.0  # seconds without an answer
 ATTEMPTS = 3  # in a row, without a new byte
 PAUSE = 2.0  # seconds between them
-DOMAINS = "domains"
 NVIDIA = "NVIDIA Source Code License, non-commercial"
 
 
@@ -114,7 +114,7 @@ WEIGHTS = (
         name="hyperdomainnet",
         purpose="published domains and hypernetworks (HyperDomainNet)",
         licence="MIT",
-        target=DOMAINS,
+        target="mapper_large_resample_td.safetensors",  # one of many
         url="https://www.dropbox.com/s/r8816i09t9n94hy/checkpoints.zip?dl=1",
     ),
 )
@@ -173,7 +173,10 @@ def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[
                 yield from fetch(weight)
                 path = weight.path
             yield Progress(weight, "convert")
-            _convert(weight, path, folder / weight.target)
+            try:
+                _convert(weight, path, folder / weight.target)
+            except (OSError, RuntimeError, SafetensorError) as error:
+                raise CheckpointError(f"{path} could not be converted into {folder} ({error}).") from None
         yield Progress(weight, "ready")
 
 
@@ -184,20 +187,16 @@ def fetch(weight: Weight) -> Iterator[Progress]:
     if constants.HF_HUB_OFFLINE:
         raise CheckpointError(f"{weight.name} is not here, and HF_HUB_OFFLINE forbids to fetch it; unset it once.")
     part = weight.part
-    part.parent.mkdir(parents=True, exist_ok=True)
     failures = 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
+            part.parent.mkdir(parents=True, exist_ok=True)
             sha256 = yield from _transfer(weight, part)
             break
         except urllib.error.HTTPError as error:
             raise CheckpointError(_explain(weight, error)) from None
-        except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise CheckpointError(
-                    f"The disk of {part.parent} is full; make room and repeat the command, which goes on from there."
-                ) from None
+        except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
             there = part.stat().st_size if part.is_file() else 0
             failures = 0 if there > before else failures + 1
             if failures == ATTEMPTS:
@@ -206,6 +205,11 @@ def fetch(weight: Weight) -> Iterator[Progress]:
                     f"{megabytes(there)}; check the network or HF_ENDPOINT and repeat, which goes on from there."
                 ) from None
             time.sleep(PAUSE)
+        except OSError as error:
+            raise CheckpointError(
+                f"{part.parent} cannot be written to ({error.strerror}); make room there or choose another HF_HOME, "
+                "and repeat, which goes on from there."
+            ) from None
     yield Progress(weight, "check")
     found = _sha256(part)
     if sha256 is not None and found != sha256:
@@ -332,20 +336,20 @@ def _convert(weight: Weight, path: Path, target: Path) -> None:
         model = TextImageModel(open_clip.get_model_config(weight.clip), "english")
         model.model.load_state_dict(open_clip.create_model(weight.clip, pretrained=str(path)).state_dict())
         model.save(target, {"origin": weight.origin})
-    elif weight.target == DOMAINS:
-        _unpack_domains(path, target)
+    elif path.suffix == ".zip":
+        _unpack(path, target.parent)
     else:
         convert(path, target)
 
 
-def _unpack_domains(archive: Path, folder: Path) -> None:
-    """Domains into ``folder``, hypernetworks beside it, all for the generator that is there."""
-    generator = folder.parent / "generator.safetensors"
+def _unpack(archive: Path, folder: Path) -> None:
+    """Hypernetworks into ``folder``, domains into its folder of domains, all for the generator that is there."""
+    generator = folder / "generator.safetensors"
     if not generator.is_file():
         raise CheckpointError("The domains need their generator; python -m stylize download full fetches it first.")
-    with TemporaryDirectory(dir=folder.parent) as scratch:
+    with TemporaryDirectory(dir=folder) as scratch:
         for path in convert(archive, Path(scratch), generator):
-            place = folder.parent if path.stem.startswith("mapper") else folder
+            place = folder if path.stem.startswith("mapper") else folder / "domains"
             place.mkdir(exist_ok=True)
             free = not (place / path.name).exists()  # a text and a picture may have made domains of one name
             path.replace(place / (path.name if free else f"{path.parent.name} {path.name}"))

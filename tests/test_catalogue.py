@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -247,14 +248,24 @@ def test_no_disk_space(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_disk_that_fills_up_meanwhile(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    import errno
-
     def full(item: Weight, part: Path) -> Iterator[Progress]:
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 
     monkeypatch.setattr(catalogue, "_transfer", full)
-    assert "disk" in refused(weight())
+    assert "No space left on device" in refused(weight())
+
+
+def test_a_cache_that_cannot_be_written(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file where a folder should be")
+    assert "choose another HF_HOME" in refused(weight())
+    assert hub.asked == []
+
+
+def test_a_file_of_another_kind_is_refused_and_nothing_is_left(hub: Hub, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="tiny"):
+        list(download([weight()], tmp_path / "model"))
+    assert list((tmp_path / "model").iterdir()) == []
 
 
 def test_a_text_image_model_is_fetched_converted_and_read(
@@ -294,11 +305,11 @@ def test_a_full_size_model_from_its_files_to_the_picture(
     with ZipFile(tmp_path / "checkpoints.zip", "w") as archive:
         for folder, file in (("td", "hdn_td_parameterization"), ("im2im", "hdn_im2im_parameterization")):
             archive.write(files / f"{file}.pt", f"checkpoints/{folder}_checkpoints/pixar.pt")
-        archive.write(files / "hdn_td_mapper_dict.pt", "checkpoints/mapper_20_td.pt")
+        archive.write(files / "hdn_td_mapper_dict.pt", "checkpoints/mapper_large_resample_td.pt")
     hub.content = (tmp_path / "checkpoints.zip").read_bytes()
     (domains,) = choose("hyperdomainnet")
     list(download([replace(domains, url=f"{hub.address}/store/checkpoints.zip?dl=1")]))
-    assert (tmp_path / "full" / "mapper_20_td.safetensors").is_file()
+    assert (tmp_path / "full" / "mapper_large_resample_td.safetensors").is_file()
 
     full = Stylizer.load("full", "cpu")
     assert (full.name, full.resolution, full.encoder.config.resolution) == ("full", 1024, 256)
