@@ -247,7 +247,7 @@ def _convert(words: list[str]) -> None:
     )
     _add_output(parser, "OUT", "safetensors file to write; for an archive of checkpoints a folder")
     parser.add_argument(
-        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: a converted file or its folder"
+        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: converted file or its folder"
     )
     parser.add_argument(
         "--decoder", type=Path, metavar="OUT", help="write the generator inside an encoder's file too"

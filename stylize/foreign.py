@@ -351,7 +351,7 @@ def _parameters(module: Any, name: str) -> Tensors:
     def enter(module: Any, prefix: str) -> None:
         state = module.get("state") if isinstance(module, Record) else None
         state = state if isinstance(state, dict) else {}
-        groups = [state.get(f"_{group}") for group in ("parameters", "buffers", "modules")]
+        groups: list[Any] = [state.get(f"_{group}") for group in ("parameters", "buffers", "modules")]
         if id(module) in seen or not all(isinstance(group, dict) and len(group) < 100 for group in groups):
             raise CheckpointError(f"{name} holds no network of stylegan2-ada-pytorch where one should be; use another.")
         seen.add(id(module))
