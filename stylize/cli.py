@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     from stylize.domain import Domain
     from stylize.pipeline import Face, Stylizer
     from stylize.training.adapt import Progress
+    from stylize.training.refine import Progress as Refined
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
 MOST_SAMPLES = 400
 DOMAIN = "a ready domain, a domain file or a description"
+
+CONVERT = """What FILE is shows in its contents:
+  generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
+  encoders    e4e, ReStyle
+  domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
+  directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
+No code in a file is run."""
 
 # Each module has add_arguments(parser) and run(args).
 TRAINING = {
@@ -86,7 +94,9 @@ def _parser(command: str, description: str, epilog: str | None = None) -> _Parse
     )
     parser.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
-    parser.add_argument("--model", default="mini", help="mini or the path of a model (default: mini)")
+    parser.add_argument(
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
+    )
     return parser
 
 
@@ -99,7 +109,10 @@ def _stylise(words: list[str]) -> None:
         "", "Stylise every face of a photo and paste it back.", f"other commands (each has --help):{others}"
     )
     parser.add_argument("photo", type=Path, metavar="PHOTO")
-    parser.add_argument("--to", required=True, metavar="TEXT", help=DOMAIN)
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    parser.add_argument(
+        "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
+    )
     _add_output(parser, "OUT", "picture to write")
     _add_method(parser)
     parser.add_argument(
@@ -114,6 +127,9 @@ def _stylise(words: list[str]) -> None:
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
+    if args.to is None and not args.edit:
+        parser.error("the following arguments are required: --to")
+    edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
     _check_output(args.output, PICTURES, [args.photo])
 
     from stylize.images import read_photo, save_image
@@ -123,10 +139,12 @@ def _stylise(words: list[str]) -> None:
     faces = _pick(stylizer.faces(photo), args.face)
     if args.aligned:
         faces = _only_one(faces)
-    domain = _domain(stylizer, args.to, args)
-    pictures = [stylizer.render(face, domain, strength=args.strength, detail=args.detail) for face in faces]
+    domain = None if args.to is None else _domain(stylizer, args.to, args)
+    pictures = [
+        stylizer.render(face, domain, strength=args.strength, detail=args.detail, edits=edits) for face in faces
+    ]
     result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {"to": args.to, "strength": args.strength, "detail": args.detail}
+    settings = {"to": args.to, "strength": args.strength, "detail": args.detail, "edits": edits}
     save_image(result, args.output, {**settings, **_provenance(args)})
     _wrote(args.output)
 
@@ -139,6 +157,7 @@ def _invert(words: list[str]) -> None:
         "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
     )
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    parser.add_argument("--refine", type=_count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
     _check_output(args.output, TENSORS, [args.photo])
     if args.reconstruction is not None:
@@ -150,7 +169,10 @@ def _invert(words: list[str]) -> None:
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
-    faces = _pick(_load(args).faces(photo), args.face)
+    stylizer = _load(args)
+    faces = _pick(stylizer.faces(photo), args.face)
+    if args.refine is not None:
+        faces = [_refine(stylizer, face, args.refine) for face in faces]
     tensors = {
         "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
         "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
@@ -218,9 +240,61 @@ def _mix(words: list[str]) -> None:
     _wrote(args.output)
 
 
+def _convert(words: list[str]) -> None:
+    parser = _parser("convert", HELP["convert"], CONVERT)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="checkpoint; several files of directions become one"
+    )
+    _add_output(parser, "OUT", "safetensors file to write; for an archive of checkpoints a folder")
+    parser.add_argument(
+        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: converted file or its folder"
+    )
+    parser.add_argument(
+        "--decoder", type=Path, metavar="OUT", help="write the generator inside an encoder's file too"
+    )
+    args = parser.parse_args(words)
+    for path in (args.output, args.decoder):
+        if path is not None and path.suffix.lower() in TENSORS:
+            _check_output(path, TENSORS, args.files)
+
+    from stylize.foreign import convert, join_directions
+
+    if len(args.files) == 1:
+        written = convert(args.files[0], args.output, args.generator, args.decoder)
+    else:
+        written = join_directions(args.files, args.output)
+    for path in written:
+        _wrote(path)
+
+
 def _domains(words: list[str]) -> None:
     args = _parser("domains", HELP["domains"]).parse_args(words)
     print(*_load(args).ready(), sep="\n")
+
+
+def _download(words: list[str]) -> None:
+    parser = _parser("download", HELP["download"])
+    parser.add_argument("name", metavar="NAME", help="full, or one part of it by its name")
+    args = parser.parse_args(words)
+
+    from tqdm import tqdm
+
+    from stylize.catalogue import choose, describe, download
+    from stylize.pipeline import model_folder
+
+    weights = choose(args.name)
+    print(describe(weights))
+    bar = None
+    for progress in download(weights):
+        if progress.stage == "download":
+            bar = bar or tqdm(total=progress.total, unit="B", unit_scale=True, desc=progress.weight.name)
+            bar.update(progress.done - bar.n)
+            continue
+        if bar is not None:
+            bar.close()
+            bar = None
+        print(f"{progress.weight.name}: {progress.stage}")
+    _wrote(model_folder("full"))
 
 
 def _train(words: list[str]) -> None:
@@ -250,6 +324,8 @@ HELP = {
     "adapt": "Train a domain from a description.",
     "mix": "Mix domains by weight into a new one.",
     "domains": "List the ready domains.",
+    "download": "Fetch the full model, or a part of it.",
+    "convert": "Read a checkpoint of another project.",
     "train": "Train the generator, the text-image model or the ready domains.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
@@ -259,6 +335,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "adapt": _adapt,
     "mix": _mix,
     "domains": _domains,
+    "download": _download,
+    "convert": _convert,
     "train": _train,
     "evaluate": _evaluate,
 }
@@ -270,7 +348,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _load(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
-    return Stylizer.load(args.model, args.device)
+    stylizer = Stylizer.load(args.model, args.device)
+    args.model = args.model or stylizer.name  # for the record in what is written
+    return stylizer
 
 
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
@@ -299,7 +379,15 @@ def _train_domain(
     return progress.domain
 
 
-def _show(progress: Progress) -> None:
+def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
+    from stylize.training.refine import RefineSettings, refine
+
+    for progress in refine(stylizer, face, RefineSettings(steps=steps)):
+        _show(progress)
+    return progress.face
+
+
+def _show(progress: Progress | Refined) -> None:
     step, steps = progress.step, progress.steps
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     line = f"step {step} of {steps}: {losses}"
@@ -350,14 +438,14 @@ def _is_file(text: str) -> bool:
     return text.lower().endswith(TENSORS)
 
 
-def _part(word: str) -> tuple[str, float]:
+def _part(word: str, wanted: str = "a domain with its weight, like sepia=0.5") -> tuple[str, float]:
     text, separator, weight = word.rpartition("=")
     if not separator or not text.strip():
-        raise StylizeError(f"{word!r} is not a domain with its weight; write it like sepia=0.5.")
+        raise StylizeError(f"{word!r} is not {wanted}.")
     try:
         return text, _number(weight)
     except argparse.ArgumentTypeError:
-        raise StylizeError(f"{weight!r} in {word!r} is not a number; write it like sepia=0.5.") from None
+        raise StylizeError(f"{weight!r} in {word!r} is not a number; write {wanted}.") from None
 
 
 # --- kinds of arguments -------------------------------------------------------------------------------
