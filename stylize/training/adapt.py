@@ -21,6 +21,7 @@ from stylize.domain import Domain, mix
 from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
+from stylize.training.losses import directional_loss
 from stylize.vocabulary import SOURCE, match, match_colour
 
 RATES = (0.01, 0.2)
@@ -58,11 +59,6 @@ class Progress:
     steps: int
     losses: dict[str, float]
     domain: Domain
-
-
-def directional_loss(moved: Tensor, source: Tensor, direction: Tensor) -> Tensor:
-    """mean(1 - cos(E(I_B) - E(I_A), t_B - t_A)); moved, source (N, D), direction (D,) (Gal et al. 2021, eq. 4)."""
-    return (1 - F.cosine_similarity(moved - source, direction[None], dim=1)).mean()
 
 
 def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> Domain | None:
