@@ -109,12 +109,17 @@ class Stylizer:
         return self.encoder(batch.to(self.device))
 
     @torch.no_grad()
-    def draw(self, ws: Tensor, domain: Domain | None = None, strength: float = 1.0) -> Tensor:
-        """W+ (N, num_ws, w_dim) -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source."""
+    def draw(
+        self, ws: Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
+    ) -> Tensor:
+        """W+ (N, num_ws, w_dim) -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
+
+        style_mix: how much of the style rows that a one-shot domain carries replaces the face's own, 0 to 1."""
         if domain is None:
             return self.generator.synthesis(ws).clamp(-1, 1)
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
+        ws = domain.mixed_in(ws, style_mix * min(max(strength, 0.0), 1.0))
         return self.generator.synthesis(ws, vector, domain.order).clamp(-1, 1)
 
     def faces(self, photo: Image.Image) -> list[Face]:
@@ -134,12 +139,18 @@ class Stylizer:
 
     @torch.no_grad()
     def render(
-        self, face: Face, domain: Domain | None, strength: float = 1.0, detail: float | None = None
+        self,
+        face: Face,
+        domain: Domain | None,
+        strength: float = 1.0,
+        detail: float | None = None,
+        style_mix: float = 1.0,
     ) -> Image.Image:
         """The stylised aligned face at the size of ``face.crop``.
 
         strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
         1 applies the model's change to the photo itself and keeps all its detail; None is the model's default.
+        style_mix: see ``draw``.
         """
         low, high = STRENGTHS
         if not low <= strength <= high:
@@ -147,7 +158,7 @@ class Stylizer:
         detail = self.default_detail if detail is None else detail
         if not 0 <= detail <= 1:
             raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
-        target = face.source if domain is None else self.draw(face.ws, domain, strength)
+        target = face.source if domain is None else self.draw(face.ws, domain, strength, style_mix)
         crop = to_tensor(face.crop).to(self.device)
         return to_image(transfer_detail(crop, face.source, target, detail))
 

@@ -42,6 +42,31 @@ def test_a_file_gives_everything_back(tmp_path: Path) -> None:
         assert getattr(back, name) == getattr(domain, name)
 
 
+def test_style_rows_are_kept_mixed_and_blended_in(tmp_path: Path) -> None:
+    style = torch.randn(4, CONFIG.w_dim)
+    domain = make(style=style)
+    domain.save(tmp_path / "a.safetensors")
+    back = Domain.load(tmp_path / "a.safetensors")
+    assert torch.equal(back.style, style)
+    assert back.style_share == 1
+
+    ws = torch.randn(2, CONFIG.num_ws, CONFIG.w_dim)
+    assert torch.equal(make().mixed_in(ws, 1.0), ws)
+    assert torch.equal(domain.mixed_in(ws, 0.0), ws)
+    assert torch.equal(domain.mixed_in(ws, 1.0), torch.cat([ws[:, :-4], style.expand(2, -1, -1)], 1))
+    half = 0.5 * domain + 0.5 * make(seed=1)
+    torch.testing.assert_close(half.mixed_in(ws, 1.0)[:, -4:], (ws[:, -4:] + style) / 2)
+    two = 0.25 * domain + 0.25 * make(style=-style)
+    torch.testing.assert_close(two.mixed_in(ws, 1.0)[:, -4:], ws[:, -4:] / 2)
+    assert domain.scaled(fine=0.5).style_share == 0.5
+    with pytest.raises(DomainError, match="sizes"):
+        domain + make(style=style[:2])
+    with pytest.raises(DomainError, match="do not fit"):
+        make(style=torch.zeros(99, CONFIG.w_dim)).check("0123456789abcdef", CONFIG)
+    with pytest.raises(DomainError, match="damaged"):
+        make(style=style, style_share=3.0)
+
+
 def test_a_domain_of_the_official_generator_takes_24_kilobytes(tmp_path: Path) -> None:
     config = GeneratorConfig.official()
     Domain(torch.zeros(6048), tuple(config.domain_sizes), "post_demod", "f" * 16).save(tmp_path / "a.safetensors")

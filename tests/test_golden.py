@@ -6,10 +6,8 @@ lies in tests/golden; the rest is in ../shared/golden, whose README says how all
 
 from __future__ import annotations
 
-import json
 import math
 import re
-import zlib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,33 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from golden_numbers import HERE, draw_weights
 from torch import Tensor
 
 from stylize.checkpoints import from_rosinality, load_into
 from stylize.generator import Generator, GeneratorConfig, Order
 
-HERE = Path(__file__).parent / "golden"
 TOLERANCE = {64: 2e-5, 256: 2e-5, 1024: 3e-5}  # of the largest value of the picture
 POINTS = {"tl": (0, 0), "mid": (1, 1), "br": (2, 2)}  # the dense 16 x 16 patches, in halves of what is free
-
-
-def draw_weights(manifest: Path) -> dict[str, Tensor]:
-    """The state dict that a manifest describes; its checksums tell a differing random generator apart."""
-    content = json.loads(manifest.read_text())
-    rng = np.random.default_rng(content["seed"])
-    out: dict[str, Tensor] = {}
-    for name in sorted(content["tensors"]):
-        spec = content["tensors"][name]
-        if spec["rule"].startswith("fir"):
-            taps = np.outer([1, 3, 3, 1], [1, 3, 3, 1]).astype(np.float32)
-            array = taps / taps.sum() * np.float32(spec["rule"].split("*")[1])
-        else:
-            base, factor = re.fullmatch(r"(?:([\d.]+)\+)?n\*([\d.]+)", spec["rule"]).groups()
-            array = np.float32(factor) * rng.standard_normal(spec["shape"], dtype=np.float32)
-            array = array if base is None else np.float32(base) + array
-        assert f"{zlib.crc32(array.tobytes()):08x}" == spec["crc32"], f"{name} was drawn differently"
-        out[name] = torch.from_numpy(array)
-    return out
 
 
 @lru_cache(maxsize=1)

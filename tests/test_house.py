@@ -18,7 +18,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors images vocabulary
     checkpoints
-    align detail generator domain encoder clip
+    align detail generator domain encoder clip hypernet
     pipeline
     training
     cli | ui
