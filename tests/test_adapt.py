@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from tiny import load_tiny_model
 from torch import Tensor
 
+from stylize.cli import KEPT_EVERY, main
 from stylize.domain import Domain
 from stylize.errors import PromptError, StylizeError
 from stylize.pipeline import Stylizer
@@ -62,9 +68,7 @@ def test_it_is_cancelled_by_closing_it_and_continued_to_the_same_result(tiny: St
         result(tiny, replace(SMALL, steps=3), stopped.state)
 
 
-def test_the_weight_of_a_text_image_model_counts_once_for_each(
-    tiny: Stylizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_weight_of_a_text_image_model_counts_once_for_each(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
     one = next(adapt_text(tiny, "zombie", settings=SMALL))
     monkeypatch.setattr("stylize.training.adapt.text_image_models", lambda stylizer: [stylizer.clip] * 2)
     two = next(adapt_text(tiny, "zombie", settings=SMALL))
@@ -169,3 +173,44 @@ def test_unusable_descriptions_are_refused(tiny: Stylizer, target: str, message:
 def test_the_gpu_gives_the_same(tiny: Stylizer) -> None:
     there = Stylizer.load(str(tiny.folder), "cuda")
     torch.testing.assert_close(result(there, SMALL).vector, result(tiny, SMALL).vector, rtol=0, atol=5e-3)
+
+
+def test_a_killed_training_goes_on_from_where_it_was(
+    tiny: Stylizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, unfinished = tmp_path / "out.safetensors", tmp_path / "out.safetensors.unfinished"
+    words = [
+        "adapt",
+        "--text",
+        "zombie",
+        "--steps",
+        "9999",
+        "--model",
+        str(tiny.folder),
+        "--device",
+        "cpu",
+        "-o",
+        str(out),
+    ]
+    process = subprocess.Popen([sys.executable, "-m", "stylize", *words], stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (unfinished.exists() and len(load_file(unfinished)["history"]) > 5):
+        time.sleep(0.01)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.kill()
+    process.wait()
+    saved = State(**load_file(unfinished))
+    report = next(islice(adapt_text(tiny, "zombie", settings=preset(tiny, steps=9999)), saved.step - 1, None))
+    assert torch.equal(report.state.vector, saved.vector)
+    assert saved.step % KEPT_EVERY == 1
+
+    fewer = [word.replace("9999", str(saved.step + 3)) for word in words]
+    assert main([*fewer, "--continue"]) == 2
+    assert "another steps" in capsys.readouterr().err
+    assert not out.exists()
+    assert main([*words, "--continue", "--seed", "1"]) == 2
+    assert main([*words, "--continue"]) == 0  # converges long before 9999 steps
+    assert "converged" in capsys.readouterr().err
+    assert Domain.load(out).target == "zombie"
+    assert not unfinished.exists()
+    assert main([*words, "--continue"]) == 2
+    assert "no unfinished training" in capsys.readouterr().err
