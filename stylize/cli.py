@@ -117,11 +117,13 @@ def _stylise(words: list[str]) -> None:
         metavar="X",
         help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
     )
+    parser.add_argument("--keep-colours", action="store_true", help="take only light and shade from the style")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
     _check_output(args.output, PICTURES, [args.photo])
 
+    from stylize.detail import keep_colours
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
@@ -131,8 +133,10 @@ def _stylise(words: list[str]) -> None:
         faces = _only_one(faces)
     domain = _domain(stylizer, args.to, args)
     pictures = [stylizer.render(face, domain, strength=args.strength, detail=args.detail) for face in faces]
+    if args.keep_colours:
+        pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
     result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {"to": args.to, "strength": args.strength, "detail": args.detail}
+    settings = {"to": args.to, "strength": args.strength, "detail": args.detail, "keep_colours": args.keep_colours}
     save_image(result, args.output, {**settings, **_provenance(args)})
     _wrote(args.output)
 
