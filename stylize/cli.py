@@ -7,13 +7,15 @@ Modules that import torch are imported inside the commands, so that `--help` is 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from stylize.errors import DomainError, PhotoError, StylizeError
 
@@ -21,12 +23,16 @@ if TYPE_CHECKING:
 
     from stylize.domain import Domain
     from stylize.pipeline import Face, Stylizer
-    from stylize.training.adapt import Progress
+    from stylize.training.adapt import Progress, State
     from stylize.training.refine import Progress as Refined
+
+    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
 MOST_SAMPLES = 400
+PRESETS = ("fast", "balanced", "strong")
+KEPT_EVERY = 5  # steps of a training: a killed one loses no more
 DOMAIN = "a ready domain, a domain file or a description"
 
 CONVERT = """What FILE is shows in its contents:
@@ -124,6 +130,7 @@ def _stylise(words: list[str]) -> None:
         metavar="X",
         help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
     )
+    parser.add_argument("--keep-colours", action="store_true", help="take only light and shade from the style")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
@@ -132,6 +139,7 @@ def _stylise(words: list[str]) -> None:
     edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
     _check_output(args.output, PICTURES, [args.photo])
 
+    from stylize.detail import keep_colours
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
@@ -143,8 +151,16 @@ def _stylise(words: list[str]) -> None:
     pictures = [
         stylizer.render(face, domain, strength=args.strength, detail=args.detail, edits=edits) for face in faces
     ]
+    if args.keep_colours:
+        pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
     result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {"to": args.to, "strength": args.strength, "detail": args.detail, "edits": edits}
+    settings = {
+        "to": args.to,
+        "strength": args.strength,
+        "detail": args.detail,
+        "edits": edits,
+        "keep_colours": args.keep_colours,
+    }
     save_image(result, args.output, {**settings, **_provenance(args)})
     _wrote(args.output)
 
@@ -153,9 +169,7 @@ def _invert(words: list[str]) -> None:
     parser = _parser("invert", HELP["invert"])
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     _add_output(parser, "LATENTS.safetensors", "file for ws (faces, rows, width) and quads (faces, 4, 2)")
-    parser.add_argument(
-        "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
-    )
+    parser.add_argument("--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--refine", type=_count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
@@ -206,15 +220,82 @@ def _sample(words: list[str]) -> None:
 
 def _adapt(words: list[str]) -> None:
     parser = _parser("adapt", HELP["adapt"])
-    parser.add_argument("--text", required=True, help="what the faces become, such as 'a pencil sketch'")
+    goal = parser.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--text", help="what the faces become, such as 'a pencil sketch'")
+    goal.add_argument("--image", type=Path, nargs="+", metavar="PICTURE", help="1 to 10 pictures in the style to learn")
     parser.add_argument("--source", metavar="TEXT", help="what they are now (default: a photo of a face)")
-    parser.add_argument("--steps", type=_count, metavar="N", help="training steps (default: the model's)")
+    parser.add_argument(
+        "--preset", choices=("fast", "balanced", "strong"), default="balanced", help="default: balanced"
+    )
+    parser.add_argument("--steps", type=_count, metavar="N", help="training steps (default: the preset's)")
+    parser.add_argument(
+        "--style-mix", type=_fraction, metavar="X", help="with --image: share of its fine latents that comes along"
+    )
+    parser.add_argument(
+        "--continue", dest="go_on", action="store_true", help="go on where a training for the same output was killed"
+    )
     _add_output(parser, "DOMAIN.safetensors", "domain file to write")
     args = parser.parse_args(words)
-    _check_output(args.output, TENSORS)
-    domain = _train_domain(_load(args), args.text, args.seed, args.source, args.steps)
-    domain.save(args.output)
+    if args.image and args.source:
+        parser.error("--source belongs to --text")
+    if args.text is not None and args.style_mix is not None:
+        parser.error("--style-mix belongs to --image")
+    _check_output(args.output, TENSORS, args.image or ())
+    given = {"steps": args.steps, "style_mix": args.style_mix}
+    numbers = {"seed": args.seed, **{name: value for name, value in given.items() if value is not None}}
+    train, job = (_image_training if args.image else _text_training)(_load(args), args, numbers)
+
+    unfinished = args.output.with_name(args.output.name + ".unfinished")
+    for progress in train(_read_state(unfinished, job) if args.go_on else None):
+        _show(progress)
+        if progress.step % KEPT_EVERY == 1:
+            _save_state(unfinished, progress.state, job)
+    progress.domain.save(args.output)
+    unfinished.unlink(missing_ok=True)
     _wrote(args.output)
+
+
+def _text_training(stylizer: Stylizer, args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.training.adapt import adapt_text, preset
+    from stylize.vocabulary import SOURCE
+
+    settings, source = preset(stylizer, args.preset, **numbers), args.source or SOURCE
+    job = {"text": args.text, "source": source, **vars(settings)}
+    return lambda state: adapt_text(stylizer, args.text, source, settings, state), job
+
+
+def _image_training(stylizer: Stylizer, args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.images import read_photo
+    from stylize.training.oneshot import adapt_image, one_shot_preset
+
+    settings = one_shot_preset(stylizer, args.preset, **numbers)
+    pictures = [read_photo(path) for path in args.image]
+    digests = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+    job = {"pictures": digests, **vars(settings)}
+    return lambda state: adapt_image(stylizer, pictures, settings, state, args.image[0].stem), job
+
+
+def _save_state(path: Path, state: State, job: dict[str, Any]) -> None:
+    from stylize.checkpoints import save_checkpoint
+
+    save_checkpoint(path, vars(state), job)
+
+
+def _read_state(path: Path, job: dict[str, Any]) -> State:
+    """The state that a killed training left; StylizeError when there is none, or it is of another training."""
+    from stylize.checkpoints import load_checkpoint
+    from stylize.training.adapt import State
+
+    if not path.is_file():
+        raise StylizeError(f"There is no unfinished training {path}; leave out --continue.")
+    tensors, theirs = load_checkpoint(path)
+    job = json.loads(json.dumps(job))
+    different = sorted(name for name in job.keys() | theirs.keys() if job.get(name) != theirs.get(name))
+    if different:
+        raise StylizeError(
+            f"{path.name} is a training with another {different[0]}; give the same as before or leave out --continue."
+        )
+    return State(**tensors)
 
 
 def _mix(words: list[str]) -> None:
@@ -321,7 +402,7 @@ def _run_module(command: str, name: str, words: list[str]) -> None:
 HELP = {
     "invert": "Turn the faces of a photo into latents (W+).",
     "sample": "Draw random faces.",
-    "adapt": "Train a domain from a description.",
+    "adapt": "Train a domain from a description or from pictures.",
     "mix": "Mix domains by weight into a new one.",
     "domains": "List the ready domains.",
     "download": "Fetch the full model, or a part of it.",
@@ -364,17 +445,10 @@ def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
         return _train_domain(stylizer, text, args.seed)
 
 
-def _train_domain(
-    stylizer: Stylizer, target: str, seed: int, source: str | None = None, steps: int | None = None
-) -> Domain:
-    from stylize.training.adapt import AdaptSettings, adapt_text
+def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
+    from stylize.training.adapt import adapt_text, preset
 
-    settings = AdaptSettings(seed=seed) if steps is None else AdaptSettings(seed=seed, steps=steps)
-    if source is None:
-        reports = adapt_text(stylizer, target, settings=settings)
-    else:
-        reports = adapt_text(stylizer, target, source, settings=settings)
-    for progress in reports:
+    for progress in adapt_text(stylizer, target, settings=preset(stylizer, seed=seed)):
         _show(progress)
     return progress.domain
 
@@ -392,9 +466,11 @@ def _show(progress: Progress | Refined) -> None:
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     line = f"step {step} of {steps}: {losses}"
     if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
+        print(f"\r\033[K{line}", end="\n" if step == steps or progress.note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:
         print(line, file=sys.stderr, flush=True)
+    if progress.note:
+        print(progress.note, file=sys.stderr, flush=True)
 
 
 def _pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:

@@ -101,19 +101,20 @@ def stylizer(monkeypatch: pytest.MonkeyPatch) -> FakeStylizer:
     monkeypatch.setattr("stylize.pipeline.Stylizer.load", load)
 
     def adapt_text(
-        stylizer: FakeStylizer, target: str, source: str = "a photo of a face", settings: Any = None
+        stylizer: FakeStylizer, target: str, source: str = "a photo of a face", settings: Any = None, state: Any = None
     ) -> Iterator[Any]:
         fake.calls.append(("adapt", target, source, settings.seed, settings.steps))
         for step in range(1, settings.steps + 1):
+            domain, empty = FakeDomain({target: 1.0}), SimpleNamespace()
             yield SimpleNamespace(
-                step=step, steps=settings.steps, losses={"direction": 0.5}, domain=FakeDomain({target: 1.0})
+                step=step, steps=settings.steps, losses={"direction": 0.5}, domain=domain, state=empty, note=""
             )
 
     fake_module(
         monkeypatch,
         "stylize.training.adapt",
         adapt_text=adapt_text,
-        AdaptSettings=lambda seed=0, steps=3: SimpleNamespace(seed=seed, steps=steps),
+        preset=lambda stylizer, name="balanced", seed=0, steps=3: SimpleNamespace(seed=seed, steps=steps),
     )
     return fake
 
@@ -301,6 +302,11 @@ BAD = {
     "train unknown": (["train", "everything"], "generator"),
     "train order": (["train", "--seed", "1", "clip"], "before"),
     "adapt no text": (["adapt", "-o", "OUT.safetensors"], "--text"),
+    "adapt both": (["adapt", "--text", "gold", "--image", "PHOTO", "-o", "OUT.safetensors"], "--image"),
+    "adapt source of a picture": (["adapt", "--image", "PHOTO", "--source", "a", "-o", "OUT.safetensors"], "--source"),
+    "adapt style of words": (["adapt", "--text", "a", "--style-mix", "1", "-o", "OUT.safetensors"], "--style-mix"),
+    "adapt preset": (["adapt", "--text", "gold", "--preset", "absurd", "-o", "OUT.safetensors"], "fast"),
+    "adapt no steps": (["adapt", "--text", "gold", "--steps", "0", "-o", "OUT.safetensors"], "--steps"),
 }
 
 
