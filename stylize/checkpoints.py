@@ -52,7 +52,10 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Loads ``tensors`` strictly. Raises CheckpointError that names what is missing, unexpected or of another size."""
+    """Puts ``tensors`` in the place of the module's own, strictly and without copying, so the module may be on "meta".
+
+    Raises CheckpointError that names what is missing, unexpected or of another size.
+    """
     own = module.state_dict()
     problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
     problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
@@ -64,7 +67,7 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: st
     if problems:
         shown = "; ".join(sorted(problems)[:4])
         raise CheckpointError(f"{origin} holds another architecture: {shown} ({len(problems)} differences).")
-    module.load_state_dict(dict(tensors))
+    module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()}, assign=True)
 
 
 ROSINALITY_NAMES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
