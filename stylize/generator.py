@@ -112,7 +112,7 @@ class Linear(nn.Module):
         self.bias_gain = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
 
 
 class Mapping(nn.Module):
@@ -161,6 +161,15 @@ def upsampling_kernel(weight: Tensor) -> Tensor:
     return F.conv2d(weight.reshape(-1, 1, 3, 3), fir, padding=3).view(c_in, c_out, 6, 6)
 
 
+def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
+    """x (N, C, H, W) += pattern (1 or N, 1, H, W): as a matrix product, which reads bfloat16 far faster than add_."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.add_(pattern)
+    rows = x.permute(0, 2, 3, 1).view(-1, x.shape[1])
+    rows.addmm_(pattern.expand(len(x), -1, -1, -1).reshape(-1, 1), x.new_ones(1, x.shape[1]))
+    return x
+
+
 class Prepared(NamedTuple):
     """What depends on a convolution's weight alone, and the weight (with its version) that it was made from."""
 
@@ -207,9 +216,9 @@ class ModulatedConv(nn.Module):
             x = self.convolve(x * scale[:, :, None, None].to(x.dtype), kernel)
             x = x * demod[:, :, None, None].to(x.dtype) + bias.view(1, -1, 1, 1)
         if noise != "none":
-            strength = self.noise_strength * SQRT2
-            pattern = self.noise * strength if noise == "const" else torch.randn_like(x[:, :1]) * strength
-            x = x.add_(pattern.to(x.dtype)) if fast else x + pattern.to(x.dtype)
+            pattern = self.noise if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
+            pattern = (pattern * (self.noise_strength * SQRT2)).to(x.dtype)
+            x = add_outer_(x, pattern) if fast else x + pattern
         return F.leaky_relu(x, 0.2, inplace=fast)
 
     def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
