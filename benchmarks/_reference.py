@@ -1,14 +1,15 @@
 """The published way of computing StyleGAN2 with domain modulation, in its plainest form: what the product is held to.
 
 Every sample gets convolution weights of its own, run as one grouped convolution; up- and down-sampling is the "native"
-upfirdn2d of zeros inserted, padding and a depth-wise filter (Karras et al. 2020, section 2.2 and appendix B). The domain
-vector scales the input channels before (HyperDomainNet, the article) or after (its code) the demodulation.
+upfirdn2d of zeros inserted, padding and a depth-wise filter (Karras et al. 2020, section 2.2 and appendix B). The
+domain vector scales the input channels before (HyperDomainNet, the article) or after (its code) the demodulation.
 It reads the weights of a ``stylize.generator.Generator``.
 """
 
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -69,8 +70,8 @@ def synthesis(generator: Generator, ws: Tensor, domain: Tensor | None = None, or
     x = generator.const.repeat(len(ws), 1, 1, 1)
     rgb = None
     for i, (conv, piece) in enumerate(zip(generator.convs, pieces, strict=True)):
-        x = styled_conv(conv, x, ws[:, i], piece, order)
+        x = styled_conv(cast(ModulatedConv, conv), x, ws[:, i], piece, order)
         if i % 2 == 0:
-            rgb = to_rgb(generator.to_rgbs[i // 2], x, ws[:, i + 1], rgb)
+            rgb = to_rgb(cast(ToRGB, generator.to_rgbs[i // 2]), x, ws[:, i + 1], rgb)
     assert rgb is not None
     return rgb
