@@ -235,18 +235,24 @@ class ModulatedConv(nn.Module):
         weight = self.weight.transpose(0, 1) if self.up else self.weight
         return weight.to(dtype), (self.weight * self.gain).square().sum((2, 3))
 
+    @torch.no_grad()
+    def arrange(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(kernel as the convolution likes it, energy). The kernel of a large layer stays in float32."""
+        kernel, energy = self.weigh(torch.float32 if self.large else dtype)
+        # One 6x6 kernel is four times the work of 3x3 and blur, but saves them the wide passes over the picture.
+        if self.up and self.large and dtype != torch.float32 and len(self.weight) < 128:
+            kernel = upsampling_kernel(kernel)
+        return kernel.contiguous(memory_format=torch.channels_last), energy
+
     def prepare(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(kernel, energy), kept until the weight changes. The kernel of a large layer stays in float32."""
-        kept = self.prepared.get(dtype)
-        weight = self.weight.detach()
+        """The same, kept until the weight changes."""
+        if torch.compiler.is_compiling():
+            return self.arrange(dtype)
+        kept, weight = self.prepared.get(dtype), self.weight.detach()
         if kept and kept.source.data_ptr() == weight.data_ptr() and kept.version == weight._version:
             return kept.kernel, kept.energy
         with torch.inference_mode(False):
-            kernel, energy = self.weigh(torch.float32 if self.large else dtype)
-            # One 6x6 kernel is four times the work of 3x3 and blur, but saves them the wide passes over the picture.
-            if self.up and self.large and dtype != torch.float32 and len(weight) < 128:
-                kernel = upsampling_kernel(kernel)
-            kernel = kernel.contiguous(memory_format=torch.channels_last)
+            kernel, energy = self.arrange(dtype)
         self.prepared[dtype] = Prepared(weight, weight._version, kernel, energy)
         return kernel, energy
 
