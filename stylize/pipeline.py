@@ -23,7 +23,8 @@ from stylize.domain import Domain, mix
 from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.encoder import Encoder, EncoderConfig
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
-from stylize.generator import Generator, GeneratorConfig
+from stylize.generator import Generator, fast_dtype
+from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
 from stylize.vocabulary import match, match_colour, nearest, unknown_words
 
@@ -81,7 +82,8 @@ def default_model() -> str:
 class Stylizer:
     """The model behind one interface.
 
-    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it.
+    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it;
+    ``dtype`` is that of the convolutions when pictures are drawn.
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class Stylizer:
     ) -> None:
         self.name, self.folder, self.device = name, folder, device
         self.fingerprint = generator.fingerprint()
-        self.generator = generator.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self.generator = generator.eval().requires_grad_(False).to(device)
+        self.dtype = fast_dtype(device)
         if encoder is not None:
             encoder = encoder.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
         self._encoder = encoder
@@ -107,7 +110,7 @@ class Stylizer:
             raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
         if not folder.is_dir():
             raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
-        generator = load_generator(folder / "generator.safetensors")
+        generator = Generator.load(folder / "generator.safetensors")
         path = folder / "encoder.safetensors"
         encoder = load_encoder(path, generator) if path.is_file() else None
         name = model if model == "full" else folder.name
@@ -164,11 +167,11 @@ class Stylizer:
 
         style_mix: how much of the style rows that a one-shot domain carries replaces the face's own, 0 to 1."""
         if domain is None:
-            return self.generator.synthesis(ws).clamp(-1, 1)
+            return self.generator.synthesis(ws, dtype=self.dtype).clamp(-1, 1)
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
         ws = domain.mixed_in(ws, style_mix * min(max(strength, 0.0), 1.0))
-        return self.generator.synthesis(ws, vector, domain.order).clamp(-1, 1)
+        return self.generator.synthesis(ws, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def faces(self, photo: Image.Image) -> list[Face]:
         """Finds and encodes every face of an upright RGB photo, largest first. Raises NoFaceError, or StylizeError when
@@ -275,17 +278,58 @@ class Stylizer:
         return self.folder / "domains" / "previews" / f"{name}.webp"
 
     def domain(self, text: str) -> Domain:
-        """A ready domain by its name or a synonym of it, with a colour added where the text names one ("red mosaic"),
-        or a domain file by its path.
+        """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
+        the text names one ("red mosaic"), or what the hypernetwork makes of any other description.
 
-        Raises DomainError when there is none (then the description can be adapted to), PromptError when the
-        text is empty or too long.
+        Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
+        PromptError when the text is empty, too long or not understood.
         """
         text = check_prompt(text)
         if text.endswith(".safetensors"):
             domain = Domain.load(text)
             domain.check(self.fingerprint, self.generator.config)
             return domain
+        try:
+            return self.ready_domain(text)
+        except DomainError:
+            if not self.has_hypernet:
+                raise
+            return self.instant(text)
+
+    def instant(self, prompt: str | Image.Image) -> Domain:
+        """What the hypernetwork makes of a description, or of a picture where it has learnt from pictures.
+
+        Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
+        """
+        if isinstance(prompt, str):
+            text = self.check_description(prompt)
+            return self.hypernet.domain(self.clip.describe(text), text)
+        with torch.no_grad():
+            return self.hypernet.domain(self.clip.encode_image(to_tensor(prompt).to(self.device))[0], "picture")
+
+    @property
+    def has_hypernet(self) -> bool:
+        return (self.folder / "hypernet.safetensors").is_file()
+
+    @cached_property
+    def hypernet(self) -> HyperNet:
+        """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
+        path = self.folder / "hypernet.safetensors"
+        if not path.is_file():
+            raise CheckpointError(
+                f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
+            )
+        net = HyperNet.load(path)
+        own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
+        if (net.generator or own[0], net.config.sizes) != own:
+            raise CheckpointError(
+                f"The hypernetwork was made for the generator {net.generator}, not for {self.fingerprint}; "
+                "train it anew."
+            )
+        return net.to(self.device)
+
+    def ready_domain(self, text: str) -> Domain:
+        """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
         if text.lower() in self.ready():
             return self._shipped(text.lower())
         styles, colour = match(text), match_colour(text)
@@ -325,15 +369,6 @@ def check_prompt(text: str) -> str:
     if len(text) > LONGEST_PROMPT:
         raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
     return text
-
-
-def load_generator(path: Path) -> Generator:
-    """Raises CheckpointError."""
-    tensors, settings = load_checkpoint(path)
-    with _settings_of(path):
-        generator = Generator(GeneratorConfig(**settings["config"]))
-    load_into(generator, tensors, path.name)
-    return generator
 
 
 def load_encoder(path: Path, generator: Generator) -> AnyEncoder:

@@ -194,7 +194,7 @@ class Trainer:
         self.rng = torch.Generator().manual_seed(s.seed)
         self.ws = training_ws(stylizer, data, s.pool, s.seed)
         self.source = torch.cat([stylizer.draw(part).cpu() for part in self.ws.split(16)])
-        self.clips = [stylizer.clip]
+        self.clips = stylizer.clips
         with torch.no_grad():
             self.before = [
                 torch.cat([clip.encode_image(part.to(self.device)) for part in self.source.split(16)])
@@ -265,7 +265,7 @@ class Trainer:
             return vector
         colour, style = kind
         for name in ([] if style == PHOTO else [style]) + ([f"{colour} photo"] if colour else []):
-            vector = vector + self.stylizer.domain(name).vector
+            vector = vector + self.stylizer.ready_domain(name).vector
         return vector
 
     # The loop
