@@ -462,15 +462,15 @@ def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
 
 
 def _show(progress: Progress | Refined) -> None:
-    step, steps = progress.step, progress.steps
+    step, steps, note = progress.step, progress.steps, getattr(progress, "note", "")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     line = f"step {step} of {steps}: {losses}"
     if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="\n" if step == steps or progress.note else "", file=sys.stderr, flush=True)
+        print(f"\r\033[K{line}", end="\n" if step == steps or note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:
         print(line, file=sys.stderr, flush=True)
-    if progress.note:
-        print(progress.note, file=sys.stderr, flush=True)
+    if note:
+        print(note, file=sys.stderr, flush=True)
 
 
 def _pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:
