@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from golden_numbers import draw_weights
+from test_golden import official
 from torch import Tensor
 
 from stylize.checkpoints import load_into, save_checkpoint
@@ -27,39 +27,15 @@ TOLERANCE = 2e-5  # of the largest value of the code
 OFFICIAL_NAMES = "af34bb362a5aaeb0ad03b1b5b6c70bd19ff3a96ab51a02066ef9f2233cc8d008"
 
 
-def encoder_rule(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """One tensor by the rules of the golden numbers for encoders."""
-    if name.endswith("num_batches_tracked"):
-        return np.zeros(shape, np.int64)
-    n = np.asarray(rng.standard_normal(shape, dtype=np.float32))
-    if name.endswith("running_var"):
-        return np.float32(0.5) + np.abs(n)
-    if name.endswith("linear.weight"):
-        return n
-    if name.endswith("weight") and len(shape) == 1:
-        prelu = name == "input_layer.2.weight" or re.fullmatch(r"body\.\d+\.res_layer\.2\.weight", name)
-        return np.float32(0.25) + n * np.float32(0.05) if prelu else np.float32(1) + n * np.float32(0.1)
-    if name.endswith("weight"):
-        return np.float32(1 / math.sqrt(math.prod(shape[1:]))) * n
-    return n * np.float32(0.1)
-
-
-def draw(module: torch.nn.Module, seed: int) -> dict[str, Tensor]:
-    """Numbers for every parameter but ``latent_avg``, drawn in the order of their names."""
-    rng = np.random.default_rng(seed)
-    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if name != "latent_avg"}
-    return {name: torch.from_numpy(encoder_rule(name, shapes[name], rng)) for name in sorted(shapes)}
-
-
 def picture(numbers: Mapping[str, np.ndarray], name: str) -> Tensor:
     seed = int(numbers[name].flatten()[0])
     values = np.random.default_rng(seed).uniform(-1, 1, (1, 3, 256, 256)).astype(np.float32)
     return torch.from_numpy(values)
 
 
-def empty(cls: type[E4e], config: E4eConfig) -> E4e:
+def empty() -> E4e:
     with torch.device("meta"):
-        return cls(config).eval().requires_grad_(False)
+        return E4e(E4eConfig()).eval().requires_grad_(False)
 
 
 def error(found: Tensor, expected: np.ndarray) -> float:
@@ -69,7 +45,7 @@ def error(found: Tensor, expected: np.ndarray) -> float:
 def test_names_and_shapes_are_the_official_ones() -> None:
     lines = [
         f"{name} {tuple(tensor.shape)}\n"
-        for name, tensor in sorted(empty(E4e, E4eConfig()).state_dict().items())
+        for name, tensor in sorted(empty().state_dict().items())
         if name != "latent_avg"
     ]
     assert len(lines) == 621
@@ -80,14 +56,26 @@ def test_names_and_shapes_are_the_official_ones() -> None:
 @torch.no_grad()
 def test_e4e(shared: Path) -> None:
     numbers = dict(np.load(shared / "golden" / "e4e.npz"))
-    manifest = json.loads((shared / "golden" / "manifest_e4e.json").read_text())
-    encoder = empty(E4e, E4eConfig())
-    weights = draw(encoder, manifest["seed"])
-    official = {name.removeprefix("encoder."): tuple(spec["shape"]) for name, spec in manifest["tensors"].items()}
-    assert official == {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    drawn = draw_weights(shared / "golden" / "manifest_e4e.json")
+    weights = {name.removeprefix("encoder."): tensor for name, tensor in drawn.items()}
+    encoder = empty()
     load_into(encoder, weights | {"latent_avg": torch.from_numpy(numbers["latent_avg"])}, "golden")
     for seed, case in (("image_seed", "w_plus"), ("image_other_seed", "w_plus_other_image")):
         assert error(encoder(picture(numbers, seed)), numbers[case]) <= TOLERANCE
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_the_decoded_inversion(shared: Path) -> None:
+    numbers = dict(np.load(shared / "golden" / "e4e.npz"))
+    generator, _, _ = official(shared / "golden", 1024)
+    small = F.adaptive_avg_pool2d(generator.synthesis(torch.from_numpy(numbers["w_plus"])), 256)
+    views = {"s4": small[:, :, ::4, ::4], "tl": small[:, :, :16, :16], "mean": small.mean((2, 3))}
+    views |= {"mid": small[:, :, 120:136, 120:136], "br": small[:, :, -16:, -16:]}
+    views["std"] = small.std((2, 3), correction=0)
+    allowed = 5e-5 * float(np.abs(numbers["decoded_256__s4"]).max())
+    for name, view in views.items():
+        assert float((view - torch.from_numpy(numbers[f"decoded_256__{name}"])).abs().max()) <= allowed, name
 
 
 @pytest.mark.slow
@@ -96,7 +84,7 @@ def test_the_layout_of_the_published_file(shared: Path) -> None:
     numbers = np.load(shared / "golden" / "checkpoints_expected.npz")
     file = torch.load(shared / "golden" / "checkpoints" / "e4e_opts_dict.pt", weights_only=True)
     weights = {n.removeprefix("encoder."): t for n, t in file["state_dict"].items() if n.startswith("encoder.")}
-    encoder = empty(E4e, E4eConfig())
+    encoder = empty()
     load_into(encoder, weights | {"latent_avg": file["latent_avg"]}, "e4e_opts_dict.pt")
     assert error(encoder(picture(numbers, "e4e/image_seed")), numbers["e4e/w_plus"]) <= TOLERANCE
 
@@ -105,7 +93,7 @@ def tiny_restyle(flavour: Flavour) -> tuple[ReStyle, Generator]:
     torch.manual_seed(0)
     generator = Generator(GENERATOR).eval().requires_grad_(False)
     encoder = ReStyle(TINY, flavour, generator.synthesis).eval().requires_grad_(False)
-    load_into(encoder, draw(encoder, 1) | {"latent_avg": torch.randn(8, 32)}, "tiny")
+    encoder.latent_avg.normal_()
     return encoder, generator
 
 
