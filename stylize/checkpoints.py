@@ -65,6 +65,10 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], orig
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Loads ``tensors`` strictly. Raises CheckpointError, see ``check_tensors``."""
-    check_tensors(module.state_dict(), tensors, origin)
-    module.load_state_dict(dict(tensors))
+    """Makes ``tensors`` the module's own without a copy, so that the module may be on "meta".
+
+    Raises CheckpointError, see ``check_tensors``.
+    """
+    own = module.state_dict()
+    check_tensors(own, tensors, origin)
+    module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()}, assign=True)

@@ -7,26 +7,32 @@ Modules that import torch are imported inside the commands, so that `--help` is 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from stylize.errors import DomainError, PhotoError, StylizeError
 
 if TYPE_CHECKING:
-    from PIL import Image
 
     from stylize.domain import Domain
     from stylize.pipeline import Face, Stylizer
-    from stylize.training.adapt import Progress
+    from stylize.training.adapt import Progress, State
+    from stylize.training.refine import Progress as Refined
+
+    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
 MOST_SAMPLES = 400
+PRESETS = ("fast", "balanced", "strong")
+KEPT_EVERY = 5  # steps of a training: a killed one loses no more
 DOMAIN = "a ready domain, a domain file or a description"
 
 CONVERT = """What FILE is shows in its contents:
@@ -41,6 +47,7 @@ TRAINING = {
     "generator": "stylize.training.generator",
     "clip": "stylize.training.clip",
     "domains": "stylize.training.domains",
+    "hypernet": "stylize.training.hypernet",
 }
 EVALUATE = "stylize.training.evaluate"
 
@@ -93,7 +100,9 @@ def _parser(command: str, description: str, epilog: str | None = None) -> _Parse
     )
     parser.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
-    parser.add_argument("--model", default="mini", help="mini or the path of a model (default: mini)")
+    parser.add_argument(
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
+    )
     return parser
 
 
@@ -106,7 +115,10 @@ def _stylise(words: list[str]) -> None:
         "", "Stylise every face of a photo and paste it back.", f"other commands (each has --help):{others}"
     )
     parser.add_argument("photo", type=Path, metavar="PHOTO")
-    parser.add_argument("--to", required=True, metavar="TEXT", help=DOMAIN)
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    parser.add_argument(
+        "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
+    )
     _add_output(parser, "OUT", "picture to write")
     _add_method(parser)
     parser.add_argument(
@@ -118,11 +130,16 @@ def _stylise(words: list[str]) -> None:
         metavar="X",
         help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
     )
+    parser.add_argument("--keep-colours", action="store_true", help="take only light and shade from the style")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
+    if args.to is None and not args.edit:
+        parser.error("the following arguments are required: --to")
+    edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
     _check_output(args.output, PICTURES, [args.photo])
 
+    from stylize.detail import keep_colours
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
@@ -130,10 +147,20 @@ def _stylise(words: list[str]) -> None:
     faces = _pick(stylizer.faces(photo), args.face)
     if args.aligned:
         faces = _only_one(faces)
-    domain = _domain(stylizer, args.to, args)
-    pictures = [stylizer.render(face, domain, strength=args.strength, detail=args.detail) for face in faces]
+    domain = None if args.to is None else _domain(stylizer, args.to, args)
+    pictures = [
+        stylizer.render(face, domain, strength=args.strength, detail=args.detail, edits=edits) for face in faces
+    ]
+    if args.keep_colours:
+        pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
     result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {"to": args.to, "strength": args.strength, "detail": args.detail}
+    settings = {
+        "to": args.to,
+        "strength": args.strength,
+        "detail": args.detail,
+        "edits": edits,
+        "keep_colours": args.keep_colours,
+    }
     save_image(result, args.output, {**settings, **_provenance(args)})
     _wrote(args.output)
 
@@ -142,10 +169,9 @@ def _invert(words: list[str]) -> None:
     parser = _parser("invert", HELP["invert"])
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     _add_output(parser, "LATENTS.safetensors", "file for ws (faces, rows, width) and quads (faces, 4, 2)")
-    parser.add_argument(
-        "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
-    )
+    parser.add_argument("--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    parser.add_argument("--refine", type=_count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
     _check_output(args.output, TENSORS, [args.photo])
     if args.reconstruction is not None:
@@ -157,7 +183,10 @@ def _invert(words: list[str]) -> None:
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
-    faces = _pick(_load(args).faces(photo), args.face)
+    stylizer = _load(args)
+    faces = _pick(stylizer.faces(photo), args.face)
+    if args.refine is not None:
+        faces = [_refine(stylizer, face, args.refine) for face in faces]
     tensors = {
         "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
         "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
@@ -180,26 +209,93 @@ def _sample(words: list[str]) -> None:
         raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
     _check_output(args.output, PICTURES)
 
-    from stylize.images import save_image
+    from stylize.images import save_image, side_by_side
 
     stylizer = _load(args)
     domain = None if args.to is None else _domain(stylizer, args.to, args)
     pictures = stylizer.sample(args.number, args.seed, domain)
-    save_image(_side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
+    save_image(side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
     _wrote(args.output)
 
 
 def _adapt(words: list[str]) -> None:
     parser = _parser("adapt", HELP["adapt"])
-    parser.add_argument("--text", required=True, help="what the faces become, such as 'a pencil sketch'")
+    goal = parser.add_mutually_exclusive_group(required=True)
+    goal.add_argument("--text", help="what the faces become, such as 'a pencil sketch'")
+    goal.add_argument("--image", type=Path, nargs="+", metavar="PICTURE", help="1 to 10 pictures in the style to learn")
     parser.add_argument("--source", metavar="TEXT", help="what they are now (default: a photo of a face)")
-    parser.add_argument("--steps", type=_count, metavar="N", help="training steps (default: the model's)")
+    parser.add_argument(
+        "--preset", choices=("fast", "balanced", "strong"), default="balanced", help="default: balanced"
+    )
+    parser.add_argument("--steps", type=_count, metavar="N", help="training steps (default: the preset's)")
+    parser.add_argument(
+        "--style-mix", type=_fraction, metavar="X", help="with --image: share of its fine latents that comes along"
+    )
+    parser.add_argument(
+        "--continue", dest="go_on", action="store_true", help="go on where a training for the same output was killed"
+    )
     _add_output(parser, "DOMAIN.safetensors", "domain file to write")
     args = parser.parse_args(words)
-    _check_output(args.output, TENSORS)
-    domain = _train_domain(_load(args), args.text, args.seed, args.source, args.steps)
-    domain.save(args.output)
+    if args.image and args.source:
+        parser.error("--source belongs to --text")
+    if args.text is not None and args.style_mix is not None:
+        parser.error("--style-mix belongs to --image")
+    _check_output(args.output, TENSORS, args.image or ())
+    given = {"steps": args.steps, "style_mix": args.style_mix}
+    numbers = {"seed": args.seed, **{name: value for name, value in given.items() if value is not None}}
+    train, job = (_image_training if args.image else _text_training)(_load(args), args, numbers)
+
+    unfinished = args.output.with_name(args.output.name + ".unfinished")
+    for progress in train(_read_state(unfinished, job) if args.go_on else None):
+        _show(progress)
+        if progress.step % KEPT_EVERY == 1:
+            _save_state(unfinished, progress.state, job)
+    progress.domain.save(args.output)
+    unfinished.unlink(missing_ok=True)
     _wrote(args.output)
+
+
+def _text_training(stylizer: Stylizer, args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.training.adapt import adapt_text, preset
+    from stylize.vocabulary import SOURCE
+
+    settings, source = preset(stylizer, args.preset, **numbers), args.source or SOURCE
+    job = {"text": args.text, "source": source, **vars(settings)}
+    return lambda state: adapt_text(stylizer, args.text, source, settings, state), job
+
+
+def _image_training(stylizer: Stylizer, args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.images import read_photo
+    from stylize.training.oneshot import adapt_image, one_shot_preset
+
+    settings = one_shot_preset(stylizer, args.preset, **numbers)
+    pictures = [read_photo(path) for path in args.image]
+    digests = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+    job = {"pictures": digests, **vars(settings)}
+    return lambda state: adapt_image(stylizer, pictures, settings, state, args.image[0].stem), job
+
+
+def _save_state(path: Path, state: State, job: dict[str, Any]) -> None:
+    from stylize.checkpoints import save_checkpoint
+
+    save_checkpoint(path, vars(state), job)
+
+
+def _read_state(path: Path, job: dict[str, Any]) -> State:
+    """The state that a killed training left; StylizeError when there is none, or it is of another training."""
+    from stylize.checkpoints import load_checkpoint
+    from stylize.training.adapt import State
+
+    if not path.is_file():
+        raise StylizeError(f"There is no unfinished training {path}; leave out --continue.")
+    tensors, theirs = load_checkpoint(path)
+    job = json.loads(json.dumps(job))
+    different = sorted(name for name in job.keys() | theirs.keys() if job.get(name) != theirs.get(name))
+    if different:
+        raise StylizeError(
+            f"{path.name} is a training with another {different[0]}; give the same as before or leave out --continue."
+        )
+    return State(**tensors)
 
 
 def _mix(words: list[str]) -> None:
@@ -257,6 +353,31 @@ def _domains(words: list[str]) -> None:
     print(*_load(args).ready(), sep="\n")
 
 
+def _download(words: list[str]) -> None:
+    parser = _parser("download", HELP["download"])
+    parser.add_argument("name", metavar="NAME", help="full, or one part of it by its name")
+    args = parser.parse_args(words)
+
+    from tqdm import tqdm
+
+    from stylize.catalogue import choose, describe, download
+    from stylize.pipeline import model_folder
+
+    weights = choose(args.name)
+    print(describe(weights))
+    bar = None
+    for progress in download(weights):
+        if progress.stage == "download":
+            bar = bar or tqdm(total=progress.total, unit="B", unit_scale=True, desc=progress.weight.name)
+            bar.update(progress.done - bar.n)
+            continue
+        if bar is not None:
+            bar.close()
+            bar = None
+        print(f"{progress.weight.name}: {progress.stage}")
+    _wrote(model_folder("full"))
+
+
 def _train(words: list[str]) -> None:
     if words and words[0] in TRAINING:
         _run_module(f"train {words[0]}", TRAINING[words[0]], words[1:])
@@ -281,9 +402,10 @@ def _run_module(command: str, name: str, words: list[str]) -> None:
 HELP = {
     "invert": "Turn the faces of a photo into latents (W+).",
     "sample": "Draw random faces.",
-    "adapt": "Train a domain from a description.",
+    "adapt": "Train a domain from a description or from pictures.",
     "mix": "Mix domains by weight into a new one.",
     "domains": "List the ready domains.",
+    "download": "Fetch the full model, or a part of it.",
     "convert": "Read a checkpoint of another project.",
     "train": "Train the generator, the text-image model or the ready domains.",
     "evaluate": "Measure reconstruction, samples and styles.",
@@ -294,6 +416,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "adapt": _adapt,
     "mix": _mix,
     "domains": _domains,
+    "download": _download,
     "convert": _convert,
     "train": _train,
     "evaluate": _evaluate,
@@ -306,7 +429,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _load(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
-    return Stylizer.load(args.model, args.device)
+    stylizer = Stylizer.load(args.model, args.device)
+    args.model = args.model or stylizer.name  # for the record in what is written
+    return stylizer
 
 
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
@@ -320,29 +445,32 @@ def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
         return _train_domain(stylizer, text, args.seed)
 
 
-def _train_domain(
-    stylizer: Stylizer, target: str, seed: int, source: str | None = None, steps: int | None = None
-) -> Domain:
-    from stylize.training.adapt import AdaptSettings, adapt_text
+def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
+    from stylize.training.adapt import adapt_text, preset
 
-    settings = AdaptSettings(seed=seed) if steps is None else AdaptSettings(seed=seed, steps=steps)
-    if source is None:
-        reports = adapt_text(stylizer, target, settings=settings)
-    else:
-        reports = adapt_text(stylizer, target, source, settings=settings)
-    for progress in reports:
+    for progress in adapt_text(stylizer, target, settings=preset(stylizer, seed=seed)):
         _show(progress)
     return progress.domain
 
 
-def _show(progress: Progress) -> None:
+def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
+    from stylize.training.refine import RefineSettings, refine
+
+    for progress in refine(stylizer, face, RefineSettings(steps=steps)):
+        _show(progress)
+    return progress.face
+
+
+def _show(progress: Progress | Refined) -> None:
     step, steps = progress.step, progress.steps
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     line = f"step {step} of {steps}: {losses}"
     if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
+        print(f"\r\033[K{line}", end="\n" if step == steps or progress.note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:
         print(line, file=sys.stderr, flush=True)
+    if progress.note:
+        print(progress.note, file=sys.stderr, flush=True)
 
 
 def _pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:
@@ -358,17 +486,6 @@ def _only_one(faces: Sequence[Face]) -> Sequence[Face]:
     if len(faces) > 1:
         print(f"{len(faces)} faces found; taking the largest (--face picks another).", file=sys.stderr)
     return faces[:1]
-
-
-def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    from PIL import Image
-
-    columns = math.ceil(math.sqrt(len(pictures)))
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
-    for index, picture in enumerate(pictures):
-        sheet.paste(picture, (index % columns * width, index // columns * height))
-    return sheet
 
 
 def _provenance(args: argparse.Namespace) -> dict[str, object]:
@@ -397,14 +514,14 @@ def _is_file(text: str) -> bool:
     return text.lower().endswith(TENSORS)
 
 
-def _part(word: str) -> tuple[str, float]:
+def _part(word: str, wanted: str = "a domain with its weight, like sepia=0.5") -> tuple[str, float]:
     text, separator, weight = word.rpartition("=")
     if not separator or not text.strip():
-        raise StylizeError(f"{word!r} is not a domain with its weight; write it like sepia=0.5.")
+        raise StylizeError(f"{word!r} is not {wanted}.")
     try:
         return text, _number(weight)
     except argparse.ArgumentTypeError:
-        raise StylizeError(f"{weight!r} in {word!r} is not a number; write it like sepia=0.5.") from None
+        raise StylizeError(f"{weight!r} in {word!r} is not a number; write {wanted}.") from None
 
 
 # --- kinds of arguments -------------------------------------------------------------------------------

@@ -7,8 +7,11 @@ coefficients are enlarged and applied to the photo, which so keeps its hair, wri
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
@@ -87,3 +90,18 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
     drawn = F.interpolate(F.softshrink(target - apply_maps(maps, source), FAINT), size=size, mode="bicubic")
     kept = apply_maps(F.interpolate(maps, size=size, mode="bilinear"), photo).add_(drawn).clamp_(-1, 1)
     return torch.lerp(own, kept, amount)
+
+
+def keep_colours(picture: Image.Image, photo: Image.Image) -> Image.Image:
+    """The picture with the photo's own colours: lightness L of one, a and b of the other, in CIE L*a*b*.
+
+    Where a colour is outside the gamut at that lightness it is pulled in by clipping. The photo may be of any size.
+    """
+    if photo.size != picture.size:
+        photo = photo.resize(picture.size, Image.Resampling.LANCZOS)
+    drawn, own = (
+        cv2.cvtColor(np.asarray(p.convert("RGB"), dtype=np.float32) / 255, cv2.COLOR_RGB2LAB) for p in (picture, photo)
+    )
+    drawn[..., 1:] = own[..., 1:]
+    rgb = cv2.cvtColor(drawn, cv2.COLOR_LAB2RGB)
+    return Image.fromarray(np.rint(rgb.clip(0, 1) * 255).astype(np.uint8))

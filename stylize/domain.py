@@ -110,8 +110,9 @@ class Domain:
             raise DomainError(f"{path.name} lacks a part of a domain file or is damaged; make it anew.")
         try:
             texts = {name: values[name] for name in TEXTS}
+            style = tensors.get("style")
             return cls(
-                sizes=tuple(sizes), seed=seed, settings=settings, style_share=float(share), **tensors, **texts
+                tensors["vector"], tuple(sizes), seed=seed, settings=settings, style=style, style_share=share, **texts
             )
         except DomainError as error:
             raise DomainError(f"{path.name} cannot be used: {error}") from None

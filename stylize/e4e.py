@@ -91,7 +91,7 @@ class StyleHead(nn.Module):
 
 
 class Backbone(nn.Module):
-    """IR-SE-50: pictures (N, c_in, R, R) -> a map per stage. ``latent_avg`` (num_ws, w_dim): codes are offsets to it."""
+    """IR-SE-50: pictures (N, c_in, R, R) -> a map per stage. Codes are offsets to ``latent_avg`` (num_ws, w_dim)."""
 
     latent_avg: Tensor
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
-from stylize.detail import inverse, transfer_detail
+from stylize.detail import inverse, keep_colours, transfer_detail
 
 SEPIA = torch.tensor([[0.39, 0.77, 0.19], [0.35, 0.69, 0.17], [0.27, 0.53, 0.13]])
 
@@ -98,3 +100,10 @@ def test_inverse_of_nearly_singular_matrices() -> None:
     a = x * x.transpose(1, 2) + 0.01 * torch.eye(3)[None, :, :, None, None]
     expected = torch.linalg.inv(a.permute(0, 3, 4, 1, 2).double()).permute(0, 3, 4, 1, 2).float()
     torch.testing.assert_close(inverse(a), expected, rtol=0.01, atol=0.01 * float(expected.abs().max()))
+
+
+def test_keeping_colours_takes_lightness_only() -> None:
+    photo = Image.fromarray(np.random.default_rng(0).integers(60, 190, (40, 40, 3), dtype=np.uint8))
+    assert np.abs(np.asarray(keep_colours(photo, photo), dtype=int) - np.asarray(photo)).max() <= 1
+    grey = Image.new("RGB", (80, 80), (120, 120, 120))
+    assert np.ptp(np.asarray(keep_colours(photo, grey), dtype=int), axis=2).max() <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from tiny import load_tiny_model
 
 from stylize.domain import Domain
 from stylize.pipeline import Stylizer
-from stylize.training import evaluate
+from stylize.training import compare, evaluate
+from stylize.training.oneshot import one_shot_preset
 
 STYLES = ["sepia", "negative"]
 
@@ -67,6 +69,42 @@ def test_styles(model: Stylizer, photos: Path, tmp_path: Path) -> None:
     assert row["distance_before"] == row["distance_after"] == row["distance_fitted"]
     assert row["closed"] == 0
     assert row["photo_distance_with_detail"] == pytest.approx(row["photo_distance_unchanged"], abs=0.1)
+
+
+def test_styles_learned_from_one_picture(model: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = torch.rand(3, 3, 256, 256) * 2 - 1
+    monkeypatch.setattr(evaluate, "held_out", lambda stylizer, args: {"random": faces})
+    monkeypatch.setattr(evaluate, "one_shot_preset", partial(one_shot_preset, steps=2))
+    figures = measure(model, tmp_path, "styles", "--styles", "sepia", "--domains", "one-shot-new")
+    assert figures["results"]["faces"] == 2
+    row = figures["results"]["styles"]["sepia"]
+    assert row["distance_before"] == row["distance_fitted"] != row["distance_after"]
+
+
+def test_vectors_against_weights(
+    model: Stylizer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "STEPS", 3)
+    monkeypatch.setattr(compare, "POOL", 8)
+    before = [tensor.clone() for tensor in model.generator.state_dict().values()]
+    sheet = tmp_path / "sheet.png"
+    words = ["--photos", str(photos), "--styles", "negative", "--out", str(sheet)]
+    mean = measure(model, tmp_path, "domains", *words)["results"]["mean"]
+    assert list(mean)[2:] == list(compare.WAYS)
+    assert mean["truly filtered"]["distance"] == 0
+    assert mean["unchanged"]["identity"] == 0
+    assert mean["pairs: vector"]["parameters"] == model.generator.config.domain_dim
+    assert mean["pairs: all weights"]["parameters"] > 10 * model.generator.config.domain_dim
+    assert mean["pairs: all weights"]["distance"] != mean["unchanged"]["distance"]
+    assert all(torch.equal(a, b) for a, b in zip(model.generator.state_dict().values(), before, strict=True))
+    with Image.open(sheet) as picture:
+        assert picture.size == (32 * (2 + len(compare.WAYS)), 32)
+
+
+def test_diversity_is_the_mean_distance_of_pairs() -> None:
+    embeddings = torch.nn.functional.normalize(torch.randn(6, 4), dim=1)
+    pairs = [1 - float(embeddings[i] @ embeddings[j]) for i in range(6) for j in range(i)]
+    assert compare.diversity(embeddings) == pytest.approx(sum(pairs) / len(pairs), abs=1e-6)
 
 
 def test_contact_sheet(model: Stylizer, photos: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ ORDER = """
     checkpoints unpickle
     align detail generator domain encoder e4e clip hypernet foreign
     pipeline
+    catalogue
     training
     cli | ui
     __main__

@@ -15,12 +15,11 @@ from tiny import load_tiny_model
 
 from stylize.align import FaceFinder, crop_face, model_file
 from stylize.clip import TextImageModel
-from stylize.errors import PromptError, StylizeError
+from stylize.errors import StylizeError
 from stylize.images import to_tensor
 from stylize.pipeline import Stylizer
 from stylize.training import clip as clip_training
 from stylize.training import generator as generator_training
-from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.data import Faces, augment
 from stylize.training.domains import fit
 from stylize.training.generator import energy_distance, pyramid_loss
@@ -84,41 +83,6 @@ def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
         before = pyramid_loss(tiny.generator.synthesis(ws), targets)
         vector = fit(tiny.generator, ws, targets, steps=60, batch=8)
         assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
-
-
-def test_adaptation_yields_domains_and_is_reproducible(tiny: Stylizer) -> None:
-    settings = AdaptSettings(steps=6, batch=2, pool=4, seed=3)
-    reports = list(adapt_text(tiny, "pencil sketch", settings=settings))
-    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
-    assert {"direction", "reach", "norm"} == set(reports[0].losses)
-    last = reports[-1].domain
-    assert last.method == "text-guided"
-    assert last.target == "pencil sketch"
-    assert last.vector.abs().max() > 0
-    last.check(tiny.fingerprint, tiny.generator.config)
-    again = list(adapt_text(tiny, "pencil sketch", settings=settings))[-1].domain
-    assert torch.equal(last.vector, again.vector)
-
-
-def test_adaptation_is_cancelled_by_closing_it(tiny: Stylizer) -> None:
-    loop = adapt_text(tiny, "zombie", settings=AdaptSettings(steps=1000, batch=2, pool=4))
-    assert next(loop).step == 1
-    loop.close()  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("settings", [{"steps": 0}, {"steps": 10**9}, {"lr": -1.0}, {"lr": float("nan")}])
-def test_absurd_settings_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(StylizeError, match=r"cannot be trained|learning rate"):
-        AdaptSettings(**settings)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [("", "empty"), ("x" * 5000, "5000 characters"), ("a photo of a face", "already"), ("blorp", "does not know")],
-)
-def test_unusable_descriptions_are_refused(tiny: Stylizer, target: str, message: str) -> None:
-    with pytest.raises(PromptError, match=message):
-        next(iter(adapt_text(tiny, target)))
 
 
 def test_generator_training_resumes_where_it_stopped() -> None:

@@ -29,8 +29,10 @@ from stylize.errors import StylizeError
 from stylize.images import read_photo, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
 from stylize.training.adapt import AdaptSettings, adapt_text
+from stylize.training.compare import STYLES, compare
 from stylize.training.data import SETS, load_faces
 from stylize.training.identity import FaceIdentity, perceptual_distance
+from stylize.training.oneshot import adapt_image, one_shot_preset
 from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, combinations
 
@@ -128,10 +130,17 @@ def error(a: Tensor, b: Tensor) -> float:
     return (a.cpu() - b.cpu()).abs().mean().item()
 
 
-def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace) -> Domain:
-    """The ready domain, or one trained now on the words alone."""
+def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace, reference: Tensor | None = None) -> Domain:
+    """The ready domain, or one trained now on the words alone or on one ``reference`` picture."""
     if args.domains == "ready":
         return stylizer.domain(name)
+    if args.domains.startswith("one-shot"):
+        if reference is None:
+            raise StylizeError(f"A reference is needed for --domains {args.domains}; measure styles.")
+        without = (name,) if args.domains == "one-shot-new" else ()
+        settings_ = one_shot_preset(stylizer, seed=args.seed, without=without)
+        *_, last = adapt_image(stylizer, [to_image(reference)], settings_)
+        return last.domain
     settings = AdaptSettings(seed=args.seed)
     if args.domains == "adapted-from-zero":
         settings = AdaptSettings(seed=args.seed, start=False, steps=150)
@@ -147,6 +156,8 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     Of unseen combinations, "at best" is the sum of the ready style and colour, and top-1 is among all combinations."""
     identity, clip = FaceIdentity(), stylizer.clip
     photos = torch.cat([part[: args.limit or 24] for part in held_out(stylizer, args).values()])
+    if args.domains.startswith("one-shot"):  # the reference is of somebody who is not measured
+        reference, photos = photos[:1], photos[1:]
     small = shrink(photos, stylizer.resolution)
     ws = stylizer.encoder(small.to(stylizer.device))
     source = stylizer.draw(ws).cpu()
@@ -167,7 +178,8 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
         chosen = [(colour, style) for colour, style in combinations(unseen=True) if style in ready]
     for colour, style in chosen:
         name = f"{colour} {style}" if colour else style
-        domain, best = domain_for(stylizer, name, args), stylizer.domain(name)
+        shown = truth(reference, style, colour) if args.domains.startswith("one-shot") else None
+        domain, best = domain_for(stylizer, name, args, shown), stylizer.domain(name)
         true_photos, true_faces = truth(photos, style, colour), truth(source, style, colour)
         drawn, fitted = stylizer.draw(ws, domain).cpu(), stylizer.draw(ws, best).cpu()
         kept = [transfer_detail(p[None], s[None], d[None]) for p, s, d in zip(photos, source, drawn, strict=True)]
@@ -188,13 +200,37 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
             "identity_own_picture": (identity(models) - wanted).norm(dim=1).median().item(),
             "identity_with_detail": (identity(ours) - wanted).norm(dim=1).median().item(),
         }
-        shown = " ".join(f"{key} {value:.2f}" for key, value in results[name].items())
-        print(f"{name}: {shown}", file=sys.stderr, flush=True)
+        say(name, results[name])
     rows = list(results.values())
     summary = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     summary["share_nearer"] = float(np.mean([row["distance_after"] < row["distance_before"] for row in rows]))
     summary["share_closing_half"] = float(np.mean([row["closed"] >= 0.5 for row in rows]))
     return {"faces": len(photos), "domains": args.domains, "mean": summary, "styles": results}
+
+
+def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """Domain vectors against all weights (``training.compare``), and a picture of it in --out."""
+    photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
+    ws = stylizer.encode([to_image(photo) for photo in photos])
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    rows = []
+    for name in args.styles or STYLES:
+        results[name], pictures = compare(stylizer, name, ws, args.seed)
+        rows.append(np.concatenate([np.asarray(to_image(picture)) for picture in pictures], 1))
+        for way, figures in results[name].items():
+            say(f"{name}, {way}", figures)
+    Image.fromarray(np.concatenate(rows)).save(args.out)
+    ways = next(iter(results.values()))
+    mean = {
+        way: {key: float(np.mean([style[way][key] for style in results.values()])) for key in figures}
+        for way, figures in ways.items()
+    }
+    return {"faces": len(photos), "mean": mean, "styles": results}
+
+
+def say(name: str, figures: dict[str, float]) -> None:
+    shown = " ".join(f"{key} {value:.2f}" for key, value in figures.items())
+    print(f"{name}: {shown}", file=sys.stderr, flush=True)
 
 
 def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
@@ -217,6 +253,7 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
     "reconstruction": reconstruction,
     "samples": samples,
     "styles": styles,
+    "domains": domains,
     "contact-sheet": contact_sheet,
 }
 
@@ -226,6 +263,8 @@ DOMAINS = {
     "domains": "shipped, fitted to filtered pairs",
     "styles": "trained on the words, from the nearest shipped",
     "styles-from-zero": "trained on the words, from nothing",
+    "one-shot": "one picture of a shipped style",
+    "one-shot-new": "one picture of a style that is left out of the shipped",
     "unseen": "unseen colour of a style: shipped style + shipped colour",
 }
 
@@ -272,6 +311,15 @@ def tables(folder: Path) -> str:
     parts.append(table(head, rows))
     head = ["In the photo", "unchanged", "model's own picture", "with detail", "identity, own picture", "with detail"]
     parts.append(table(head, kept))
+    if results := read("adaptation"):
+        head = ["Is a vector enough?", "Quality", "Diversity", "distance", "identity", "numbers", "file", "seconds"]
+        rows = []
+        for way, mean in results["mean"].items():
+            row = [way] + [f"{mean[key]:.3f}" for key in ("quality", "diversity", "distance", "identity")]
+            if "parameters" in mean:
+                row += [f"{mean['parameters']:,.0f}", f"{mean['bytes'] / 1000:,.0f} KB", f"{mean['seconds']:.0f}"]
+            rows.append(row + [""] * (len(head) - len(row)))
+        parts.append(table(head, rows))
     return "\n\n".join(parts)
 
 
@@ -315,13 +363,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--styles", nargs="+", choices=NAMES, metavar="NAME", help="default: all that ship")
     parser.add_argument(
         "--domains",
-        choices=("ready", "adapted", "adapted-from-zero"),
+        choices=("ready", "adapted", "adapted-from-zero", "one-shot", "one-shot-new"),
         default="ready",
-        help="those that ship, or trained now by text guidance, from the nearest ready ones or from nothing",
+        help="those that ship; or trained now: by text guidance from the nearest ready ones or from nothing; on one "
+        "filtered picture, with all ready ones or without the style's own",
     )
     parser.add_argument("--unseen", action="store_true", help="the held-out pairs of colour and style instead")
     parser.add_argument("--detail", type=float, help="of the contact sheet, 0 to 1 (default: the model's)")
-    parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the contact sheet's file")
+    parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the picture's file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FLAT = 1e-8  # directions shorter than this have cosine 0 with everything
+FLAT = 0.1  # differences of unit embeddings shorter than this count less: their direction is noise, its gradient huge
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:

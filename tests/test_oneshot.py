@@ -1,0 +1,162 @@
+"""Adaptation to reference pictures: it learns, repeats, continues, and takes pictures of any kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny import load_tiny_model
+
+from stylize.cli import main
+from stylize.domain import Domain
+from stylize.errors import PhotoError, StylizeError
+from stylize.images import to_image
+from stylize.pipeline import Stylizer
+from stylize.training.generator import pyramid_loss
+from stylize.training.oneshot import (
+    PRESETS,
+    OneShotSettings,
+    adapt_image,
+    one_shot_preset,
+    prepare_references,
+    principal_components,
+)
+from stylize.training.styles import truth
+
+SMALL = OneShotSettings(steps=6, batch=2, pool=4, codes=4, seed=3)
+ALL = {"l2": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
+    """A tiny model with two ready domains and a colour."""
+    folder = tmp_path_factory.mktemp("tiny")
+    stylizer = load_tiny_model(folder)
+    sizes = tuple(stylizer.generator.config.domain_sizes)
+    for seed, name in enumerate(("sepia", "negative", "colours/red")):
+        vector = torch.randn(sum(sizes), generator=torch.Generator().manual_seed(seed)) * 0.3
+        Domain(vector, sizes, "pre_demod", stylizer.fingerprint, name).save(folder / "domains" / f"{name}.safetensors")
+    return stylizer
+
+
+@pytest.fixture(scope="module")
+def reference(astronaut: Image.Image) -> Image.Image:
+    return to_image(truth(torch.from_numpy(np.array(astronaut)).permute(2, 0, 1)[None] / 127.5 - 1, "sepia"))
+
+
+def test_it_yields_domains_and_is_reproducible(tiny: Stylizer, reference: Image.Image) -> None:
+    settings = replace(SMALL, **ALL)
+    reports = list(adapt_image(tiny, [reference], settings, name="old"))
+    assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
+    assert set(reports[0].losses) == {"pyramid", "rest", "mix", "ordinary", *ALL}
+    last = reports[-1].domain
+    assert (last.method, last.name, last.style_share) == ("one-shot", "old", 0.0)
+    assert last.style is not None
+    assert last.style.shape == (1, 16)  # the rows from 64 px on
+    last.check(tiny.fingerprint, tiny.generator.config)
+    stopped = list(islice(adapt_image(tiny, [reference], settings), 3))[-1]
+    *_, again = adapt_image(tiny, [reference], settings, stopped.state)
+    assert torch.equal(last.vector, again.domain.vector)
+
+
+def test_it_learns_what_the_generator_can_draw(tiny: Stylizer) -> None:
+    sizes = tuple(tiny.generator.config.domain_sizes)
+    vector = torch.randn(sum(sizes), generator=torch.Generator().manual_seed(9))
+    hidden = Domain(vector, sizes, "pre_demod", tiny.fingerprint)
+    pictures = [to_image(picture) for picture in tiny.draw(tiny.sample_ws(3, 1), hidden)]
+    settings = replace(SMALL, steps=150, lr=0.1, rest=0.001, patience=0)
+    *_, last = adapt_image(tiny, pictures, settings)
+    assert last.domain.method == "few-shot"
+    ws = tiny.sample_ws(8, seed=5)
+    wanted = tiny.draw(ws, hidden)
+    before, after = (pyramid_loss(tiny.draw(ws, domain), wanted).item() for domain in (None, last.domain))
+    assert after < 0.8 * before
+
+
+def test_without_codes_and_ready_domains_it_is_the_published_way(tiny: Stylizer, reference: Image.Image) -> None:
+    settings = replace(SMALL, codes=0, start=False, rest=0.0, order="post_demod", style_mix=1.0, **ALL)
+    *_, last = adapt_image(tiny, [reference], settings)
+    assert set(last.losses) == {"pyramid", *ALL}
+    assert last.domain.order == "post_demod"
+    assert last.domain.style is not None
+    aligned, _ = prepare_references(tiny, [reference])
+    torch.testing.assert_close(last.domain.style, tiny.encode(aligned)[0, 7:])
+
+
+def test_components_are_those_of_w(tiny: Stylizer) -> None:
+    mean, basis = principal_components(tiny, 16)
+    w = tiny.sample_ws(4096, 0, psi=1.0)[:, 0]
+    torch.testing.assert_close(basis.t() @ basis, torch.cov(w.t(), correction=0), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(mean, w.mean(0), rtol=1e-3, atol=1e-4)
+
+
+def test_references_of_any_kind(tiny: Stylizer, astronaut: Image.Image) -> None:
+    face, words = prepare_references(tiny, [astronaut])
+    assert face[0].size == (256, 256)
+    assert not words
+    wall = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 200, 3), dtype=np.uint8))
+    small = Image.new("RGBA", (600, 400))
+    small.paste(astronaut.resize((220, 220)), (0, 0))
+    crops, words = prepare_references(tiny, [wall, small])
+    assert crops[0].size == (90, 90)
+    assert words.startswith("No face was found in reference 1")
+    assert "reference 2 is only" in words
+    first = next(adapt_image(tiny, [wall], SMALL))
+    assert "its middle was used" in first.note
+
+
+def test_animated_references_give_their_first_frame(tiny: Stylizer, astronaut: Image.Image, tmp_path: Path) -> None:
+    path = tmp_path / "moving.gif"
+    astronaut.save(path, save_all=True, append_images=[Image.new("RGB", astronaut.size)])
+    assert main(["adapt", "--image", str(path), "--steps", "2", *common(tiny, tmp_path)]) == 0
+    domain = Domain.load(tmp_path / "out.safetensors")
+    assert domain.name == "moving"
+    assert domain.method == "one-shot"
+
+
+def common(tiny: Stylizer, folder: Path) -> list[str]:
+    return ["--model", str(tiny.folder), "--device", "cpu", "-o", str(folder / "out.safetensors")]
+
+
+@pytest.mark.parametrize(("size", "words"), [((8, 8), "only 8x8"), ((9000, 9000), "megapixels")])
+def test_unusable_pictures_are_one_sentence(
+    tiny: Stylizer, tmp_path: Path, size: tuple[int, int], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "odd.png"
+    Image.new("1", size).save(path)
+    assert main(["adapt", "--image", str(path), *common(tiny, tmp_path)]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_number_of_references_is_limited(tiny: Stylizer, astronaut: Image.Image) -> None:
+    for pictures in ([], [astronaut] * 11):
+        with pytest.raises(StylizeError, match="use 1 to 10"):
+            next(adapt_image(tiny, pictures, SMALL))
+    with pytest.raises(PhotoError, match="only 4x4"):
+        next(adapt_image(tiny, [astronaut, Image.new("RGB", (4, 4))], SMALL))
+
+
+@pytest.mark.parametrize("numbers", [{"steps": 10**9}, {"lr": -1.0}, {"style_mix": 2.0}, {"style_mix": float("nan")}])
+def test_absurd_settings_are_refused(numbers: dict[str, float]) -> None:
+    with pytest.raises(StylizeError):
+        OneShotSettings(**numbers)  # type: ignore[arg-type]
+
+
+def test_presets_are_settings(tiny: Stylizer) -> None:
+    for model in PRESETS.values():
+        assert [*model] == ["fast", "balanced", "strong"]
+        assert len({OneShotSettings(**numbers).steps for numbers in model.values()}) == 3
+    assert one_shot_preset(tiny) == OneShotSettings()
+
+
+def test_a_domain_file_of_another_generator_says_which(tiny: Stylizer, reference: Image.Image, tmp_path: Path) -> None:
+    *_, last = adapt_image(tiny, [reference], SMALL)
+    replace(last.domain, generator="0123456789abcdef").save(tmp_path / "other.safetensors")
+    with pytest.raises(StylizeError, match=f"0123456789abcdef, not for {tiny.fingerprint}"):
+        tiny.domain(str(tmp_path / "other.safetensors"))
