@@ -63,11 +63,9 @@ class Base:
         path = path / "generator.safetensors" if path.is_dir() else path
         tensors, settings = load_checkpoint(path)
         try:
-            with torch.device("meta"):
-                generator = Generator(GeneratorConfig(**settings["config"]))
+            generator = Generator(GeneratorConfig(**settings["config"]))
         except (KeyError, TypeError, ValueError):
             raise CheckpointError(f"{path.name} is no generator of this project; convert one first.") from None
-        generator.to_empty(device="cpu")
         load_into(generator, tensors, path.name)
         return cls(generator, generator.fingerprint())
 
@@ -89,6 +87,8 @@ def convert(path: Path, out: Path, generator: Path | None = None, decoder: Path 
             return list(_convert_archive(stream, path.name, out, base))
         content = read(stream, path.name)
     results = {out: recognise(content, path.name, base)}
+    if decoder == out:
+        raise CheckpointError(f"The encoder and its generator cannot both be written to {out}; give two names.")
     if decoder is not None:
         results[decoder] = _decoder(content, path.name, base)
     return _saved(results)
@@ -205,7 +205,8 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
     else:
         parts = {name.rpartition(".")[0] or name: content}
     directions = {key: value for key, part in parts.items() if (value := _direction(part)) is not None}
-    if directions and len(directions) == len(parts) and all(PLAIN_NAME.fullmatch(str(key)) for key in parts):
+    named = all(isinstance(key, str) and PLAIN_NAME.fullmatch(key) for key in parts)
+    if directions and named and len(directions) == len(parts):
         return Weights(_finite(directions, name), {"kind": "directions", "origin": {"file": name}})
     raise CheckpointError(
         f"{name} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, ReStyle, "
@@ -222,9 +223,9 @@ def _direction(value: Any) -> Tensor | None:
 
 
 def _tensors(state: Any, name: str) -> Tensors:
-    """A state dict. Raises CheckpointError when it holds anything but tensors, or empty ones."""
+    """A state dict. Raises CheckpointError when it holds anything but tensors with plain names, or empty ones."""
     items = state.items() if isinstance(state, dict) else [("", None)]
-    if not all(isinstance(key, str) and isinstance(value, Tensor) and value.numel() for key, value in items):
+    if not all(_text(key) and isinstance(value, Tensor) and value.numel() for key, value in items):
         raise CheckpointError(f"{name} does not hold plain tensors where its weights should be; use another file.")
     return dict(items)
 
@@ -247,6 +248,10 @@ def _checked(build: Callable[[], nn.Module], tensors: Tensors, name: str) -> Ten
     return _finite(tensors, name)
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and len(value) < 1000
+
+
 def _shown(value: Any) -> str:
     return ascii(value[:60]) if isinstance(value, str) else "not told"
 
@@ -256,12 +261,16 @@ def _count(pattern: str, tensors: Tensors) -> int:
 
 
 def _plain(settings: Any) -> dict[str, Any]:
-    """Numbers and texts of a dict, an argparse.Namespace or an OmegaConf container."""
+    """Numbers and short texts of a dict, an argparse.Namespace or an OmegaConf container."""
     if isinstance(settings, Record):
         settings = settings.get("_content", settings)
     items = settings.items() if isinstance(settings, dict) else ()
     values = {key: value.get("_val") if isinstance(value, Record) else value for key, value in items}
-    return {key: value for key, value in values.items() if isinstance(value, str | int | float | bool | None)}
+    return {key: value for key, value in values.items() if _text(key) and (_text(value) or _number(value))}
+
+
+def _number(value: Any) -> bool:
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
 
 
 # --- generators ---------------------------------------------------------------------------------------
@@ -275,20 +284,20 @@ LEAVES = {
     "activate.bias": "bias",
 }
 ROSINALITY: Names = (
-    (r"style\.(\d+)\.(weight|bias)", lambda m: f"mapping.layers.{int(m[1]) - 1}.{m[2]}"),
+    (r"style\.(\d{1,4})\.(weight|bias)", lambda m: f"mapping.layers.{int(m[1]) - 1}.{m[2]}"),
     (r"input\.input", lambda m: "const"),
-    (r"noises\.noise_(\d+)", lambda m: f"convs.{m[1]}.noise"),
+    (r"noises\.noise_(\d{1,4})", lambda m: f"convs.{m[1]}.noise"),
     (r"conv1\.(.*)", lambda m: f"convs.0.{LEAVES.get(m[1], m[1])}"),
-    (r"convs\.(\d+)\.(.*)", lambda m: f"convs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
+    (r"convs\.(\d{1,4})\.(.*)", lambda m: f"convs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
     (r"to_rgb1\.(.*)", lambda m: f"to_rgbs.0.{LEAVES.get(m[1], m[1])}"),
-    (r"to_rgbs\.(\d+)\.(.*)", lambda m: f"to_rgbs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
+    (r"to_rgbs\.(\d{1,4})\.(.*)", lambda m: f"to_rgbs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
 )
 NVIDIA: Names = (
-    (r"mapping\.fc(\d+)\.(weight|bias)", lambda m: f"mapping.layers.{m[1]}.{m[2]}"),
+    (r"mapping\.fc(\d{1,4})\.(weight|bias)", lambda m: f"mapping.layers.{m[1]}.{m[2]}"),
     (r"mapping\.w_avg", lambda m: "w_avg"),
     (r"synthesis\.b4\.const", lambda m: "const"),
-    (r"synthesis\.b(\d+)\.conv([01])\.(.*)", lambda m: f"convs.{2 * _level(m[1]) + int(m[2]) - 1}.{m[3]}"),
-    (r"synthesis\.b(\d+)\.torgb\.(.*)", lambda m: f"to_rgbs.{_level(m[1])}.{m[2]}"),
+    (r"synthesis\.b(\d{1,4})\.conv([01])\.(.*)", lambda m: f"convs.{2 * _level(m[1]) + int(m[2]) - 1}.{m[3]}"),
+    (r"synthesis\.b(\d{1,4})\.torgb\.(.*)", lambda m: f"to_rgbs.{_level(m[1])}.{m[2]}"),
 )
 
 
@@ -372,8 +381,8 @@ def _generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, b
     try:
         channels = [tensors["const"].shape[1], *(tensors[f"convs.{i}.weight"].shape[0] for i in range(1, convs, 2))]
         z_dim, w_dim = tensors["mapping.layers.0.weight"].shape[1], tensors["convs.0.affine.weight"].shape[1]
-    except LookupError:
-        raise CheckpointError(f"{name} holds no generator of StyleGAN2: layers of one are missing.") from None
+    except LookupError as error:
+        raise CheckpointError(f"{name} holds no generator of StyleGAN2: a layer is missing ({error}).") from None
     if len(channels) > MOST_LEVELS:
         raise CheckpointError(f"{name} holds a generator of more than {2 ** (MOST_LEVELS + 1)} px; use a smaller one.")
     config = GeneratorConfig(4 * 2 ** (len(channels) - 1), tuple(channels), z_dim, w_dim, layers)
@@ -415,7 +424,6 @@ ENCODERS = {
 
 
 def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
-    del base
     state = _tensors(content["state_dict"], name)
     tensors = {key.removeprefix("encoder."): tensor for key, tensor in state.items() if key.startswith("encoder.")}
     options = _plain(content.get("opts"))
@@ -500,7 +508,7 @@ def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
             sizes=tuple(sizes),
             order="post_demod",
             generator=base.fingerprint if base else "",
-            name=name.rpartition(".")[0],
+            name=name.rpartition(".")[0] or name,
             method="HyperDomainNet, one-shot" if content.get("da_type") == "im2im" else "HyperDomainNet, text",
             settings={"origin": {"file": name}},
             style=style,
@@ -510,14 +518,16 @@ def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
 
 
 def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> HyperNet:
-    clip = content.get("clip_encoder", "ViT-B/32")  # the trainer leaves it out
+    clip = _plain(content).get("clip_encoder") or "ViT-B/32"  # the trainer leaves it out
+    state = _finite(state, name)
     try:
-        state = _finite(state, name)
         with torch.device("meta"):  # sizes that do not fit together are found before memory is taken
             from_official({key: tensor.to("meta") for key, tensor in state.items()})
-        net = from_official(state, clip.replace("/", "-") if isinstance(clip, str) else "")
+        net = from_official(state, str(clip).replace("/", "-"))
     except CheckpointError as error:
         raise CheckpointError(f"{name} cannot be used: {error}") from None
+    except TypeError:  # a single number where a matrix should be
+        raise CheckpointError(f"{name} holds another architecture than a mapper's; use another file.") from None
     _check_base(list(net.config.sizes), name, base)
     net.generator = base.fingerprint if base else ""
     net.settings = {

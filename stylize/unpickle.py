@@ -258,7 +258,7 @@ def _record(*_: Any, **__: Any) -> Record:
 
 
 def _tensor(numbers: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
-    if math.prod(_known(size, tuple)) > MOST_NUMBERS:
+    if math.prod(_known(number, int) for number in size) > MOST_NUMBERS:
         raise _Refusal(f"holds a tensor of {math.prod(size):,} numbers, too many for a checkpoint.")
     return _known(numbers, Tensor).as_strided(size, stride, offset)
 
