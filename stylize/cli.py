@@ -169,7 +169,9 @@ def _invert(words: list[str]) -> None:
     parser = _parser("invert", HELP["invert"])
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     _add_output(parser, "LATENTS.safetensors", "file for ws (faces, rows, width) and quads (faces, 4, 2)")
-    parser.add_argument("--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too")
+    parser.add_argument(
+        "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
+    )
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--refine", type=_count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
@@ -224,9 +226,7 @@ def _adapt(words: list[str]) -> None:
     goal.add_argument("--text", help="what the faces become, such as 'a pencil sketch'")
     goal.add_argument("--image", type=Path, nargs="+", metavar="PICTURE", help="1 to 10 pictures in the style to learn")
     parser.add_argument("--source", metavar="TEXT", help="what they are now (default: a photo of a face)")
-    parser.add_argument(
-        "--preset", choices=("fast", "balanced", "strong"), default="balanced", help="default: balanced"
-    )
+    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="default: balanced")
     parser.add_argument("--steps", type=_count, metavar="N", help="training steps (default: the preset's)")
     parser.add_argument(
         "--style-mix", type=_fraction, metavar="X", help="with --image: share of its fine latents that comes along"
@@ -243,8 +243,7 @@ def _adapt(words: list[str]) -> None:
     _check_output(args.output, TENSORS, args.image or ())
     given = {"steps": args.steps, "style_mix": args.style_mix}
     numbers = {"seed": args.seed, **{name: value for name, value in given.items() if value is not None}}
-    train, job = (_image_training if args.image else _text_training)(_load(args), args, numbers)
-
+    train, job = (_image_training if args.image else _text_training)(args, numbers)
     unfinished = args.output.with_name(args.output.name + ".unfinished")
     for progress in train(_read_state(unfinished, job) if args.go_on else None):
         _show(progress)
@@ -255,23 +254,25 @@ def _adapt(words: list[str]) -> None:
     _wrote(args.output)
 
 
-def _text_training(stylizer: Stylizer, args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
     from stylize.training.adapt import adapt_text, preset
     from stylize.vocabulary import SOURCE
 
-    settings, source = preset(stylizer, args.preset, **numbers), args.source or SOURCE
-    job = {"text": args.text, "source": source, **vars(settings)}
+    stylizer, source = _load(args), args.source or SOURCE
+    settings = preset(stylizer, args.preset, **numbers)
+    job = {"text": args.text, "source": source, "generator": stylizer.fingerprint, **vars(settings)}
     return lambda state: adapt_text(stylizer, args.text, source, settings, state), job
 
 
-def _image_training(stylizer: Stylizer, args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+def _image_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
     from stylize.images import read_photo
     from stylize.training.oneshot import adapt_image, one_shot_preset
 
-    settings = one_shot_preset(stylizer, args.preset, **numbers)
     pictures = [read_photo(path) for path in args.image]
+    stylizer = _load(args)
+    settings = one_shot_preset(stylizer, args.preset, **numbers)
     digests = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
-    job = {"pictures": digests, **vars(settings)}
+    job = {"pictures": digests, "generator": stylizer.fingerprint, **vars(settings)}
     return lambda state: adapt_image(stylizer, pictures, settings, state, args.image[0].stem), job
 
 
@@ -295,6 +296,8 @@ def _read_state(path: Path, job: dict[str, Any]) -> State:
         raise StylizeError(
             f"{path.name} is a training with another {different[0]}; give the same as before or leave out --continue."
         )
+    if set(tensors) != set(State.__dataclass_fields__):
+        raise StylizeError(f"{path.name} is damaged; leave out --continue.")
     return State(**tensors)
 
 

@@ -40,6 +40,7 @@ class FakeStylizer:
 
     count: int = 2
     name: str = "mini"
+    fingerprint: str = "0123456789abcdef"
     calls: list[tuple[Any, ...]] = field(default_factory=list)
 
     def faces(self, photo: Image.Image) -> list[Any]:
@@ -305,6 +306,7 @@ BAD = {
     "adapt both": (["adapt", "--text", "gold", "--image", "PHOTO", "-o", "OUT.safetensors"], "--image"),
     "adapt source of a picture": (["adapt", "--image", "PHOTO", "--source", "a", "-o", "OUT.safetensors"], "--source"),
     "adapt style of words": (["adapt", "--text", "a", "--style-mix", "1", "-o", "OUT.safetensors"], "--style-mix"),
+    "adapt not a picture": (["adapt", "--image", "TEXT", "-o", "OUT.safetensors"], "not a picture"),
     "adapt preset": (["adapt", "--text", "gold", "--preset", "absurd", "-o", "OUT.safetensors"], "fast"),
     "adapt no steps": (["adapt", "--text", "gold", "--steps", "0", "-o", "OUT.safetensors"], "--steps"),
 }

@@ -144,13 +144,18 @@ def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor
     return mean.float().to(stylizer.device), basis.t().float().to(stylizer.device)
 
 
-def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> Tensor:
-    """The vectors (B, domain_dim) of the ready styles and colours; B is 0 where there are none of this order."""
-    config = stylizer.generator.config
-    paths = sorted((stylizer.folder / "domains").rglob("*.safetensors")) if s.start else []
-    domains = [Domain.load(path) for path in paths if path.stem not in s.without]
-    vectors = [domain.vector for domain in domains if domain.order == s.order]
-    return torch.stack(vectors) if vectors else torch.zeros(0, config.domain_dim)
+def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
+    """The vectors (B, domain_dim) of the ready styles and after them of the colours, and the number of styles; none
+    where the model has none of this order."""
+
+    def vectors(pattern: str) -> list[Tensor]:
+        paths = sorted((stylizer.folder / "domains").glob(pattern)) if s.start else []
+        domains = [Domain.load(path) for path in paths if path.stem not in s.without]
+        return [domain.vector for domain in domains if domain.order == s.order]
+
+    styles, colours = vectors("*.safetensors"), vectors("colours/*.safetensors")
+    empty = torch.zeros(0, stylizer.generator.config.domain_dim)
+    return torch.cat([empty, *(vector[None] for vector in (*styles, *colours))]), len(styles)
 
 
 class Task:
@@ -164,7 +169,8 @@ class Task:
         pictures = torch.cat([to_tensor(p.resize(shape, Image.Resampling.LANCZOS)) for p in references]).to(device)
         self.references = self.small(pictures)
         self.encoded = stylizer.encode(list(references))
-        self.ready = ready_vectors(stylizer, s).to(device)
+        ready, self.styles = ready_vectors(stylizer, s)
+        self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
         self.parts = (config.domain_dim, len(self.ready), self.n * len(self.basis))
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
@@ -191,13 +197,13 @@ class Task:
 
     @torch.no_grad()
     def begin(self) -> Tensor:
-        """All zeros but for the ready domain that draws the references best, of the mean face."""
+        """All zeros but for the ready style that draws the references best, of the mean face."""
         vector = torch.zeros(sum(self.parts))
-        if len(self.ready):
+        if self.styles:
             ws = self.counterparts(torch.zeros(self.parts[2], device=self.mean.device))
             errors = [
                 float(pyramid_loss(self.small(self.generator.synthesis(ws, domain, self.s.order)), self.references))
-                for domain in self.ready
+                for domain in self.ready[: self.styles]
             ]
             vector[self.parts[0] + errors.index(min(errors))] = 1.0
         return vector
