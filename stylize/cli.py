@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
 MOST_SAMPLES = 400
+LONGEST_MOVING = 1024  # px of a photo in a moving picture
 PRESETS = ("fast", "balanced", "strong")
 KEPT_EVERY = 5  # steps of a training: a killed one loses no more
 DOMAIN = "a ready domain, a domain file or a description"
@@ -351,6 +352,38 @@ def _convert(words: list[str]) -> None:
         _wrote(path)
 
 
+def _morph(words: list[str]) -> None:
+    parser = _parser("morph", HELP["morph"])
+    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    parser.add_argument("--to", action="append", required=True, metavar="TEXT", help=f"{DOMAIN}; again for the next")
+    _add_output(parser, "OUT.mp4", "moving picture to write: .mp4, .gif or .webp")
+    _add_method(parser)
+    parser.add_argument("--frames", type=_count, metavar="N", default=48, help="default: 48")
+    parser.add_argument("--fps", type=_count, metavar="N", default=24, help="frames a second (default: 24)")
+    parser.add_argument("--spherical", action="store_true", help="turn from domain to domain instead of blending")
+    parser.add_argument("--detail", type=_fraction, metavar="X", help="as for a photo (default: the model's)")
+    parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    parser.add_argument("--aligned", action="store_true", help="show the face only, without pasting it back")
+    args = parser.parse_args(words)
+    _check_output(args.output, (".mp4", ".gif", ".webp"), [args.photo])
+
+    from stylize.images import read_photo
+    from stylize.morph import path, save_moving
+
+    photo = read_photo(args.photo)
+    photo.thumbnail((LONGEST_MOVING, LONGEST_MOVING))
+    stylizer = _load(args)
+    faces = _pick(stylizer.faces(photo), args.face)
+    if args.aligned:
+        faces = _only_one(faces)
+    frames = []
+    for domain in path([_domain(stylizer, text, args) for text in args.to], args.frames, args.spherical):
+        pictures = [stylizer.render(face, domain, detail=args.detail) for face in faces]
+        frames.append(pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures))
+    save_moving(frames, args.output, args.fps)
+    _wrote(args.output)
+
+
 def _domains(words: list[str]) -> None:
     args = _parser("domains", HELP["domains"]).parse_args(words)
     print(*_load(args).ready(), sep="\n")
@@ -407,10 +440,11 @@ HELP = {
     "sample": "Draw random faces.",
     "adapt": "Train a domain from a description or from pictures.",
     "mix": "Mix domains by weight into a new one.",
+    "morph": "Walk from domain to domain, as a moving picture.",
     "domains": "List the ready domains.",
     "download": "Fetch the full model, or a part of it.",
     "convert": "Read a checkpoint of another project.",
-    "train": "Train the generator, the text-image model or the ready domains.",
+    "train": "Train the generator, the text-image model, the ready domains or the hypernetwork.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -418,6 +452,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "sample": _sample,
     "adapt": _adapt,
     "mix": _mix,
+    "morph": _morph,
     "domains": _domains,
     "download": _download,
     "convert": _convert,
@@ -539,7 +574,7 @@ def _add_method(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=("auto", "instant", "adapt"),
         default="auto",
-        help="instant: a ready domain or file; adapt: train on the words; auto: instant, else adapt",
+        help="instant: ready, a file or by the hypernetwork; adapt: train on the words; auto: instant, else adapt",
     )
 
 

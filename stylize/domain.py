@@ -226,3 +226,18 @@ def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
         style=torch.stack([weight / share * style for weight, style in styles]).sum(0) if share else None,
         style_share=min(share, 1.0) if share else 1.0,
     )
+
+
+def interpolate(a: Domain, b: Domain, t: float, spherical: bool = False) -> Domain:
+    """From ``a`` (t = 0) to ``b`` (t = 1) on a straight line, or ``spherical``: turning from one direction to the other
+    while the length goes straight (Shoemake 1985). Raises DomainError when they do not fit together."""
+    weights = (1 - t, t)
+    lengths = [float(domain.vector.norm()) for domain in (a, b)]
+    if spherical and min(lengths) > 0:
+        cosine = float(torch.nn.functional.cosine_similarity(a.vector, b.vector, dim=0))
+        angle = math.acos(max(-1.0, min(1.0, cosine)))
+        if math.sin(angle) > 1e-4:
+            length = weights[0] * lengths[0] + weights[1] * lengths[1]
+            turns = [math.sin(weight * angle) / math.sin(angle) for weight in weights]
+            weights = (turns[0] * length / lengths[0], turns[1] * length / lengths[1])
+    return mix([(weights[0], a), (weights[1], b)])

@@ -19,7 +19,7 @@ ORDER = """
     errors images vocabulary
     checkpoints unpickle
     align detail generator domain encoder e4e clip hypernet foreign
-    pipeline
+    pipeline morph
     catalogue
     training
     cli | ui
