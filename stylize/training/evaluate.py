@@ -28,6 +28,7 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
+from stylize.training import generalise
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, compare
 from stylize.training.data import SETS, load_faces
@@ -228,6 +229,16 @@ def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     return {"faces": len(photos), "mean": mean, "styles": results}
 
 
+def hypernet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """The hypernetwork on seen and unseen descriptions (``training.generalise``)."""
+    photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
+    ws = stylizer.encode([to_image(photo) for photo in photos])
+    results = generalise.measure(stylizer, ws, args.descriptions, args.nets, args.seed)
+    for group, figures in results["groups"].items():
+        say(group, figures["mean"])
+    return results
+
+
 def say(name: str, figures: dict[str, float]) -> None:
     shown = " ".join(f"{key} {value:.2f}" for key, value in figures.items())
     print(f"{name}: {shown}", file=sys.stderr, flush=True)
@@ -254,13 +265,14 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
     "samples": samples,
     "styles": styles,
     "domains": domains,
+    "hypernet": hypernet,
     "contact-sheet": contact_sheet,
 }
 
 
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 DOMAINS = {
-    "domains": "shipped, fitted to filtered pairs",
+    "ready": "shipped, fitted to filtered pairs",
     "styles": "trained on the words, from the nearest shipped",
     "styles-from-zero": "trained on the words, from nothing",
     "one-shot": "one picture of a shipped style",
@@ -311,7 +323,24 @@ def tables(folder: Path) -> str:
     parts.append(table(head, rows))
     head = ["In the photo", "unchanged", "model's own picture", "with detail", "identity, own picture", "with detail"]
     parts.append(table(head, kept))
-    if results := read("adaptation"):
+    if results := read("hypernet"):
+        head = ["Hypernetwork", "descriptions", "distance: source", "alone", "hypernetwork", "of what alone closes"]
+        head += ["Quality alone", "hypernetwork", "Diversity alone", "hypernetwork", "top-1 alone", "hypernetwork"]
+        rows = []
+        for group, figures in results["groups"].items():
+            mean = figures["mean"]
+            row = [group, str(len(figures["domains"]))]
+            row += [f"{mean[f'distance_{key}']:.3f}" for key in ("source", "alone", "hypernetwork")]
+            row.append(percent(mean["share"]))
+            for key in ("quality", "diversity"):
+                row += [f"{mean[f'{key}_{way}']:.3f}" for way in ("alone", "hypernetwork")]
+            rows.append([*row, *(percent(mean[f"top_1_{way}"]) for way in ("alone", "hypernetwork"))])
+        parts.append(table(head, rows))
+        if results["curve"]:
+            head = ["Training domains", *(str(point["domains"]) for point in results["curve"])]
+            row = ["distance on unseen pairs", *(f"{point['distance']:.3f}" for point in results["curve"])]
+            parts.append(table(head, [row]))
+    if results := read("domains"):
         head = ["Is a vector enough?", "Quality", "Diversity", "distance", "identity", "numbers", "file", "seconds"]
         rows = []
         for way, mean in results["mean"].items():
@@ -368,6 +397,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="those that ship; or trained now: by text guidance from the nearest ready ones or from nothing; on one "
         "filtered picture, with all ready ones or without the style's own",
     )
+    parser.add_argument(
+        "--nets", nargs="*", default=[], type=Path, metavar="FILE", help="hypernetworks of fewer domains, for a curve"
+    )
+    parser.add_argument("--descriptions", type=int, metavar="N", help="hypernet: at most N of each group")
     parser.add_argument("--unseen", action="store_true", help="the held-out pairs of colour and style instead")
     parser.add_argument("--detail", type=float, help="of the contact sheet, 0 to 1 (default: the model's)")
     parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the picture's file")

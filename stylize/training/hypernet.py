@@ -402,7 +402,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name != "seed":
             shown = name.replace("_", "-")
             parser.add_argument(f"--{shown}", type=type(value), help=f"default: {value:g}")
-    parser.add_argument("--styles", type=int, metavar="N", help="learn the first N known styles only")
+    parser.add_argument("--only", type=int, metavar="N", help="learn N random ones of these domains")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     add_dtype(parser)
 
@@ -419,9 +419,12 @@ def run(args: argparse.Namespace) -> None:
     stylizer = Stylizer.load(args.model, device)
     settings = settings_of(args)
     if args.domains is None:
-        learn, held_out = known_entries([n for n in NAMES if n in stylizer.ready()][: args.styles], settings.seed)
+        learn, held_out = known_entries([name for name in NAMES if name in stylizer.ready()], settings.seed)
     else:
         learn, held_out = split(read_entries(args.domains))
+    if args.only is not None:
+        chosen = np.random.default_rng(settings.seed).permutation(len(learn))[: max(2, args.only)]
+        learn = [learn[i] for i in chosen]
     trainer = Trainer(stylizer, learn, held_out, settings, args.data, getattr(torch, args.dtype))
     out = args.out or stylizer.folder
     out.mkdir(parents=True, exist_ok=True)
