@@ -34,6 +34,7 @@ from stylize.vocabulary import SOURCE
 
 TARGET = "pencil sketch"
 JUDGED = 16  # faces
+NEAR = 0.98  # of the way that the published loss falls counts as there: the rest is the noise of the faces drawn
 SETTINGS = AdaptSettings(reach=0.0, norm=0.0, lr=0.1, patience=0)  # the published loss: direction alone
 VIT_B_32: dict[str, Any] = {
     "embed_dim": 512,
@@ -160,7 +161,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             spent[name].append(seconds)
             if step % args.every == 0 or step == job.steps:
                 curve[name].append(judge(vector))
-    goal = curve["published"][-1]
+    goal = 1 - NEAR * (1 - curve["published"][-1])  # the loss of an unchanged face is 1
     results: dict[str, Any] = {}
     for name, seconds_ in spent.items():
         reached = next((i for i, loss in enumerate(curve[name]) if loss <= goal), None)

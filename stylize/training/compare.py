@@ -30,7 +30,7 @@ from stylize.training.losses import domain_norm
 from stylize.training.styles import truth
 from stylize.vocabulary import SOURCE
 
-STEPS, BATCH, POOL = 60, 6, 48
+STEPS, BATCH, POOL = 50, 6, 48
 SAMPLES = 64  # random faces for Quality and Diversity
 RATES = {"vector": 0.2, "weights": 5e-4}
 STYLES = (
@@ -54,7 +54,6 @@ WAYS = {
     "words: vector, after demodulation": Way("vector", "words", "post_demod"),
     "words: vector, in-domain loss": Way("vector", "words", indomain=1.5),
     "words: all weights": Way("weights", "words"),
-    "words: all weights, in-domain loss": Way("weights", "words", indomain=1.5),
     "pairs: vector": Way("vector", "pairs"),
     "pairs: vector, after demodulation": Way("vector", "pairs", "post_demod"),
     "pairs: all weights": Way("weights", "pairs"),

@@ -140,7 +140,8 @@ def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor
     w = stylizer.sample_ws(4096, seed=0, psi=1.0)[:, 0].double().cpu()
     mean = w.mean(0)
     values, vectors = torch.linalg.eigh((w - mean).t() @ (w - mean) / len(w))
-    basis = vectors[:, -count:] * values[-count:].clamp(min=0).sqrt()
+    kept = slice(len(values) - count, None)
+    basis = vectors[:, kept] * values[kept].clamp(min=0).sqrt()
     return mean.float().to(stylizer.device), basis.t().float().to(stylizer.device)
 
 
