@@ -1,10 +1,9 @@
-"""Weights in safetensors files that carry their own settings, and the translation of foreign key names."""
+"""Weights in safetensors files that carry their own settings."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +50,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
     return {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in tensors.items()}, settings
 
 
-def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Loads ``tensors`` strictly. Raises CheckpointError that names what is missing, unexpected or of another size."""
-    own = module.state_dict()
+def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Raises CheckpointError that names which of ``tensors`` is missing, unexpected or not of its size in ``own``."""
     problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
     problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
     problems += [
@@ -64,46 +62,13 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: st
     if problems:
         shown = "; ".join(sorted(problems)[:4])
         raise CheckpointError(f"{origin} holds another architecture: {shown} ({len(problems)} differences).")
-    module.load_state_dict(dict(tensors))
 
 
-ROSINALITY_NAMES: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
-    (r"style\.(\d+)\.(weight|bias)", lambda m: f"mapping.layers.{int(m[1]) - 1}.{m[2]}"),
-    (r"input\.input", lambda m: "const"),
-    (r"noises\.noise_(\d+)", lambda m: f"convs.{m[1]}.noise"),
-    (r"(conv1|convs\.(\d+))\.(.*)", lambda m: f"convs.{0 if m[2] is None else int(m[2]) + 1}.{m[3]}"),
-    (r"(to_rgb1|to_rgbs\.(\d+))\.(.*)", lambda m: f"to_rgbs.{0 if m[2] is None else int(m[2]) + 1}.{m[3]}"),
-)
-ROSINALITY_LEAVES = {
-    "conv.weight": "weight",
-    "conv.modulation.weight": "affine.weight",
-    "conv.modulation.bias": "affine.bias",
-    "noise.weight": "noise_strength",
-    "activate.bias": "bias",
-}
+def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
+    """Makes ``tensors`` the module's own without a copy, so that the module may be on "meta".
 
-
-def from_rosinality(g_ema: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict ``g_ema`` of a rosinality StyleGAN2 under this project's names and shapes.
-
-    The stored FIR kernels are left out (they are constants); ``w_avg`` is not part of ``g_ema``.
+    Raises CheckpointError, see ``check_tensors``.
     """
-    out: dict[str, Tensor] = {}
-    for name, tensor in g_ema.items():
-        if name.endswith("kernel"):
-            continue
-        new = name
-        for pattern, rename in ROSINALITY_NAMES:
-            if match := re.fullmatch(pattern, name):
-                new = rename(match)
-                break
-        for leaf, own in ROSINALITY_LEAVES.items():
-            if new.startswith(("convs.", "to_rgbs.")) and new.split(".", 2)[2] == leaf:
-                new = f"{'.'.join(new.split('.')[:2])}.{own}"
-                break
-        if new.endswith(".weight") and tensor.ndim == 5:
-            tensor = tensor[0]
-        elif new.startswith("to_rgbs.") and new.endswith(".bias") and tensor.ndim == 4:
-            tensor = tensor.flatten()
-        out[new] = tensor
-    return out
+    own = module.state_dict()
+    check_tensors(own, tensors, origin)
+    module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()}, assign=True)

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from stylize.errors import DomainError, PhotoError, StylizeError
 
 if TYPE_CHECKING:
-    from PIL import Image
 
     from stylize.domain import Domain
     from stylize.pipeline import Face, Stylizer
     from stylize.training.adapt import Progress, State
+    from stylize.training.refine import Progress as Refined
 
     Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
@@ -35,11 +35,19 @@ PRESETS = ("fast", "balanced", "strong")
 KEPT_EVERY = 5  # steps of a training: a killed one loses no more
 DOMAIN = "a ready domain, a domain file or a description"
 
+CONVERT = """What FILE is shows in its contents:
+  generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
+  encoders    e4e, ReStyle
+  domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
+  directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
+No code in a file is run."""
+
 # Each module has add_arguments(parser) and run(args).
 TRAINING = {
     "generator": "stylize.training.generator",
     "clip": "stylize.training.clip",
     "domains": "stylize.training.domains",
+    "hypernet": "stylize.training.hypernet",
 }
 EVALUATE = "stylize.training.evaluate"
 
@@ -92,7 +100,9 @@ def _parser(command: str, description: str, epilog: str | None = None) -> _Parse
     )
     parser.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
-    parser.add_argument("--model", default="mini", help="mini or the path of a model (default: mini)")
+    parser.add_argument(
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
+    )
     return parser
 
 
@@ -105,7 +115,10 @@ def _stylise(words: list[str]) -> None:
         "", "Stylise every face of a photo and paste it back.", f"other commands (each has --help):{others}"
     )
     parser.add_argument("photo", type=Path, metavar="PHOTO")
-    parser.add_argument("--to", required=True, metavar="TEXT", help=DOMAIN)
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    parser.add_argument(
+        "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
+    )
     _add_output(parser, "OUT", "picture to write")
     _add_method(parser)
     parser.add_argument(
@@ -121,6 +134,9 @@ def _stylise(words: list[str]) -> None:
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
+    if args.to is None and not args.edit:
+        parser.error("the following arguments are required: --to")
+    edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
     _check_output(args.output, PICTURES, [args.photo])
 
     from stylize.detail import keep_colours
@@ -131,12 +147,20 @@ def _stylise(words: list[str]) -> None:
     faces = _pick(stylizer.faces(photo), args.face)
     if args.aligned:
         faces = _only_one(faces)
-    domain = _domain(stylizer, args.to, args)
-    pictures = [stylizer.render(face, domain, strength=args.strength, detail=args.detail) for face in faces]
+    domain = None if args.to is None else _domain(stylizer, args.to, args)
+    pictures = [
+        stylizer.render(face, domain, strength=args.strength, detail=args.detail, edits=edits) for face in faces
+    ]
     if args.keep_colours:
         pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
     result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {"to": args.to, "strength": args.strength, "detail": args.detail, "keep_colours": args.keep_colours}
+    settings = {
+        "to": args.to,
+        "strength": args.strength,
+        "detail": args.detail,
+        "edits": edits,
+        "keep_colours": args.keep_colours,
+    }
     save_image(result, args.output, {**settings, **_provenance(args)})
     _wrote(args.output)
 
@@ -149,6 +173,7 @@ def _invert(words: list[str]) -> None:
         "--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too"
     )
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
+    parser.add_argument("--refine", type=_count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
     _check_output(args.output, TENSORS, [args.photo])
     if args.reconstruction is not None:
@@ -160,7 +185,10 @@ def _invert(words: list[str]) -> None:
     from stylize.images import read_photo, save_image
 
     photo = read_photo(args.photo)
-    faces = _pick(_load(args).faces(photo), args.face)
+    stylizer = _load(args)
+    faces = _pick(stylizer.faces(photo), args.face)
+    if args.refine is not None:
+        faces = [_refine(stylizer, face, args.refine) for face in faces]
     tensors = {
         "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
         "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
@@ -183,12 +211,12 @@ def _sample(words: list[str]) -> None:
         raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
     _check_output(args.output, PICTURES)
 
-    from stylize.images import save_image
+    from stylize.images import save_image, side_by_side
 
     stylizer = _load(args)
     domain = None if args.to is None else _domain(stylizer, args.to, args)
     pictures = stylizer.sample(args.number, args.seed, domain)
-    save_image(_side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
+    save_image(side_by_side(pictures), args.output, {"n": args.number, "to": args.to, **_provenance(args)})
     _wrote(args.output)
 
 
@@ -296,9 +324,61 @@ def _mix(words: list[str]) -> None:
     _wrote(args.output)
 
 
+def _convert(words: list[str]) -> None:
+    parser = _parser("convert", HELP["convert"], CONVERT)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="checkpoint; several files of directions become one"
+    )
+    _add_output(parser, "OUT", "safetensors file to write; for an archive of checkpoints a folder")
+    parser.add_argument(
+        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: converted file or its folder"
+    )
+    parser.add_argument(
+        "--decoder", type=Path, metavar="OUT", help="write the generator inside an encoder's file too"
+    )
+    args = parser.parse_args(words)
+    for path in (args.output, args.decoder):
+        if path is not None and path.suffix.lower() in TENSORS:
+            _check_output(path, TENSORS, args.files)
+
+    from stylize.foreign import convert, join_directions
+
+    if len(args.files) == 1:
+        written = convert(args.files[0], args.output, args.generator, args.decoder)
+    else:
+        written = join_directions(args.files, args.output)
+    for path in written:
+        _wrote(path)
+
+
 def _domains(words: list[str]) -> None:
     args = _parser("domains", HELP["domains"]).parse_args(words)
     print(*_load(args).ready(), sep="\n")
+
+
+def _download(words: list[str]) -> None:
+    parser = _parser("download", HELP["download"])
+    parser.add_argument("name", metavar="NAME", help="full, or one part of it by its name")
+    args = parser.parse_args(words)
+
+    from tqdm import tqdm
+
+    from stylize.catalogue import choose, describe, download
+    from stylize.pipeline import model_folder
+
+    weights = choose(args.name)
+    print(describe(weights))
+    bar = None
+    for progress in download(weights):
+        if progress.stage == "download":
+            bar = bar or tqdm(total=progress.total, unit="B", unit_scale=True, desc=progress.weight.name)
+            bar.update(progress.done - bar.n)
+            continue
+        if bar is not None:
+            bar.close()
+            bar = None
+        print(f"{progress.weight.name}: {progress.stage}")
+    _wrote(model_folder("full"))
 
 
 def _train(words: list[str]) -> None:
@@ -328,6 +408,8 @@ HELP = {
     "adapt": "Train a domain from a description or from pictures.",
     "mix": "Mix domains by weight into a new one.",
     "domains": "List the ready domains.",
+    "download": "Fetch the full model, or a part of it.",
+    "convert": "Read a checkpoint of another project.",
     "train": "Train the generator, the text-image model or the ready domains.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
@@ -337,6 +419,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "adapt": _adapt,
     "mix": _mix,
     "domains": _domains,
+    "download": _download,
+    "convert": _convert,
     "train": _train,
     "evaluate": _evaluate,
 }
@@ -348,7 +432,9 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _load(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
-    return Stylizer.load(args.model, args.device)
+    stylizer = Stylizer.load(args.model, args.device)
+    args.model = args.model or stylizer.name  # for the record in what is written
+    return stylizer
 
 
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
@@ -370,16 +456,24 @@ def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
     return progress.domain
 
 
-def _show(progress: Progress) -> None:
-    step, steps = progress.step, progress.steps
+def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
+    from stylize.training.refine import RefineSettings, refine
+
+    for progress in refine(stylizer, face, RefineSettings(steps=steps)):
+        _show(progress)
+    return progress.face
+
+
+def _show(progress: Progress | Refined) -> None:
+    step, steps, note = progress.step, progress.steps, getattr(progress, "note", "")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     line = f"step {step} of {steps}: {losses}"
     if sys.stderr.isatty():
-        print(f"\r\033[K{line}", end="\n" if step == steps or progress.note else "", file=sys.stderr, flush=True)
+        print(f"\r\033[K{line}", end="\n" if step == steps or note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:
         print(line, file=sys.stderr, flush=True)
-    if progress.note:
-        print(progress.note, file=sys.stderr, flush=True)
+    if note:
+        print(note, file=sys.stderr, flush=True)
 
 
 def _pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:
@@ -395,17 +489,6 @@ def _only_one(faces: Sequence[Face]) -> Sequence[Face]:
     if len(faces) > 1:
         print(f"{len(faces)} faces found; taking the largest (--face picks another).", file=sys.stderr)
     return faces[:1]
-
-
-def _side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    from PIL import Image
-
-    columns = math.ceil(math.sqrt(len(pictures)))
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
-    for index, picture in enumerate(pictures):
-        sheet.paste(picture, (index % columns * width, index // columns * height))
-    return sheet
 
 
 def _provenance(args: argparse.Namespace) -> dict[str, object]:
@@ -434,14 +517,14 @@ def _is_file(text: str) -> bool:
     return text.lower().endswith(TENSORS)
 
 
-def _part(word: str) -> tuple[str, float]:
+def _part(word: str, wanted: str = "a domain with its weight, like sepia=0.5") -> tuple[str, float]:
     text, separator, weight = word.rpartition("=")
     if not separator or not text.strip():
-        raise StylizeError(f"{word!r} is not a domain with its weight; write it like sepia=0.5.")
+        raise StylizeError(f"{word!r} is not {wanted}.")
     try:
         return text, _number(weight)
     except argparse.ArgumentTypeError:
-        raise StylizeError(f"{weight!r} in {word!r} is not a number; write it like sepia=0.5.") from None
+        raise StylizeError(f"{weight!r} in {word!r} is not a number; write {wanted}.") from None
 
 
 # --- kinds of arguments -------------------------------------------------------------------------------

@@ -5,21 +5,28 @@ The mini model is open-clip's own architecture, small and trained by this projec
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import open_clip
 import torch
 import torch.nn.functional as F
+from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 from torch import Tensor, nn
 
 from stylize.checkpoints import load_checkpoint, load_into, save_checkpoint
+from stylize.errors import PromptError
 from stylize.vocabulary import TEMPLATES, article
+
+Vocabulary = Literal["own", "english"]  # the words of stylize.vocabulary, or any English text
 
 EMBEDDING, ROWS, INDEX = (f"token_embedding.{name}" for name in ("weight", "rows", "index"))
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
+# The 79 of StyleGAN-NADA and HyperDomainNet: CLIP's 80 for ImageNet without "a photo of many".
+ENGLISH_TEMPLATES = tuple(text for t in OPENAI_IMAGENET_TEMPLATES if "many" not in (text := t("{}")))
 
 MINI: dict[str, Any] = {
     "embed_dim": 128,
@@ -29,14 +36,15 @@ MINI: dict[str, Any] = {
 
 
 class TextImageModel(nn.Module):
-    """An open-clip model with its own preprocessing, so that the two cannot be mismatched."""
+    """An open-clip model with its own preprocessing and templates, so that they cannot be mismatched."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, settings: dict[str, Any], templates: Sequence[str] = TEMPLATES) -> None:
+    def __init__(self, settings: dict[str, Any], vocabulary: Vocabulary = "own") -> None:
         super().__init__()
-        self.settings, self.templates = settings, tuple(templates)
+        self.settings, self.vocabulary = settings, vocabulary
+        self.templates = ENGLISH_TEMPLATES if vocabulary == "english" else TEMPLATES
         self.model = open_clip.CLIP(**settings)
         self.image_size = int(settings["vision_cfg"]["image_size"])
         self.tokenize = open_clip.SimpleTokenizer(context_length=settings["text_cfg"]["context_length"])
@@ -47,7 +55,7 @@ class TextImageModel(nn.Module):
     def load(cls, path: str | Path) -> TextImageModel:
         """A model saved by this project, frozen and in evaluation mode. Raises CheckpointError."""
         tensors, settings = load_checkpoint(path)
-        model = cls(settings["config"])
+        model = cls(settings["config"], settings.get("vocabulary", "own"))
         if ROWS in tensors:
             weight = torch.zeros_like(model.model.state_dict()[EMBEDDING])
             weight[tensors.pop(INDEX).long()] = tensors.pop(ROWS)
@@ -62,7 +70,8 @@ class TextImageModel(nn.Module):
         if words is not None:
             index = self.tokenize(list(words)).unique()
             tensors |= {ROWS: tensors.pop(EMBEDDING)[index], INDEX: index.int()}
-        save_checkpoint(path, tensors, {"config": self.settings, **settings}, torch.float16)
+        settings = {"config": self.settings, "vocabulary": self.vocabulary, **settings}
+        save_checkpoint(path, tensors, settings, torch.float16)
 
     def encode_image(self, pictures: Tensor) -> Tensor:
         """(N, 3, H, W) in [-1, 1], any size -> unit (N, D); differentiable."""
@@ -82,5 +91,24 @@ class TextImageModel(nn.Module):
     @torch.no_grad()
     def describe(self, text: str) -> Tensor:
         """The mean embedding (D,) of a description in every prompt template; its length is at most 1."""
-        phrase = text if text.lower().startswith(("a ", "an ", "the ")) else article(text)
-        return self.encode_text([template.format(phrase) for template in self.templates]).mean(0)
+        return self.encode_text([template.format(self._phrase(text)) for template in self.templates]).mean(0)
+
+    def check_english(self, text: str) -> None:
+        """Raises PromptError for letters that are not Latin, and for a text whose end the model would not read."""
+        foreign = "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))
+        if foreign:
+            raise PromptError(f"The text-image model reads English, not {foreign!r}; describe it in English.")
+        room = int(self.settings["text_cfg"]["context_length"]) - 2  # less the start and the end
+        longest = max((self.tokenize.encode(template.format("")) for template in self.templates), key=len)
+        tokens = self.tokenize.encode(text)
+        if len(tokens) > room - len(longest):
+            kept = self.tokenize.decode(tokens[: room - len(longest)]).strip()
+            raise PromptError(f"The text-image model would read only {kept!r}; shorten the description.")
+
+    def _phrase(self, text: str) -> str:
+        """What fills a template: those of the mini model take an article, those of ImageNet bring their own."""
+        head, _, rest = text.partition(" ")
+        has_article = head.lower() in ("a", "an", "the") and bool(rest)
+        if self.vocabulary == "english":
+            return rest if has_article else text
+        return text if has_article else article(text)

@@ -28,10 +28,10 @@ class Domain:
     """``vector`` (domain_dim,) float32 on the CPU, cut into ``sizes``, one piece per convolution.
 
     ``order``: where the factor 1 + d stands (see ``stylize.generator``). ``generator``: the fingerprint of the
-    generator it was made for. ``target`` and ``source`` are the prompts, ``method`` such as "text-guided", "fitted to
-    filtered pairs" or "mix"; ``settings`` is anything JSON can hold. A one-shot domain may carry ``style`` (rows,
-    w_dim), the last rows of its reference's W+: they take the place of the face's own by ``style_share``, 0 to 1
-    (style mixing). Strength, mixing and levels give new domains: ``0.5 * a + 0.5 * b``, ``-a``,
+    generator it was made for, "" where that is not recorded. ``target`` and ``source`` are the prompts, ``method`` such
+    as "text-guided", "fitted to filtered pairs" or "mix"; ``settings`` is anything JSON can hold. A one-shot domain may
+    carry ``style`` (rows, w_dim), the last rows of its reference's W+: they take the place of the face's own by
+    ``style_share``, 0 to 1 (style mixing). Strength, mixing and levels give new domains: ``0.5 * a + 0.5 * b``, ``-a``,
     ``a.scaled(fine=0.3)``. Raises DomainError when the parts do not fit together.
     """
 
@@ -110,21 +110,24 @@ class Domain:
             raise DomainError(f"{path.name} lacks a part of a domain file or is damaged; make it anew.")
         try:
             texts = {name: values[name] for name in TEXTS}
+            style = tensors.get("style")
             return cls(
-                sizes=tuple(sizes), seed=seed, settings=settings, style_share=float(share), **tensors, **texts
+                tensors["vector"], tuple(sizes), seed=seed, settings=settings, style=style, style_share=share, **texts
             )
         except DomainError as error:
             raise DomainError(f"{path.name} cannot be used: {error}") from None
 
     def check(self, fingerprint: str, config: GeneratorConfig) -> None:
-        """Raises DomainError unless this domain was made for the generator with that fingerprint and config."""
+        """Raises DomainError unless this domain was made for the generator with that fingerprint and config; where its
+        generator is not recorded, the layout alone must fit."""
         if self.sizes != tuple(config.domain_sizes):
+            maker = f"the generator {self.generator}" if self.generator else "another generator"
             raise DomainError(
-                f"The domain {self.label!r} was made for the generator {self.generator} and has {sum(self.sizes)} "
+                f"The domain {self.label!r} was made for {maker} and has {sum(self.sizes)} "
                 f"numbers, but the {config.resolution} px generator {fingerprint} takes {config.domain_dim}; "
                 "use a domain made for it."
             )
-        if self.generator != fingerprint:
+        if self.generator not in ("", fingerprint):
             raise DomainError(
                 f"The domain {self.label!r} was made for the generator {self.generator}, not for {fingerprint}; "
                 "make it anew."
@@ -192,13 +195,15 @@ def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
     if not weighted:
         raise DomainError("There is nothing to mix; give at least one domain with its weight.")
     first = weighted[0][1]
+    named = [domain.generator for _, domain in weighted if domain.generator]
+    first = replace(first, generator=named[0] if named else "")
     ingredients: dict[str, float] = {}
     for weight, domain in weighted:
         if not math.isfinite(weight):
             raise DomainError(f"The weight of {domain.label!r} is {weight}; use a finite number.")
         for field_name, what in (("generator", "generator"), ("sizes", "layout"), ("order", "order")):
             a, b = getattr(first, field_name), getattr(domain, field_name)
-            if a != b:
+            if a != b and b != "":
                 raise DomainError(
                     f"{first.label!r} and {domain.label!r} cannot be mixed: their {what} differs ({a} and {b}); "
                     "use domains made for one generator in one order."

@@ -10,6 +10,9 @@ convolution, so the same function is computed here with the shared weight:
 
 A domain vector ``d`` scales the input channels of every 3x3 convolution by ``1 + d``: before the
 demodulation (``pre_demod``, the article) or after it (``post_demod``, the official code).
+
+Without gradients it is arranged for speed: what depends on the weights alone is kept between pictures, and where
+pictures are larger than weights the scalings go into the weights of each sample instead of passing over its pictures.
 """
 
 from __future__ import annotations
@@ -19,18 +22,29 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.errors import DomainError
+from stylize.checkpoints import load_checkpoint, load_into
+from stylize.errors import CheckpointError, DomainError
 
 Order = Literal["pre_demod", "post_demod"]
 Noise = Literal["const", "random", "none"]
 EPS = 1e-8
 SQRT2 = math.sqrt(2.0)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """The fastest dtype for the convolutions there: bfloat16 where there are units for it, else float32."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if fast else torch.float32
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ class Linear(nn.Module):
         self.bias_gain = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
 
 
 class Mapping(nn.Module):
@@ -118,33 +132,56 @@ class Mapping(nn.Module):
         return x
 
 
-def fir_kernel(gain: float) -> Tensor:
+def fir_kernel(gain: float, device: torch.device | None = None) -> Tensor:
     """The separable low-pass [1, 3, 3, 1], normalised, as a (4, 4) kernel times ``gain``."""
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8.0
+    i = torch.arange(4.0, device=device)  # computed on the device: a copy to it would wait
+    taps = (1.0 + i * (3.0 - i)) / 8.0
     return torch.outer(taps, taps) * gain
 
 
-def blur(x: Tensor, kernel: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
-    """Depth-wise FIR filter of x (N, C, H, W) with a symmetric kernel (4, 4)."""
+def blur(x: Tensor, gain: float, bias: Tensor | None = None) -> Tensor:
+    """Depth-wise FIR filter of x (N, C, H, W), which shrinks by one pixel."""
     channels = x.shape[1]
-    weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
-    left, right, top, bottom = padding
-    if left == right == top == bottom:
-        return F.conv2d(x, weight, padding=left, groups=channels)
-    return F.conv2d(F.pad(x, padding), weight, groups=channels)
+    weight = fir_kernel(gain, x.device).to(x.dtype).expand(channels, 1, 4, 4)
+    return F.conv2d(x, weight, bias, padding=1, groups=channels)
 
 
-def upsample(x: Tensor, kernel: Tensor) -> Tensor:
-    """Doubles x (N, C, H, W) with the FIR kernel (gain 4): the RGB skip path."""
-    channels = x.shape[1]
-    weight = kernel.to(x.dtype).expand(channels, 1, 4, 4)
-    return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=channels)
+def upsample(x: Tensor) -> Tensor:
+    """Doubles x (N, C, H, W) with the FIR kernel (gain 4), zeros outside: the RGB skip path.
+
+    Inserting zeros and filtering with [1, 3, 3, 1] / 4 is bilinear interpolation.
+    """
+    return F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]
+
+
+def upsampling_kernel(weight: Tensor) -> Tensor:
+    """Transposed convolution (Ci, Co, 3, 3), then FIR filter, as the one kernel (Ci, Co, 6, 6), stride 2, padding 2."""
+    c_in, c_out, _, _ = weight.shape
+    fir = fir_kernel(4.0, weight.device)[None, None]
+    return F.conv2d(weight.reshape(-1, 1, 3, 3), fir, padding=3).view(c_in, c_out, 6, 6)
+
+
+def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
+    """x (N, C, H, W) += pattern (1 or N, 1, H, W): as a matrix product, which reads bfloat16 far faster than add_."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.add_(pattern)
+    rows = x.permute(0, 2, 3, 1).view(-1, x.shape[1])
+    rows.addmm_(pattern.expand(len(x), -1, -1, -1).reshape(-1, 1), x.new_ones(1, x.shape[1]))
+    return x
+
+
+class Prepared(NamedTuple):
+    """What depends on a convolution's weight alone, and the weight (with its version) that it was made from."""
+
+    source: Tensor
+    version: int
+    kernel: Tensor  # (Co, Ci, 3, 3), up-sampling (Ci, Co, 3, 3) or (Ci, Co, 6, 6)
+    energy: Tensor  # (Co, Ci): sum_k (gain w)^2
 
 
 class ModulatedConv(nn.Module):
     """3x3 modulated convolution, optionally doubling the resolution, then noise, bias and leaky ReLU."""
 
-    fir: Tensor
     noise: Tensor
 
     def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool) -> None:
@@ -154,32 +191,70 @@ class ModulatedConv(nn.Module):
         self.noise_strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(c_out))
         self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
-        self.register_buffer("fir", fir_kernel(4.0), persistent=False)
         self.gain = 1.0 / math.sqrt(c_in * 9)
         self.up = up
+        self.large = resolution**2 > 9 * c_out  # pictures larger than the weight
+        self.prepared: dict[torch.dtype, Prepared] = {}
 
     def forward(
         self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise
     ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci)
         style = self.affine(w)
         scale = style if domain is None else style * (1.0 + domain)
-        weight = self.weight * self.gain
         norm = scale if order == "pre_demod" else style
-        demod = torch.rsqrt(norm.square() @ weight.square().sum((2, 3)).t() + EPS)  # (N,Co)
-        x = x * scale[:, :, None, None].to(x.dtype)
-        weight = weight.to(x.dtype)
-        if self.up:
-            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
-            x = blur(x, self.fir, (1, 1, 1, 1))
-        else:
-            x = F.conv2d(x, weight, padding=1)
+        fast = not torch.is_grad_enabled()  # nothing computed here is needed again: it may be overwritten
+        kernel, energy = self.prepare(x.dtype) if fast else self.weigh(x.dtype)
+        demod = torch.rsqrt(norm.square() @ energy.t() + EPS)  # (N,Co)
         # sqrt(2) lrelu(x) = lrelu(sqrt(2) x): the gain is folded into the small factors.
-        x = x * (demod * SQRT2)[:, :, None, None].to(x.dtype)
-        if noise == "const":
-            x = x + (self.noise * (self.noise_strength * SQRT2)).to(x.dtype)
-        elif noise == "random":
-            x = x + (self.noise_strength * SQRT2).to(x.dtype) * torch.randn_like(x[:, :1])
-        return F.leaky_relu(x + (self.bias * SQRT2).view(1, -1, 1, 1).to(x.dtype), 0.2)
+        scale, demod, bias = scale * self.gain, demod * SQRT2, (self.bias * SQRT2).to(x.dtype)
+        if fast and self.large:
+            factors = torch.einsum("ni,no->nio" if self.up else "ni,no->noi", scale, demod)
+            kernels = (kernel * factors[:, :, :, None, None]).to(x.dtype)
+            parts = [self.convolve(x[i : i + 1], kernels[i], bias) for i in range(len(x))]
+            x = torch.cat(parts) if len(parts) > 1 else parts[0]
+        else:
+            x = self.convolve(x * scale[:, :, None, None].to(x.dtype), kernel)
+            x = x * demod[:, :, None, None].to(x.dtype) + bias.view(1, -1, 1, 1)
+        if noise != "none":
+            pattern = self.noise if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
+            pattern = (pattern * (self.noise_strength * SQRT2)).to(x.dtype)
+            x = add_outer_(x, pattern) if fast else x + pattern
+        return F.leaky_relu(x, 0.2, inplace=fast)
+
+    def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The convolution alone, doubling the resolution where this layer does."""
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
+        if not self.up:
+            return F.conv2d(x, kernel, bias, padding=1)
+        if kernel.shape[-1] == 6:
+            return F.conv_transpose2d(x, kernel, bias, stride=2, padding=2)
+        return blur(F.conv_transpose2d(x, kernel, stride=2), 4.0, bias)
+
+    def weigh(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(kernel in dtype, energy), differentiable."""
+        weight = self.weight.transpose(0, 1) if self.up else self.weight
+        return weight.to(dtype), (self.weight * self.gain).square().sum((2, 3))
+
+    @torch.no_grad()
+    def arrange(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(kernel as the convolution likes it, energy). The kernel of a large layer stays in float32."""
+        kernel, energy = self.weigh(torch.float32 if self.large else dtype)
+        # One 6x6 kernel is four times the work of 3x3 and blur, but saves them the wide passes over the picture.
+        if self.up and self.large and dtype != torch.float32 and len(self.weight) < 128:
+            kernel = upsampling_kernel(kernel)
+        return kernel.contiguous(memory_format=torch.channels_last), energy
+
+    def prepare(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The same, kept until the weight changes."""
+        if torch.compiler.is_compiling():
+            return self.arrange(dtype)
+        kept, weight = self.prepared.get(dtype), self.weight.detach()
+        if kept and kept.source.data_ptr() == weight.data_ptr() and kept.version == weight._version:
+            return kept.kernel, kept.energy
+        with torch.inference_mode(False):
+            kernel, energy = self.arrange(dtype)
+        self.prepared[dtype] = Prepared(weight, weight._version, kernel, energy)
+        return kernel, energy
 
 
 class ToRGB(nn.Module):
@@ -194,14 +269,15 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         style = self.affine(w) * self.gain
-        rgb = F.conv2d(x * style[:, :, None, None].to(x.dtype), self.weight.to(x.dtype))
-        return rgb.float() + self.bias.view(1, 3, 1, 1)
+        kernel = (style[:, None] * self.weight.flatten(1)).to(x.dtype)  # (N,3,Ci): smaller than the picture
+        rgb = x.permute(0, 2, 3, 1).flatten(1, 2) @ kernel.transpose(1, 2)  # (N,HW,3)
+        rgb = rgb.float() + self.bias
+        return rgb.view(len(x), *x.shape[2:], 3).permute(0, 3, 1, 2)
 
 
 class Generator(nn.Module):
     """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped."""
 
-    fir: Tensor
     w_avg: Tensor
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -215,7 +291,20 @@ class Generator(nn.Module):
         )
         self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels)
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
-        self.register_buffer("fir", fir_kernel(4.0), persistent=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Generator:
+        """From a file with ``config`` in its settings; its numbers are mapped into memory, not copied.
+
+        Raises CheckpointError."""
+        tensors, settings = load_checkpoint(path)
+        try:
+            with torch.device("meta"):  # no random numbers that the file replaces at once
+                generator = cls(GeneratorConfig(**settings["config"]))
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError(f"{Path(path).name} is not a generator; use a file that holds one.") from None
+        load_into(generator, tensors, Path(path).name)
+        return generator
 
     def map(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
         """z (N, z_dim) -> ws (N, num_ws, w_dim), pulled towards ``w_avg`` by ``truncation_psi``."""
@@ -259,7 +348,7 @@ class Generator(nn.Module):
             x = conv(x, ws[:, i], piece, order, noise)
             if i % 2 == 0:  # the second convolution of a resolution: add its RGB to the doubled skip
                 skip = self.to_rgbs[i // 2](x, ws[:, i + 1])
-                rgb = skip if rgb is None else upsample(rgb, self.fir) + skip
+                rgb = skip if rgb is None else upsample(rgb) + skip
                 if rgb.shape[-1] == resolution:
                     break
         assert rgb is not None
@@ -276,5 +365,5 @@ class Generator(nn.Module):
         digest = hashlib.sha256()
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(name.encode())
-            digest.update(tensor.detach().cpu().float().contiguous().numpy().tobytes())
+            digest.update(tensor.detach().cpu().float().contiguous().numpy())
         return digest.hexdigest()[:16]

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.checkpoints import load_checkpoint, load_into, save_checkpoint
+from stylize.domain import Domain
 from stylize.errors import CheckpointError
 from stylize.generator import Order
 
@@ -90,6 +91,12 @@ class HyperNet(nn.Module):
     def forward(self, embeddings: Tensor) -> Tensor:
         x = self.backbone(F.normalize(embeddings, dim=1))
         return torch.cat([head(x) for head in self.heads], 1)
+
+    @torch.no_grad()
+    def domain(self, embedding: Tensor, text: str) -> Domain:
+        """The domain for one embedding (embedding,), named by the description that it stands for."""
+        vector = self(embedding[None])[0]
+        return Domain(vector, self.config.sizes, self.order, self.generator, text, text, method="hypernetwork")
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
         """Writes a safetensors file that ``load`` reads; floats as ``dtype`` where it is given."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +91,13 @@ def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, obje
         image.save(path, pnginfo=info)
     else:
         image.save(path, quality=95)
+
+
+def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
+    """Pictures of one size in a sheet that is about as wide as high."""
+    columns = math.ceil(math.sqrt(len(pictures)))
+    width, height = pictures[0].size
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")
+    for index, picture in enumerate(pictures):
+        sheet.paste(picture, (index % columns * width, index // columns * height))
+    return sheet

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,11 @@ from stylize.checkpoints import load_checkpoint, load_into
 from stylize.clip import TextImageModel
 from stylize.detail import transfer_detail
 from stylize.domain import Domain, mix
+from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.encoder import Encoder, EncoderConfig
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
-from stylize.generator import Generator, GeneratorConfig
+from stylize.generator import Generator, fast_dtype
+from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
 from stylize.vocabulary import match, match_colour, nearest, unknown_words
 
@@ -29,6 +32,11 @@ WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
 STRENGTHS = (-1.0, 2.0)
+EDITS = (-10.0, 10.0)
+ENCODE_BATCH = 4
+PARTS = ("generator", "encoder", "clip")  # files that make the full model complete
+
+AnyEncoder = Encoder | E4e | ReStyle
 
 
 @dataclass(frozen=True)
@@ -58,42 +66,85 @@ def pick_device(name: str | None = None) -> torch.device:
     return device
 
 
+def model_folder(model: str) -> Path:
+    """Where a model lies: "mini", "full" (the variable STYLIZE_FULL names another folder), or a folder itself."""
+    if model == "full":
+        return Path(os.environ.get("STYLIZE_FULL") or WEIGHTS / "full")
+    return WEIGHTS / model if "/" not in model and (WEIGHTS / model).is_dir() else Path(model)
+
+
+def default_model() -> str:
+    """The variable STYLIZE_MODEL, else full where all its files are present, else mini."""
+    complete = all((model_folder("full") / f"{part}.safetensors").is_file() for part in PARTS)
+    return os.environ.get("STYLIZE_MODEL") or ("full" if complete else "mini")
+
+
 class Stylizer:
     """The model behind one interface.
 
-    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it.
+    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it;
+    ``dtype`` is that of the convolutions when pictures are drawn.
     """
 
-    def __init__(self, generator: Generator, encoder: Encoder, folder: Path, name: str, device: torch.device) -> None:
+    def __init__(
+        self, generator: Generator, encoder: AnyEncoder | None, folder: Path, name: str, device: torch.device
+    ) -> None:
         self.name, self.folder, self.device = name, folder, device
         self.fingerprint = generator.fingerprint()
-        self.generator = generator.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-        self.encoder = encoder.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self.generator = generator.eval().requires_grad_(False).to(device)
+        self.dtype = fast_dtype(device)
+        if encoder is not None:
+            encoder = encoder.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+        self._encoder = encoder
         self.finder = FaceFinder()
-        self.default_detail = 1.0
+        # A small picture needs the photo's own detail; a large one has the detail of its domain.
+        self.default_detail = 1.0 if self.resolution < 256 else 0.0
 
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
-        """``model``: "mini", or a folder that holds generator.safetensors and encoder.safetensors;
-        by default the environment variable STYLIZE_MODEL, else mini. Raises CheckpointError."""
-        model = model or os.environ.get("STYLIZE_MODEL", "mini")
-        folder = WEIGHTS / model if "/" not in model and (WEIGHTS / model).is_dir() else Path(model)
+        """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
+        encoder.safetensors; None is ``default_model``. Raises CheckpointError."""
+        model = model or default_model()
+        folder = model_folder(model)
+        if model == "full" and not (folder / "generator.safetensors").is_file():
+            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
         if not folder.is_dir():
-            raise CheckpointError(f"There is no model {model!r}; use mini or the path of a model's folder.")
-        tensors, settings = load_checkpoint(folder / "generator.safetensors")
-        generator = Generator(GeneratorConfig(**settings["config"]))
-        load_into(generator, tensors, "generator.safetensors")
-        tensors, settings = load_checkpoint(folder / "encoder.safetensors")
-        encoder = Encoder(EncoderConfig(**settings["config"]))
-        load_into(encoder, tensors, "encoder.safetensors")
-        if encoder.config.num_ws != generator.config.num_ws or encoder.config.w_dim != generator.config.w_dim:
-            raise CheckpointError(f"The encoder and the generator in {folder} do not belong together.")
-        return cls(generator, encoder, folder, folder.name, pick_device(device))
+            raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
+        generator = Generator.load(folder / "generator.safetensors")
+        path = folder / "encoder.safetensors"
+        encoder = load_encoder(path, generator) if path.is_file() else None
+        name = model if model == "full" else folder.name
+        return cls(generator, encoder, folder, name, pick_device(device))
+
+    @property
+    def encoder(self) -> AnyEncoder:
+        """Pictures (N, 3, R, R) in [-1, 1] -> W+. Raises StylizeError when the model has none."""
+        if self._encoder is None:
+            raise StylizeError(
+                f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."
+            )
+        return self._encoder
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the model reads photos; without an encoder it only samples."""
+        return self._encoder is not None
 
     @cached_property
+    def clips(self) -> list[TextImageModel]:
+        """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
+        paths = sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
+        if not paths:
+            raise CheckpointError(
+                f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
+                "python -m stylize download full fetches that of the full model."
+            )
+        return [TextImageModel.load(path).to(self.device) for path in paths]
+
+    @property
     def clip(self) -> TextImageModel:
-        """The text-image model, read when it is first needed."""
-        return TextImageModel.load(self.folder / "clip.safetensors").to(self.device)
+        """The first of ``clips``."""
+        return self.clips[0]
 
     @property
     def resolution(self) -> int:
@@ -106,7 +157,7 @@ class Stylizer:
         """Aligned pictures of any size -> W+ (N, num_ws, w_dim)."""
         size = (self.encoder.config.resolution,) * 2
         batch = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
-        return self.encoder(batch.to(self.device))
+        return torch.cat([self.encoder(part.to(self.device)) for part in batch.split(ENCODE_BATCH)])
 
     @torch.no_grad()
     def draw(
@@ -116,14 +167,16 @@ class Stylizer:
 
         style_mix: how much of the style rows that a one-shot domain carries replaces the face's own, 0 to 1."""
         if domain is None:
-            return self.generator.synthesis(ws).clamp(-1, 1)
+            return self.generator.synthesis(ws, dtype=self.dtype).clamp(-1, 1)
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
         ws = domain.mixed_in(ws, style_mix * min(max(strength, 0.0), 1.0))
-        return self.generator.synthesis(ws, vector, domain.order).clamp(-1, 1)
+        return self.generator.synthesis(ws, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def faces(self, photo: Image.Image) -> list[Face]:
-        """Finds and encodes every face of an upright RGB photo, largest first. Raises NoFaceError."""
+        """Finds and encodes every face of an upright RGB photo, largest first. Raises NoFaceError, or StylizeError when
+        the model has no encoder."""
+        _ = self.encoder  # a model without one says so before any work
         found = self.finder.find(photo)
         low, high = CROP_SIZES
         sides = [float(np.linalg.norm(face.quad[3] - face.quad[0])) for face in found]
@@ -145,12 +198,14 @@ class Stylizer:
         strength: float = 1.0,
         detail: float | None = None,
         style_mix: float = 1.0,
+        edits: Mapping[str, float] | None = None,
     ) -> Image.Image:
         """The stylised aligned face at the size of ``face.crop``.
 
         strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
         1 applies the model's change to the photo itself and keeps all its detail; None is the model's default.
         style_mix: see ``draw``.
+        edits: see ``edit``; they change shapes, which only a low detail shows.
         """
         low, high = STRENGTHS
         if not low <= strength <= high:
@@ -158,7 +213,8 @@ class Stylizer:
         detail = self.default_detail if detail is None else detail
         if not 0 <= detail <= 1:
             raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
-        target = face.source if domain is None else self.draw(face.ws, domain, strength, style_mix)
+        ws = self.edit(face.ws, edits or {})
+        target = face.source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
         crop = to_tensor(face.crop).to(self.device)
         return to_image(transfer_detail(crop, face.source, target, detail))
 
@@ -178,6 +234,39 @@ class Stylizer:
         z = torch.randn(n, self.generator.config.z_dim, generator=torch.Generator().manual_seed(seed))
         return self.generator.map(z.to(self.device), psi)
 
+    # Edits of W+
+
+    @cached_property
+    def directions(self) -> dict[str, Tensor]:
+        """Directions of W by name, each (w_dim,); none where the model's folder holds no directions.safetensors."""
+        path = self.folder / "directions.safetensors"
+        if not path.is_file():
+            return {}
+        tensors, _ = load_checkpoint(path, self.device)
+        w_dim = self.generator.config.w_dim
+        for name, direction in tensors.items():
+            if direction.shape != (w_dim,):
+                shape = tuple(direction.shape)
+                raise CheckpointError(f"{path.name}: {name!r} has the shape {shape} instead of ({w_dim},).")
+        return tensors
+
+    def edits(self) -> list[str]:
+        """Names that ``edit`` takes, such as age and smile."""
+        return sorted(self.directions)
+
+    def edit(self, ws: Tensor, amounts: Mapping[str, float]) -> Tensor:
+        """W+ (N, num_ws, w_dim) moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
+        "InterFaceGAN", eq. 3). Raises StylizeError."""
+        low, high = EDITS
+        for name, amount in amounts.items():
+            if name not in self.directions:
+                known = ", ".join(self.edits()) or "none"
+                raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
+            if not low <= amount <= high:
+                raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
+            ws = ws + amount * self.directions[name]
+        return ws
+
     # Words -> domain
 
     def ready(self) -> list[str]:
@@ -189,17 +278,58 @@ class Stylizer:
         return self.folder / "domains" / "previews" / f"{name}.webp"
 
     def domain(self, text: str) -> Domain:
-        """A ready domain by its name or a synonym of it, with a colour added where the text names one ("red mosaic"),
-        or a domain file by its path.
+        """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
+        the text names one ("red mosaic"), or what the hypernetwork makes of any other description.
 
-        Raises DomainError when there is none (then the description can be adapted to), PromptError when the
-        text is empty or too long.
+        Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
+        PromptError when the text is empty, too long or not understood.
         """
         text = check_prompt(text)
         if text.endswith(".safetensors"):
             domain = Domain.load(text)
             domain.check(self.fingerprint, self.generator.config)
             return domain
+        try:
+            return self.ready_domain(text)
+        except DomainError:
+            if not self.has_hypernet:
+                raise
+            return self.instant(text)
+
+    def instant(self, prompt: str | Image.Image) -> Domain:
+        """What the hypernetwork makes of a description, or of a picture where it has learnt from pictures.
+
+        Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
+        """
+        if isinstance(prompt, str):
+            text = self.check_description(prompt)
+            return self.hypernet.domain(self.clip.describe(text), text)
+        with torch.no_grad():
+            return self.hypernet.domain(self.clip.encode_image(to_tensor(prompt).to(self.device))[0], "picture")
+
+    @property
+    def has_hypernet(self) -> bool:
+        return (self.folder / "hypernet.safetensors").is_file()
+
+    @cached_property
+    def hypernet(self) -> HyperNet:
+        """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
+        path = self.folder / "hypernet.safetensors"
+        if not path.is_file():
+            raise CheckpointError(
+                f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
+            )
+        net = HyperNet.load(path)
+        own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
+        if (net.generator or own[0], net.config.sizes) != own:
+            raise CheckpointError(
+                f"The hypernetwork was made for the generator {net.generator}, not for {self.fingerprint}; "
+                "train it anew."
+            )
+        return net.to(self.device)
+
+    def ready_domain(self, text: str) -> Domain:
+        """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
         if text.lower() in self.ready():
             return self._shipped(text.lower())
         styles, colour = match(text), match_colour(text)
@@ -219,6 +349,9 @@ class Stylizer:
     def check_description(self, text: str) -> str:
         """The description, tidied, if the text-image model can understand it; else PromptError with near words."""
         text = check_prompt(text)
+        if self.clip.vocabulary == "english":
+            self.clip.check_english(text)
+            return text
         unknown = unknown_words(text)
         if unknown and not match(text):
             raise PromptError(
@@ -236,3 +369,31 @@ def check_prompt(text: str) -> str:
     if len(text) > LONGEST_PROMPT:
         raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
     return text
+
+
+def load_encoder(path: Path, generator: Generator) -> AnyEncoder:
+    """The encoder that the file's settings name, for a generator. Raises CheckpointError."""
+    tensors, settings = load_checkpoint(path)
+    encoder: AnyEncoder
+    with _settings_of(path), torch.device("meta"):  # the file fills it: nothing is drawn or set before
+        kind, config = settings.get("kind", "mini"), settings["config"]
+        if kind == "mini":
+            encoder = Encoder(EncoderConfig(**config))
+        elif kind == "e4e":
+            encoder = E4e(E4eConfig(**config))
+        elif kind in ("restyle_psp", "restyle_e4e"):
+            encoder = ReStyle(E4eConfig(**config), "psp" if kind == "restyle_psp" else "e4e", generator.synthesis)
+        else:
+            raise ValueError(f"the kind {kind!r}")
+    if encoder.config.num_ws != generator.config.num_ws or encoder.config.w_dim != generator.config.w_dim:
+        raise CheckpointError(f"The encoder and the generator in {path.parent} do not belong together.")
+    load_into(encoder, tensors, path.name)
+    return encoder
+
+
+@contextmanager
+def _settings_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path.name} has settings that this version does not know ({error}).") from None

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from tiny import save_tiny_model
 
-pytest.importorskip("benchmarks._reference")
-
-from benchmarks import adapt
+from benchmarks import _reference, adapt
 
 
 def test_it_compares_like_with_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,9 +19,12 @@ def test_it_compares_like_with_like(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         model=str(save_tiny_model(tmp_path)), resolution=None, device="cpu", steps=6, batch=2, every=2, threads=None
     )
     job = adapt.build(args)
-    vector = torch.randn(job.generator.config.domain_dim, generator=torch.Generator().manual_seed(0)) * 0.2
-    ws = job.faces(2, seed=0)
-    torch.testing.assert_close(adapt.drawn(job.generator, ws, vector), job.generator.synthesis(ws, vector))
+    gradients = []
+    for synthesis in (job.generator.synthesis, partial(_reference.synthesis, job.generator)):
+        vector = torch.full((job.generator.config.domain_dim,), 0.1, requires_grad=True)
+        pictures = synthesis(job.faces(2, seed=0), vector)
+        gradients.append(torch.autograd.grad(pictures.square().mean(), vector)[0])
+    torch.testing.assert_close(*gradients)
     results = adapt.measure(args)
     assert results["share_of_memory"] == 0.5
     assert results["times_faster"] > 0

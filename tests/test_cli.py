@@ -39,6 +39,7 @@ class FakeStylizer:
     """Two faces, one ready domain; draws plain colours and notes what it was asked."""
 
     count: int = 2
+    name: str = "mini"
     fingerprint: str = "0123456789abcdef"
     calls: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -64,9 +65,14 @@ class FakeStylizer:
         return FakeDomain({text: 1.0})
 
     def render(
-        self, face: Any, domain: FakeDomain | None, strength: float = 1.0, detail: float | None = None
+        self,
+        face: Any,
+        domain: FakeDomain | None,
+        strength: float = 1.0,
+        detail: float | None = None,
+        edits: dict[str, float] | None = None,
     ) -> Image.Image:
-        self.calls.append(("render", face.number, domain, strength, detail))
+        self.calls.append(("render", face.number, domain, strength, detail, *([edits] if edits else [])))
         return Image.new("RGB", (8, 8), (255, 0, face.number))
 
     def paste(self, photo: Image.Image, faces: list[Any], pictures: list[Image.Image]) -> Image.Image:
@@ -89,7 +95,7 @@ def fake_module(monkeypatch: pytest.MonkeyPatch, name: str, **contents: Any) -> 
 def stylizer(monkeypatch: pytest.MonkeyPatch) -> FakeStylizer:
     fake = FakeStylizer()
 
-    def load(model: str = "mini", device: str | None = None) -> FakeStylizer:
+    def load(model: str | None = None, device: str | None = None) -> FakeStylizer:
         fake.calls.append(("load", model, device))
         return fake
 
@@ -130,7 +136,7 @@ def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp
     assert run(photo, "--to", "sepia", "-o", out, "--strength", "0.5", "--device", "cpu") == 0
     domain = FakeDomain({"sepia": 1.0})
     assert stylizer.calls == [
-        ("load", "mini", "cpu"),
+        ("load", None, "cpu"),
         ("render", 0, domain, 0.5, None),
         ("render", 1, domain, 0.5, None),
         ("paste", [0, 1]),
@@ -142,6 +148,24 @@ def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp
 def test_one_face_can_be_chosen(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
     assert run(photo, "--to", "sepia", "-o", tmp_path / "out.jpg", "--face", 2, "--detail", 0) == 0
     assert stylizer.calls[1:] == [("render", 1, FakeDomain({"sepia": 1.0}), 1.0, 0.0), ("paste", [1])]
+
+
+def test_edits_need_no_domain(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
+    assert run(photo, "--edit", "age=2", "--edit", "smile=-1", "-o", tmp_path / "out.png", "--face", 1) == 0
+    assert stylizer.calls[1] == ("render", 0, None, 1.0, None, {"age": 2.0, "smile": -1.0})
+
+
+def test_latents_are_refined_on_demand(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refine(stylizer: FakeStylizer, face: Any, settings: Any) -> Iterator[Any]:
+        for step in range(1, settings.steps + 1):
+            better = SimpleNamespace(**{**vars(face), "ws": torch.full((1, 3, 4), float(step))})
+            yield SimpleNamespace(step=step, steps=settings.steps, losses={"pixels": 0.5}, face=better)
+
+    fake_module(monkeypatch, "stylize.training.refine", refine=refine, RefineSettings=SimpleNamespace)
+    assert run("invert", photo, "--refine", 3, "--face", 1, "-o", tmp_path / "out.safetensors") == 0
+    assert float(load_file(tmp_path / "out.safetensors")["ws"].mean()) == 3
 
 
 def test_aligned_writes_the_largest_face_alone(
@@ -267,6 +291,9 @@ BAD = {
     "face three": (["PHOTO", "--to", "sepia", "-o", "OUT.png", "--face", "3"], "2 faces"),
     "seed": (["sample", "-o", "OUT.png", "--seed", "-1"], "--seed"),
     "many": (["sample", "-o", "OUT.png", "-n", "100000"], "400"),
+    "edit word": (["PHOTO", "--edit", "age", "-o", "OUT.png"], "age=2"),
+    "nothing to do": (["PHOTO", "-o", "OUT.png"], "required: --to"),
+    "unknown download": (["download", "everything"], "clip-vit-b-32"),
     "mix word": (["mix", "sepia", "-o", "OUT.safetensors"], "sepia=0.5"),
     "mix weight": (["mix", "sepia=half", "-o", "OUT.safetensors"], "'half'"),
     "mix nameless": (["mix", "=1", "-o", "OUT.safetensors"], "'=1'"),

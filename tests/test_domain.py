@@ -166,6 +166,17 @@ def test_check_says_which_generator_it_was_made_for() -> None:
         make().check("f" * 16, GeneratorConfig.official())
 
 
+def test_a_domain_whose_generator_is_not_recorded_fits_by_its_layout() -> None:
+    unnamed = make(generator="")
+    unnamed.check("fedcba9876543210", CONFIG)
+    with pytest.raises(DomainError, match="was made for another generator and has"):
+        unnamed.check("fedcba9876543210", GeneratorConfig(32, (8, 8, 8, 8)))
+    assert (unnamed + make()).generator == (make() + unnamed).generator == make().generator
+    assert (unnamed + unnamed).generator == ""
+    with pytest.raises(DomainError, match="their generator differs"):
+        mix([(1, unnamed), (1, make()), (1, make(generator="fedcba9876543210"))])
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"vector": torch.zeros(3)}, {"vector": torch.zeros(1, CONFIG.domain_dim)}, {"order": "sideways"}],

@@ -152,6 +152,42 @@ def test_half_precision_convolutions_stay_near() -> None:
     assert float((exact - rough).abs().max() / exact.abs().max()) < 0.05
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("dtype", "allowed"), [(torch.float32, 1e-5), (torch.bfloat16, 0.05)])
+def test_with_gradients_the_picture_is_the_same(order: Order, dtype: torch.dtype, allowed: float) -> None:
+    generator, (ws, domain) = tiny(), inputs()
+    kept = generator.synthesis(ws, domain, order, dtype=dtype)
+    with torch.no_grad():
+        fast = generator.synthesis(ws, domain, order, dtype=dtype)
+    assert kept.requires_grad
+    assert float((kept.detach() - fast).abs().max() / fast.abs().max()) < allowed
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_changed_weights_are_seen_at_once(dtype: torch.dtype) -> None:
+    generator, (ws, _) = tiny(), inputs()
+    before = generator.synthesis(ws, dtype=dtype)
+    generator.convs[0].weight.add_(1)
+    added = generator.synthesis(ws, dtype=dtype)
+    generator.load_state_dict(tiny(seed=1).state_dict())
+    loaded = generator.synthesis(ws, dtype=dtype)
+    generator.load_state_dict(tiny().state_dict(), assign=True)
+    assert not torch.allclose(added, before, atol=1e-2)
+    assert torch.equal(loaded, tiny(seed=1).synthesis(ws, dtype=dtype))
+    assert torch.equal(generator.synthesis(ws, dtype=dtype), before)
+
+
+def test_what_is_kept_serves_gradients_later() -> None:
+    generator, (ws, domain) = tiny().requires_grad_(False), inputs()
+    with torch.inference_mode():
+        generator.synthesis(ws)
+    with torch.no_grad():
+        generator.synthesis(ws)
+    generator.synthesis(ws, domain.requires_grad_()).sum().backward()
+    assert domain.grad is not None
+
+
 @torch.no_grad()
 def test_truncation_pulls_towards_the_mean_w() -> None:
     generator = tiny()
@@ -209,6 +245,27 @@ def test_a_half_precision_file_gives_the_same_generator_again(tmp_path: Path) ->
     assert torch.equal(*pictures)
     assert float((pictures[0] - generator.synthesis(ws, domain)).abs().max() / pictures[0].abs().max()) < 0.02
     assert path.stat().st_size < 0.6 * 4 * sum(t.numel() for t in generator.state_dict().values()) + 10_000
+
+
+@torch.no_grad()
+def test_a_file_is_mapped_into_memory(tmp_path: Path) -> None:
+    generator, (ws, domain) = tiny(), inputs()
+    path = tmp_path / "generator.safetensors"
+    save_checkpoint(path, generator.state_dict(), {"config": CONFIG.to_dict()})
+    again = Generator.load(path)
+    assert again.fingerprint() == generator.fingerprint()
+    assert torch.equal(again.synthesis(ws, domain), generator.synthesis(ws, domain))
+    assert all(parameter.requires_grad for parameter in again.parameters())
+    state = generator.state_dict()
+    load_into(again, state, path.name)
+    assert again.const.data_ptr() == state["const"].data_ptr()
+
+
+@pytest.mark.parametrize("settings", [{}, {"config": None}, {"config": {"width": 3}}, {"config": {"channels": [1]}}])
+def test_a_file_of_something_else_is_refused(settings: dict[str, object], tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "a.safetensors", {}, settings)
+    with pytest.raises(CheckpointError, match=r"^a\.safetensors is not a generator; use a file that holds one\.$"):
+        Generator.load(tmp_path / "a.safetensors")
 
 
 def test_strict_loading_names_what_differs() -> None:

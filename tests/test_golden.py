@@ -18,7 +18,8 @@ import torch
 from golden_numbers import HERE, draw_weights
 from torch import Tensor
 
-from stylize.checkpoints import from_rosinality, load_into
+from stylize.checkpoints import load_into
+from stylize.foreign import from_rosinality
 from stylize.generator import Generator, GeneratorConfig, Order
 
 TOLERANCE = {64: 2e-5, 256: 2e-5, 1024: 3e-5}  # of the largest value of the picture

@@ -17,9 +17,10 @@ HOUSE = ROOT / "stylize"
 # A module imports from lines above its own, and from its left on its own line.
 ORDER = """
     errors images vocabulary
-    checkpoints
-    align detail generator domain encoder clip hypernet
+    checkpoints unpickle
+    align detail generator domain encoder e4e clip hypernet foreign
     pipeline
+    catalogue
     training
     cli | ui
     __main__

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import load_tiny_model, save_tiny_model
+from tiny import CLIP, load_tiny_model, save_tiny_model
 
+from stylize.checkpoints import save_checkpoint
+from stylize.clip import ENGLISH_TEMPLATES, TextImageModel
 from stylize.domain import Domain
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
-from stylize.pipeline import Face, Stylizer
+from stylize.pipeline import Face, Stylizer, default_model, model_folder
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,74 @@ def test_missing_and_broken_models_are_named(tmp_path: Path) -> None:
         Stylizer.load(str(folder))
     with pytest.raises(StylizeError, match="not available"):
         Stylizer.load(str(save_tiny_model(tmp_path)), "cuda:99")
+
+
+def test_the_full_model_is_the_default_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STYLIZE_MODEL", raising=False)
+    monkeypatch.setenv("STYLIZE_FULL", str(tmp_path / "full"))
+    assert default_model() == "mini"
+    with pytest.raises(CheckpointError, match="download full"):
+        Stylizer.load("full")
+    save_tiny_model(tmp_path / "full")
+    assert (default_model(), model_folder("full")) == ("full", tmp_path / "full")
+    assert Stylizer.load(device="cpu").name == "full"
+    monkeypatch.setenv("STYLIZE_MODEL", "mini")
+    assert default_model() == "mini"
+    monkeypatch.setenv("STYLIZE_MODEL", "full")
+    (tmp_path / "full" / "clip.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"clip\.safetensors.*download full"):
+        _ = Stylizer.load(device="cpu").clip
+
+
+def test_a_model_without_an_encoder_samples_and_is_stylised(tmp_path: Path, astronaut: Image.Image) -> None:
+    folder = save_tiny_model(tmp_path / "cats")
+    (folder / "encoder.safetensors").unlink()
+    cats = Stylizer.load(str(folder), "cpu")
+    assert not cats.has_encoder
+    sizes = tuple(cats.generator.config.domain_sizes)
+    domain = Domain(torch.linspace(-1, 1, sum(sizes)), sizes, "pre_demod", cats.fingerprint)
+    assert not np.array_equal(pixels(cats.sample(1)[0]), pixels(cats.sample(1, domain=domain)[0]))
+    with pytest.raises(StylizeError, match="cats model has no encoder"):
+        cats.faces(astronaut)
+
+
+def test_edits_move_along_a_direction(tmp_path: Path, astronaut: Image.Image) -> None:
+    folder = save_tiny_model(tmp_path)
+    assert Stylizer.load(str(folder), "cpu").edits() == []
+    direction = torch.randn(16, generator=torch.Generator().manual_seed(0))
+    save_checkpoint(folder / "directions.safetensors", {"smile": direction, "age": -direction}, {"kind": "directions"})
+    model = Stylizer.load(str(folder), "cpu")
+    assert model.edits() == ["age", "smile"]
+    ws = model.sample_ws(1)
+    torch.testing.assert_close(model.edit(ws, {"smile": 2.0}), ws + 2 * direction)
+    torch.testing.assert_close(model.edit(ws, {"smile": 1.5, "age": 1.5}), ws)
+    face = model.faces(astronaut)[0]
+    plain, smiling = (pixels(model.render(face, None, detail=0.0, edits=e)) for e in ({}, {"smile": 3.0}))
+    assert not np.array_equal(plain, smiling)
+    with pytest.raises(StylizeError, match="no edit 'pose'; it has: age, smile"):
+        model.edit(ws, {"pose": 1.0})
+    with pytest.raises(StylizeError, match="between -10 and 10"):
+        model.edit(ws, {"age": float("nan")})
+    save_checkpoint(folder / "directions.safetensors", {"smile": torch.zeros(3)}, {})
+    with pytest.raises(CheckpointError, match="'smile' has the shape"):
+        Stylizer.load(str(folder), "cpu").edits()
+
+
+def test_english_models_take_any_english_words(tmp_path: Path) -> None:
+    folder = save_tiny_model(tmp_path)
+    for name in ("clip", "clip_b16"):
+        config = {**CLIP, "embed_dim": 16 if name == "clip" else 24}
+        TextImageModel(config, "english").save(folder / f"{name}.safetensors", {})
+    model = Stylizer.load(str(folder), "cpu")
+    assert [clip.describe("x").shape for clip in model.clips] == [(16,), (24,)]
+    assert model.clip is model.clips[0]
+    assert model.check_description("  a wistful   qwertz, d\u00e9j\u00e0 vu ") == "a wistful qwertz, d\u00e9j\u00e0 vu"
+    with pytest.raises(PromptError, match="reads English"):
+        model.check_description("\u0437\u043e\u043c\u0431\u0438")
+    with pytest.raises(PromptError, match=r"would read only 'red red.*shorten"):
+        model.check_description("red " * 60)
+
+
+def test_the_templates_are_those_of_the_article() -> None:
+    assert len(ENGLISH_TEMPLATES) == len(set(ENGLISH_TEMPLATES)) == 79
+    assert all(template.count("{}") == 1 for template in ENGLISH_TEMPLATES)

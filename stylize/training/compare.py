@@ -23,7 +23,7 @@ from stylize.checkpoints import save_checkpoint
 from stylize.domain import Domain
 from stylize.generator import Generator, Order
 from stylize.pipeline import Stylizer
-from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, text_image_models, training_faces
+from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, training_faces
 from stylize.training.generator import parameter_groups, pyramid_loss
 from stylize.training.identity import FaceIdentity
 from stylize.training.losses import domain_norm
@@ -139,7 +139,7 @@ def compare(
     """
     generator, clip, identity = stylizer.generator, stylizer.clip, FaceIdentity()
     ws = training_faces(stylizer, POOL, AdaptSettings.mixing, seed)
-    guide = TextGuide(generator, text_image_models(stylizer), ws, SOURCE, name)
+    guide = TextGuide(generator, stylizer.clips, ws, SOURCE, name)
     faces = torch.cat([stylizer.draw(part) for part in ws.split(16)])
     pairs = truth(faces, name, seed=seed).to(stylizer.device)
     random, target = stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0), clip.describe(name)

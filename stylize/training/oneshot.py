@@ -36,7 +36,6 @@ from stylize.training.adapt import (
     descend,
     embed,
     kind,
-    text_image_models,
     training_faces,
 )
 from stylize.training.generator import pyramid_loss
@@ -177,7 +176,7 @@ class Task:
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
         self.clips = []
         if s.direction or s.within or s.clip_ref:
-            for clip in text_image_models(stylizer):
+            for clip in stylizer.clips:
                 style = clip.encode_image(pictures)
                 counterpart = embed(clip, self.generator, self.encoded)
                 self.clips.append((clip, style, counterpart, embed(clip, self.generator, self.faces)))

@@ -1,0 +1,1 @@
+"""Measurements of speed and memory. Every module here is a command: ``python -m benchmarks.generate``."""
