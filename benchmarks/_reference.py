@@ -63,7 +63,6 @@ def to_rgb(layer: ToRGB, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
     return rgb if skip is None else rgb + upfirdn2d(skip, FIR.to(x) * 4, 2, (2, 1))
 
 
-@torch.no_grad()
 def synthesis(generator: Generator, ws: Tensor, domain: Tensor | None = None, order: Order = "pre_demod") -> Tensor:
     """W+ (N, num_ws, w_dim) and a domain vector (domain_dim,) or (N, domain_dim) -> pictures (N, 3, R, R), float32."""
     pieces = generator.split(domain)

@@ -34,7 +34,9 @@ from stylize.vocabulary import SOURCE
 
 TARGET = "pencil sketch"
 JUDGED = 16  # faces
-SETTINGS = AdaptSettings(reach=0.0, norm=0.0, lr=0.1, patience=0)  # the published loss: direction alone
+NEAR = 0.98  # of the way that the published loss falls counts as there: the rest is the noise of the faces drawn
+RATE = 0.1
+SETTINGS = AdaptSettings(reach=0.0, norm=0.0, patience=0)  # the published loss: direction alone
 VIT_B_32: dict[str, Any] = {
     "embed_dim": 512,
     "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
@@ -70,29 +72,18 @@ def build(args: argparse.Namespace) -> Job:
     return Job(generator, clip.to(device), device, args.steps, args.batch)
 
 
-def drawn(generator: Generator, ws: Tensor, vector: Tensor | None) -> Tensor:
-    """``_reference.synthesis`` with gradients."""
-    x, rgb = generator.const.repeat(len(ws), 1, 1, 1), None
-    for i, (conv, piece) in enumerate(zip(generator.convs, generator.split(vector), strict=True)):
-        x = _reference.styled_conv(conv, x, ws[:, i], piece, "pre_demod")
-        if i % 2 == 0:
-            rgb = _reference.to_rgb(generator.to_rgbs[i // 2], x, ws[:, i + 1], rgb)
-    assert rgb is not None
-    return rgb
-
-
 def published(job: Job) -> Iterator[Tensor]:
     """Yields the domain vector after every step."""
     generator, clip = job.generator.requires_grad_(True), job.clip
     vector = torch.zeros(generator.config.domain_dim, device=job.device, requires_grad=True)
     adam = torch.optim.Adam([vector], betas=(0.9, 0.99))
     for step in range(job.steps):
-        adam.param_groups[0]["lr"] = SETTINGS.lr * 0.5 * (1 + math.cos(math.pi * step / job.steps))
+        adam.param_groups[0]["lr"] = RATE * 0.5 * (1 + math.cos(math.pi * step / job.steps))
         ws = job.faces(job.batch, step)
         with torch.no_grad():
-            before = clip.encode_image(drawn(generator, ws, None))
+            before = clip.encode_image(_reference.synthesis(generator, ws, None))
         with torch.enable_grad():
-            moved = clip.encode_image(drawn(generator, ws, vector))
+            moved = clip.encode_image(_reference.synthesis(generator, ws, vector))
             loss = directional_loss(moved, before, clip.describe(TARGET) - clip.describe(SOURCE))
         generator.zero_grad()
         adam.zero_grad()
@@ -112,8 +103,7 @@ def ours(job: Job) -> Iterator[Tensor]:
         return guide.losses(generator.synthesis(ws[index], vector), index, s)
 
     begin = State.begin(torch.zeros(generator.config.domain_dim), 0)
-    assert s.lr is not None
-    loop = descend(losses, begin, steps=job.steps, batch=job.batch, pool=s.pool, lr=s.lr, device=job.device)
+    loop = descend(losses, begin, steps=job.steps, batch=job.batch, pool=s.pool, lr=RATE, device=job.device)
     for state, _, _ in loop:
         yield state.vector.to(job.device)
 
@@ -160,7 +150,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             spent[name].append(seconds)
             if step % args.every == 0 or step == job.steps:
                 curve[name].append(judge(vector))
-    goal = curve["published"][-1]
+    goal = 1 - NEAR * (1 - curve["published"][-1])  # the loss of an unchanged face is 1
     results: dict[str, Any] = {}
     for name, seconds_ in spent.items():
         reached = next((i for i, loss in enumerate(curve[name]) if loss <= goal), None)

@@ -70,7 +70,7 @@ def test_it_is_cancelled_by_closing_it_and_continued_to_the_same_result(tiny: St
 
 def test_the_weight_of_a_text_image_model_counts_once_for_each(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
     one = next(adapt_text(tiny, "zombie", settings=SMALL))
-    monkeypatch.setattr("stylize.training.adapt.text_image_models", lambda stylizer: [stylizer.clip] * 2)
+    monkeypatch.setitem(vars(tiny), "clips", tiny.clips * 2)
     two = next(adapt_text(tiny, "zombie", settings=SMALL))
     assert two.losses["direction"] == pytest.approx(2 * one.losses["direction"], rel=1e-5)
 

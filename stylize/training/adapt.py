@@ -220,11 +220,6 @@ def embed(clip: TextImageModel, generator: Generator, ws: Tensor) -> Tensor:
     return torch.cat([clip.encode_image(generator.synthesis(part)) for part in ws.split(16)])
 
 
-def text_image_models(stylizer: Stylizer) -> list[TextImageModel]:
-    """All that guide; their losses are summed."""
-    return [stylizer.clip]
-
-
 class TextGuide:
     """What two descriptions ask of pictures of the faces ``ws`` (pool, num_ws, w_dim), in every text-image model."""
 
@@ -297,7 +292,7 @@ def adapt_text(
     start = warm_start(stylizer, target) if s.start else None
     begin = torch.zeros(config.domain_dim) if start is None or start.order != s.order else start.vector
     ws = training_faces(stylizer, s.pool, s.mixing, s.seed)
-    guide = TextGuide(generator, text_image_models(stylizer), ws, source, target)
+    guide = TextGuide(generator, stylizer.clips, ws, source, target)
 
     def losses(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
         norm = s.norm * domain_norm(vector, config.domain_sizes)

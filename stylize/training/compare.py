@@ -23,14 +23,14 @@ from stylize.checkpoints import save_checkpoint
 from stylize.domain import Domain
 from stylize.generator import Generator, Order
 from stylize.pipeline import Stylizer
-from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, text_image_models, training_faces
+from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, training_faces
 from stylize.training.generator import parameter_groups, pyramid_loss
 from stylize.training.identity import FaceIdentity
 from stylize.training.losses import domain_norm
 from stylize.training.styles import truth
 from stylize.vocabulary import SOURCE
 
-STEPS, BATCH, POOL = 60, 6, 48
+STEPS, BATCH, POOL = 50, 6, 48
 SAMPLES = 64  # random faces for Quality and Diversity
 RATES = {"vector": 0.2, "weights": 5e-4}
 STYLES = (
@@ -54,7 +54,6 @@ WAYS = {
     "words: vector, after demodulation": Way("vector", "words", "post_demod"),
     "words: vector, in-domain loss": Way("vector", "words", indomain=1.5),
     "words: all weights": Way("weights", "words"),
-    "words: all weights, in-domain loss": Way("weights", "words", indomain=1.5),
     "pairs: vector": Way("vector", "pairs"),
     "pairs: vector, after demodulation": Way("vector", "pairs", "post_demod"),
     "pairs: all weights": Way("weights", "pairs"),
@@ -140,7 +139,7 @@ def compare(
     """
     generator, clip, identity = stylizer.generator, stylizer.clip, FaceIdentity()
     ws = training_faces(stylizer, POOL, AdaptSettings.mixing, seed)
-    guide = TextGuide(generator, text_image_models(stylizer), ws, SOURCE, name)
+    guide = TextGuide(generator, stylizer.clips, ws, SOURCE, name)
     faces = torch.cat([stylizer.draw(part) for part in ws.split(16)])
     pairs = truth(faces, name, seed=seed).to(stylizer.device)
     random, target = stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0), clip.describe(name)

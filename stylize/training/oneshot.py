@@ -36,7 +36,6 @@ from stylize.training.adapt import (
     descend,
     embed,
     kind,
-    text_image_models,
     training_faces,
 )
 from stylize.training.generator import pyramid_loss
@@ -140,7 +139,8 @@ def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor
     w = stylizer.sample_ws(4096, seed=0, psi=1.0)[:, 0].double().cpu()
     mean = w.mean(0)
     values, vectors = torch.linalg.eigh((w - mean).t() @ (w - mean) / len(w))
-    basis = vectors[:, -count:] * values[-count:].clamp(min=0).sqrt()
+    kept = slice(len(values) - count, None)
+    basis = vectors[:, kept] * values[kept].clamp(min=0).sqrt()
     return mean.float().to(stylizer.device), basis.t().float().to(stylizer.device)
 
 
@@ -176,7 +176,7 @@ class Task:
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
         self.clips = []
         if s.direction or s.within or s.clip_ref:
-            for clip in text_image_models(stylizer):
+            for clip in stylizer.clips:
                 style = clip.encode_image(pictures)
                 counterpart = embed(clip, self.generator, self.encoded)
                 self.clips.append((clip, style, counterpart, embed(clip, self.generator, self.faces)))
