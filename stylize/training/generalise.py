@@ -22,8 +22,8 @@ from stylize.training.hypernet import Entry, known_entries
 from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, combinations
 
-POOL, STEPS = 64, 200  # of the vectors that are fitted alone
-SEEN_PAIRS = 12
+POOL, STEPS = 64, 120  # of the vectors that are fitted alone
+SEEN_PAIRS = 8
 
 Kind = tuple[str | None, str]
 
