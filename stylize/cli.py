@@ -135,6 +135,7 @@ def _stylise(words: list[str]) -> None:
         help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
     )
     parser.add_argument("--keep-colours", action="store_true", help="take only light and shade from the style")
+    parser.add_argument("--background", action="store_true", help="let the style reach what is behind the head")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
@@ -150,7 +151,7 @@ def _stylise(words: list[str]) -> None:
 
     load = cache(lambda: _load(args))  # once, after a first photo could be read
     make = cache(lambda: None if args.to is None else _domain(load(), args.to, args))
-    names = ("to", "strength", "detail", "keep_colours")
+    names = ("to", "strength", "detail", "keep_colours", "background")
     settings = {**{name: getattr(args, name) for name in names}, "edits": edits, **_provenance(args)}
 
     def stylise(source: Path, out: Path) -> None:
@@ -162,7 +163,7 @@ def _stylise(words: list[str]) -> None:
         pictures = [stylizer.render(face, domain, args.strength, args.detail, edits=edits) for face in faces]
         if args.keep_colours:
             pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
-        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
+        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, args.background)
         save_image(result, out, settings)
 
     if folder:

@@ -75,7 +75,9 @@ class FakeStylizer:
         self.calls.append(("render", face.number, domain, strength, detail, *([edits] if edits else [])))
         return Image.new("RGB", (8, 8), (255, 0, face.number))
 
-    def paste(self, photo: Image.Image, faces: list[Any], pictures: list[Image.Image]) -> Image.Image:
+    def paste(
+        self, photo: Image.Image, faces: list[Any], pictures: list[Image.Image], background: bool = False
+    ) -> Image.Image:
         assert len(faces) == len(pictures)
         self.calls.append(("paste", [face.number for face in faces]))
         return Image.new("RGB", photo.size, "green")
