@@ -100,7 +100,9 @@ class Stylizer:
         self.generator = generator.eval().requires_grad_(False).to(device)
         self.dtype = fast_dtype(device)
         if encoder is not None:
-            encoder = encoder.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+            encoder = encoder.eval().requires_grad_(False).to(device)
+        if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
+            encoder = encoder.to(memory_format=torch.channels_last)
         self._encoder = encoder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
