@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
@@ -25,7 +26,9 @@ def main() -> int:
         css=CSS,
         i18n=I18N,
         max_file_size="40mb",
+        state_session_capacity=200,
         ssr_mode=False,
+        mcp_server=find_spec("mcp") is not None,
         footer_links=["api"],
     )
     return 0
