@@ -43,7 +43,6 @@ class InstantTab:
                 [[idea] for idea in ideas],
                 self.text,
                 label=t("ideas"),
-                visible=wanted == "en" or "hidden",
                 elem_id=f"ideas-{wanted}",
                 examples_per_page=len(ideas),
             )
@@ -79,7 +78,7 @@ class InstantTab:
                     self.edits.append(gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info")))
         with gr.Accordion(t("grid"), open=False, elem_id="grid-panel"):
             gr.Markdown(t("grid_info"))
-            self.draw_grid = gr.Button(t("grid_go"), elem_id="grid-go")
+            self.draw_grid = gr.Button(t("grid_go"), size="md", elem_id="grid-go")
             self.grid_picture = gr.Image(
                 label=t("grid"), show_label=False, interactive=False, format="png", elem_id="grid"
             )
@@ -89,9 +88,9 @@ class InstantTab:
                 self.format = gr.Radio(FORMATS, value=FORMATS[0], label=t("format"), min_width=160)
                 self.seconds = gr.Slider(*SECONDS, 2, step=1, label=t("seconds"), info=t("seconds_info"), min_width=160)
             with gr.Row():
-                self.draw_morph = gr.Button(t("morph_go"), elem_id="morph-go", min_width=120)
-                self.stop_morph = gr.Button(t("stop"), elem_id="morph-stop", min_width=120)
-            self.moving = gr.File(label=t("moving"), height=80, elem_id="morph")
+                self.draw_morph = gr.Button(t("morph_go"), size="md", elem_id="morph-go", min_width=120)
+                self.stop_morph = gr.Button(t("stop"), size="md", elem_id="morph-stop", min_width=120)
+            self.moving = gr.File(label=t("moving"), height=80, visible=False, elem_id="morph")
 
     @staticmethod
     def _weight(slot: int) -> gr.Slider:
@@ -120,7 +119,7 @@ class InstantTab:
             [shared.status, self.moving],
             concurrency_id="moving",
             concurrency_limit=1,
-            show_progress_on=self.moving,
+            show_progress_on=shared.status,
             **quiet,
         )
         self.stop_morph.click(None, None, None, cancels=run, **quiet)
@@ -160,13 +159,13 @@ class InstantTab:
         except StylizeError as error:
             yield failed(error), gr.skip()
             return
-        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
+        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=28)
         for index, domain in enumerate(domains):
             right, low = index % 2, index // 2
             place = ((8, sheet.width - 8)[right], (8, sheet.height - 8)[low])
             anchor = "lr"[right] + "ad"[low]
             draw.text(
-                place, domain.label[:40], fill="white", font=font, anchor=anchor, stroke_width=2, stroke_fill="black"
+                place, domain.label[:40], fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black"
             )
         yield say(request, "grid_done"), sheet
 
@@ -184,6 +183,6 @@ class InstantTab:
                 if number % FPS == 0:
                     yield say(request, "morphing", n=number, of=frames), gr.skip()
             save_moving(pictures, path, FPS)
-            yield say(request, "morph_done"), str(path)
+            yield say(request, "morph_done"), gr.update(value=str(path), visible=True)
         except StylizeError as error:
             yield failed(error), gr.skip()

@@ -120,19 +120,19 @@ class Library:
             object_fit="cover", buttons=[], interactive=False, elem_id="library", elem_classes="styles",
         )  # fmt: skip
         self.note = gr.Markdown(t("library_pick"), elem_id="library-note", elem_classes="note")
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-row"):
             self.name = gr.Textbox(label=t("name"), max_lines=1, elem_id="library-name", min_width=180)
-            self.rename = gr.Button(t("rename"), elem_id="library-rename", min_width=110)
+            self.rename = gr.Button(t("rename"), size="md", elem_id="library-rename", min_width=110)
         with gr.Row():
-            self.apply = gr.Button(t("apply"), variant="primary", elem_id="library-apply", min_width=110)
-            self.one = gr.Button(t("download"), elem_id="library-download", min_width=110)
-            self.delete = gr.Button(t("delete"), elem_id="library-delete", min_width=110)
+            self.apply = gr.Button(t("apply"), size="md", variant="primary", elem_id="library-apply", min_width=110)
+            self.one = gr.Button(t("download"), size="md", elem_id="library-download", min_width=110)
+            self.delete = gr.Button(t("delete"), size="md", elem_id="library-delete", min_width=110)
         with gr.Row():
             self.load = gr.UploadButton(
-                t("import"), file_count="multiple", file_types=[SUFFIX, ".zip"], elem_id="library-import",
+                t("import"), size="md", file_count="multiple", file_types=[SUFFIX, ".zip"], elem_id="library-import",
                 min_width=110,
             )  # fmt: skip
-            self.pack = gr.Button(t("export"), elem_id="library-export", min_width=110)
+            self.pack = gr.Button(t("export"), size="md", elem_id="library-export", min_width=110)
         self.file = gr.File(label=t("file"), height=80, visible=False, elem_id="library-file")
 
     def wire(self, shared: Shared, others: Sequence[Any]) -> None:

@@ -32,9 +32,22 @@ CSS = """
 #house #out {grid-column: 2; grid-row: 1 / span 2; position: sticky; top: 8px}
 @media (max-width: 900px) {
     #house {display: flex; flex-direction: column; flex-wrap: nowrap; align-items: stretch}
+    #out {display: contents}
+    #shown {position: sticky; top: 0; z-index: 60; background: var(--body-background-fill); padding-bottom: 6px}
+    #shown > * {margin: 0}
+    #result {width: 64vw; margin: 0 auto}
+    html {scroll-padding-top: 60vh}
+    .gradio-container > .main {padding: 8px 12px !important}
+    .tabs, .tab-wrapper {max-width: calc(100vw - 24px)}
 }
+.gradio-container {overflow: clip !important; min-width: 0}
+.tab-container {overflow: hidden}
+body:not(.ru) #ideas-ru, body:not(.ru) #prompts-ru, body.ru #ideas-en, body.ru #prompts-en {display: none}
+.dark {--color-accent: var(--primary-400)}
 #status {min-height: 2.2em}
 .note {min-height: 1.8em}
+.field-row {align-items: flex-end}
+.field-row > * {align-self: flex-end}
 .heading * {font-weight: 600}
 .styles .grid-container {gap: 6px; grid-template-columns: repeat(auto-fill, minmax(92px, 1fr))}
 .styles .caption-label {left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0; padding: 2px 4px;
@@ -45,6 +58,24 @@ CSS = """
 """
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "sans-serif"]
 THEME = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
+# Darker (in the dark: lighter) than the theme's own, for a contrast of 4.5 and more.
+THEME.set(
+    color_accent="*primary_600",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
+    button_primary_background_fill_dark="*primary_600",
+    block_title_text_color="*primary_700",
+    block_title_text_color_dark="*primary_100",
+    block_label_text_color="*primary_700",
+    block_label_text_color_dark="*primary_100",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+    body_text_color_subdued="*neutral_600",
+    body_text_color_subdued_dark="*neutral_300",
+    checkbox_label_background_fill_selected="*primary_600",
+    checkbox_label_background_fill_selected_dark="*primary_600",
+)
+LANGUAGE = "() => { if (navigator.language.startsWith('ru')) document.body.classList.add('ru'); }"
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -59,7 +90,10 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
             with gr.Column(elem_id="in"):
                 shared.lay_photo()
             with gr.Column(elem_id="out"):
-                shared.lay_result()
+                with gr.Column(elem_id="shown"):
+                    shared.lay_result()
+                with gr.Column():
+                    shared.lay_look()
             with gr.Column(elem_id="tabs"), gr.Tabs():
                 with gr.Tab(t("tab_instant"), elem_id="tab-instant"):
                     instant = InstantTab(studio)
@@ -88,15 +122,14 @@ def build_page(stylizer: Stylizer) -> gr.Blocks:
         text.wire(shared, library)
         oneshot.wire(shared, library)
 
-        def localise(request: gr.Request) -> list[Any]:
-            """Captions and ideas in the visitor's language."""
+        def localise(request: gr.Request) -> Any:
+            """Captions in the visitor's language."""
             wanted = language(request)
-            captions = instant.pictures("ru") if wanted == "ru" else gr.skip()
-            return [captions, *(gr.update(visible=name == wanted or "hidden") for name, _ in ideas)]
+            return instant.pictures("ru") if wanted == "ru" else gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        ideas = [*instant.ideas.items(), *text.prompts.items()]
-        blocks.load(localise, None, [instant.gallery, *(examples.dataset for _, examples in ideas)], **quiet)
+        blocks.load(None, None, None, js=LANGUAGE)
+        blocks.load(localise, None, instant.gallery, **quiet)
         blocks.load(library.restore, library.shelf, library.shown, **quiet)
         shared.wire_link(blocks, query)
         blocks.unload(shared.forget)

@@ -64,25 +64,28 @@ class Shared:
         examples = sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
         if examples:
             gr.Examples(examples, self.photo, label=t("examples"))
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-row"):
             self.seed = gr.Number(
                 0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
             )
-            self.dice = gr.Button(t("random"), elem_id="random", scale=2, min_width=120)
+            self.dice = gr.Button(t("random"), elem_id="random", scale=2, size="md", min_width=120)
 
     def lay_result(self) -> None:
         self.status = gr.Markdown(t("start"), elem_id="status")
         with gr.Tabs():
             with gr.Tab(t("whole")):
                 self.result = gr.ImageSlider(
-                    show_label=False, type="pil", format="jpeg", interactive=False, max_height=480, elem_id="result"
-                )
+                    show_label=False, label=t("whole"), type="pil", format="jpeg", interactive=False, max_height=430,
+                    slider_position=30, elem_id="result",
+                )  # fmt: skip
             small: dict[str, Any] = {"interactive": False, "height": 300, "format": "jpeg"}
-            with gr.Tab(t("aligned")), gr.Row():
+            with gr.Tab(t("aligned"), render_children=True), gr.Row():
                 self.face = gr.Image(label=t("aligned"), elem_id="face", min_width=140, **small)
                 self.understood = gr.Image(label=t("understood"), min_width=140, **small)
             with gr.Tab(t("faces")):
                 self.marked = gr.Image(show_label=False, label=t("faces"), elem_id="marked", **small)
+
+    def lay_look(self) -> None:
         self.chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
         with gr.Row():
             self.strength = gr.Slider(
@@ -94,8 +97,8 @@ class Shared:
             )
         self.own_colours = gr.Checkbox(False, label=t("own_colours"), info=t("own_colours_info"), elem_id="own-colours")
         with gr.Row():
-            self.save = gr.Button(t("save_png"), elem_id="save", min_width=140)
-            self.copy = gr.Button(t("copy_link"), elem_id="copy", min_width=140)
+            self.save = gr.Button(t("save_png"), size="md", elem_id="save", min_width=140)
+            self.copy = gr.Button(t("copy_link"), size="md", elem_id="copy", min_width=140)
         self.png = gr.DownloadButton(elem_id="png", visible="hidden")
         self.link = gr.Textbox(label=t("link"), info=t("link_info"), buttons=["copy"], visible=False, elem_id="link")
 
@@ -186,13 +189,9 @@ class Shared:
     def _opened(self, visit: Visit, request: gr.Request) -> tuple[Any, ...]:
         n = len(visit.faces)
         choice = gr.update(choices=[str(i + 1) for i in range(n)], value=[], visible=n > 1)
-        if visit.seed is not None:
-            words = say(request, "random_face", seed=visit.seed)
-        else:
-            words = say(request, "found_many", n=n) if n > 1 else say(request, "found_one")
         marked = visit.view if visit.seed is not None else mark_faces(visit.view, visit.near)
-        before = (visit.view, visit.view)
-        return visit, marked, choice, words, before, visit.near[0].crop, visit.faces[0].reconstruction
+        before, face = (visit.view, visit.view), visit.near[0].crop
+        return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
 
     def linked(self, query: str, request: gr.Request) -> list[Any]:
         """What an address asks for: texts, weights, strength, seed, and the random face of that seed."""
@@ -214,9 +213,8 @@ class Shared:
             if visit is None:
                 return say(request, "start" if domain is None else "need_photo"), skip, skip
             if domain is None and not look.edits:
-                words = say(request, "need_style")
-            else:
-                words = say(request, "done", name=domain.label if domain else ", ".join(look.edits))
+                return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
+            words = say(request, "done", name=domain.label if domain else ", ".join(look.edits))
             result, face = self.studio.picture(visit, chosen, domain, look)
         except StylizeError as error:
             words = say(request, "not_ready", name=error.name) if isinstance(error, NotReady) else str(error)
@@ -252,6 +250,14 @@ COPY = """async query => {
     try { await navigator.clipboard.writeText(link); } catch { /* the box has its own button */ }
     return link;
 }"""
+
+
+def greeting(visit: Visit, request: gr.Request) -> str:
+    """What was found in the photo, and what to do now."""
+    if visit.seed is not None:
+        return say(request, "random_face", seed=visit.seed)
+    n = len(visit.faces)
+    return say(request, "found_many", n=n) if n > 1 else say(request, "found_one")
 
 
 def domains_in(state: Any, style_mix: float) -> Mapping[str, Domain]:

@@ -40,7 +40,6 @@ class TextTab(Trainer):
                 [[prompt] for prompt in prompts],
                 self.target,
                 label=t("ideas"),
-                visible=wanted == "en" or "hidden",
                 elem_id=f"prompts-{wanted}",
             )
             for wanted, prompts in PROMPTS.items()

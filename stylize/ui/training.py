@@ -89,24 +89,24 @@ class Trainer:
             )
             self.seed = gr.Number(0, label=t("seed"), info=t("seed_info"), precision=0, minimum=0, min_width=120)
         with gr.Row():
-            self.go = gr.Button(t("train"), variant="primary", elem_id=f"{kind}-go", min_width=110)
-            self.stop = gr.Button(t("stop"), elem_id=f"{kind}-stop", min_width=110)
-            self.resume = gr.Button(t("continue"), elem_id=f"{kind}-continue", min_width=110)
+            self.go = gr.Button(t("train"), size="md", variant="primary", elem_id=f"{kind}-go", min_width=110)
+            self.stop = gr.Button(t("stop"), size="md", elem_id=f"{kind}-stop", min_width=110)
+            self.resume = gr.Button(t("continue"), size="md", elem_id=f"{kind}-continue", min_width=110)
         self.note = gr.Markdown(t("idle"), elem_id=f"{kind}-note", elem_classes="note")
         self.preview = gr.Gallery(
             label=t("preview"), columns=RANDOM_FACES + 1, height=170, interactive=False, format="jpeg",
             allow_preview=False, object_fit="contain", buttons=[], elem_id=f"{kind}-preview",
         )  # fmt: skip
         self.curve = gr.HTML(elem_id=f"{kind}-curve")
-        with gr.Row(equal_height=True):
+        with gr.Row(elem_classes="field-row"):
             self.name = gr.Textbox(
                 label=t("name"), info=t("name_info"), max_lines=1, elem_id=f"{kind}-name", min_width=180
             )
-            self.keep = gr.Button(t("keep"), elem_id=f"{kind}-keep", min_width=110)
+            self.keep = gr.Button(t("keep"), size="md", elem_id=f"{kind}-keep", min_width=110)
         with gr.Row():
-            self.apply = gr.Button(t("apply"), elem_id=f"{kind}-apply", min_width=110)
-            self.download = gr.Button(t("download"), elem_id=f"{kind}-download", min_width=110)
-            self.discard = gr.Button(t("discard"), elem_id=f"{kind}-discard", min_width=110)
+            self.apply = gr.Button(t("apply"), size="md", elem_id=f"{kind}-apply", min_width=110)
+            self.download = gr.Button(t("download"), size="md", elem_id=f"{kind}-download", min_width=110)
+            self.discard = gr.Button(t("discard"), size="md", elem_id=f"{kind}-discard", min_width=110)
         self.file = gr.File(label=t("domain_file"), height=80, visible=False, elem_id=f"{kind}-file")
 
     def wire(self, shared: Shared, library: Library) -> None:
