@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
-from stylize.ui.page import CSS, THEME, build_page
+from stylize.ui.page import CSS, THEME, Page
 from stylize.ui.words import I18N
 
 
@@ -20,7 +20,7 @@ def main() -> int:
     except StylizeError as error:
         print(f"stylize: {error}", file=sys.stderr)
         return 2
-    build_page(stylizer).launch(
+    Page(stylizer).blocks.launch(
         server_name="0.0.0.0" if "SPACE_ID" in os.environ else None,
         theme=THEME,
         css=CSS,

@@ -111,8 +111,9 @@ class Library:
         self._read = lru_cache(maxsize=MOST_KEPT * 4)(self._read_file)
         fingerprint = studio.stylizer.fingerprint
         self.own = gr.State({})
-        # Encrypted with a fixed word: domains are no secrets, and they must outlive a restart of the server.
-        self.shelf = gr.BrowserState({}, storage_key=f"stylize-{fingerprint}", secret="stylize")
+        # Encrypted with a fixed word: domains are no secrets, and they must outlive a restart of the server. The page
+        # renders it outside of the tabs, which are not there before they are opened.
+        self.shelf = gr.BrowserState({}, storage_key=f"stylize-{fingerprint}", secret="stylize", render=False)
         self.picked = gr.State("")
         gr.Markdown(t("library_info_shared" if self.folder else "library_info"))
         self.gallery = gr.Gallery(

@@ -24,7 +24,7 @@ from stylize.ui.words import language, say
 # The result stands beside the photo and the tabs on a wide screen and stays in sight; on a phone it comes after the
 # photo and sticks to the top.
 CSS = """
-.gradio-container {max-width: 1320px !important; margin: 0 auto !important}
+.gradio-container {max-width: min(1320px, 100vw) !important; margin: 0 auto !important}
 #title h1 {margin-bottom: 0}
 #house {display: grid; grid-template-columns: minmax(0, 6fr) minmax(0, 7fr); gap: 16px; align-items: start}
 #house > * {min-width: 0 !important; width: auto}
@@ -37,10 +37,11 @@ CSS = """
     #shown > * {margin: 0}
     #result {width: 64vw; margin: 0 auto}
     html {scroll-padding-top: 60vh}
-    .gradio-container > .main {padding: 8px 12px !important}
+    .gradio-container .main {padding: 8px 12px !important}
     .tabs, .tab-wrapper {max-width: calc(100vw - 24px)}
 }
-.gradio-container {overflow: clip !important; min-width: 0}
+body {overflow-x: clip}
+.gradio-container {overflow: clip !important}
 .tab-container {overflow: hidden}
 body:not(.ru) #ideas-ru, body:not(.ru) #prompts-ru, body.ru #ideas-en, body.ru #prompts-en {display: none}
 .dark {--color-accent: var(--primary-400)}
@@ -79,63 +80,75 @@ LANGUAGE = "() => { if (navigator.language.startsWith('ru')) document.body.class
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
-def build_page(stylizer: Stylizer) -> gr.Blocks:
-    """The page over a stylizer; nothing is launched."""
-    studio = Studio(stylizer)
-    shared = Shared(studio)
-    with gr.Blocks(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as blocks:
+class Page:
+    """The page over a stylizer: ``blocks`` is what is launched."""
+
+    def __init__(self, stylizer: Stylizer) -> None:
+        studio = Studio(stylizer)
+        self.shared = Shared(studio)
+        with gr.Blocks(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as self.blocks:
+            self._lay_out(studio)
+            self._wire()
+            add_api(studio)
+        self.blocks.queue(default_concurrency_limit=4, max_size=32)
+
+    def _lay_out(self, studio: Studio) -> None:
         gr.Markdown("# Stylize", elem_id="title")
         gr.Markdown(t("tagline"))
         with gr.Row(elem_id="house"):
             with gr.Column(elem_id="in"):
-                shared.lay_photo()
+                self.shared.lay_photo()
             with gr.Column(elem_id="out"):
                 with gr.Column(elem_id="shown"):
-                    shared.lay_result()
+                    self.shared.lay_result()
                 with gr.Column():
-                    shared.lay_look()
+                    self.shared.lay_look()
             with gr.Column(elem_id="tabs"), gr.Tabs():
                 with gr.Tab(t("tab_instant"), elem_id="tab-instant"):
-                    instant = InstantTab(studio)
+                    self.instant = InstantTab(studio)
                 with gr.Tab(t("tab_text"), elem_id="tab-text"):
-                    text = TextTab(studio)
+                    self.text = TextTab(studio)
                 with gr.Tab(t("tab_oneshot"), elem_id="tab-oneshot"):
-                    oneshot = OneShotTab(studio)
+                    self.oneshot = OneShotTab(studio)
                 with gr.Tab(t("tab_library"), elem_id="tab-library"):
-                    library = Library(studio)
-        query = gr.Textbox(visible=False)
-        about = (stylizer.name, f"{stylizer.resolution} px", str(stylizer.device))
+                    self.library = Library(studio)
+        self.library.shelf.render()
+        self.query = gr.Textbox(visible=False)
         with gr.Accordion(t("model"), open=False, elem_id="model"):
-            gr.Markdown(" · ".join(about), elem_id="about")
-            if stylizer.name != "full" and "SPACE_ID" not in os.environ:
-                gr.Markdown(t("full_info"))
-                with gr.Row():
-                    get, stop = gr.Button(t("full_get"), elem_id="full-get"), gr.Button(t("stop"))
-                news = gr.Markdown(elem_id="full-news", elem_classes="note")
-                loading = get.click(get_full, None, news, api_visibility="private")
-                stop.click(None, None, None, cancels=loading, api_visibility="private")
+            lay_model(studio.stylizer)
 
-        owned = [library.own, text.trained, oneshot.trained]
-        shared.wire(instant.texts, instant.weights, instant.levels, oneshot.style_mix, instant.edits, owned)
+    def _wire(self) -> None:
+        shared, instant, library = self.shared, self.instant, self.library
+        owned = [library.own, self.text.trained, self.oneshot.trained]
+        shared.wire(instant.texts, instant.weights, instant.levels, self.oneshot.style_mix, instant.edits, owned)
         instant.wire(shared)
         library.wire(shared, instant.others)
-        text.wire(shared, library)
-        oneshot.wire(shared, library)
+        self.text.wire(shared, library)
+        self.oneshot.wire(shared, library)
 
         def localise(request: gr.Request) -> Any:
             """Captions in the visitor's language."""
-            wanted = language(request)
-            return instant.pictures("ru") if wanted == "ru" else gr.skip()
+            return instant.pictures("ru") if language(request) == "ru" else gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        blocks.load(None, None, None, js=LANGUAGE)
-        blocks.load(localise, None, instant.gallery, **quiet)
-        blocks.load(library.restore, library.shelf, library.shown, **quiet)
-        shared.wire_link(blocks, query)
-        blocks.unload(shared.forget)
-        add_api(studio)
-    blocks.queue(default_concurrency_limit=4, max_size=32)
-    return blocks
+        self.blocks.load(None, None, None, js=LANGUAGE)
+        self.blocks.load(localise, None, instant.gallery, **quiet)
+        self.blocks.load(library.restore, library.shelf, library.shown, **quiet)
+        shared.wire_link(self.blocks, self.query)
+        self.blocks.unload(shared.forget)
+
+
+def lay_model(stylizer: Stylizer) -> None:
+    """Which model runs, and a button that fetches the full one where the page is somebody's own."""
+    gr.Markdown(" · ".join((stylizer.name, f"{stylizer.resolution} px", str(stylizer.device))), elem_id="about")
+    if stylizer.name == "full" or "SPACE_ID" in os.environ:
+        return
+    gr.Markdown(t("full_info"))
+    with gr.Row():
+        get, stop = gr.Button(t("full_get"), size="md", elem_id="full-get"), gr.Button(t("stop"), size="md")
+    news = gr.Markdown(elem_id="full-news", elem_classes="note")
+    loading = get.click(get_full, None, news, api_visibility="private")
+    stop.click(None, None, None, cancels=loading, api_visibility="private")
 
 
 def get_full(request: gr.Request) -> Iterator[str]:

@@ -54,8 +54,9 @@ def curve(losses: Sequence[float], label: str) -> str:
     )
     words = f"{label}: {losses[0]:.3f} → {losses[-1]:.3f}"
     return (
-        f'<figure class="curve"><svg viewBox="0 0 300 72" role="img" aria-label="{words}">'
-        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2"/></svg>'
+        f'<figure class="curve"><svg viewBox="0 0 300 72" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2" '
+        'vector-effect="non-scaling-stroke"/></svg>'
         f"<figcaption>{words}</figcaption></figure>"
     )
 
@@ -93,9 +94,10 @@ class Trainer:
             self.stop = gr.Button(t("stop"), size="md", elem_id=f"{kind}-stop", min_width=110)
             self.resume = gr.Button(t("continue"), size="md", elem_id=f"{kind}-continue", min_width=110)
         self.note = gr.Markdown(t("idle"), elem_id=f"{kind}-note", elem_classes="note")
+        gr.Markdown(t("preview"), elem_classes="heading")
         self.preview = gr.Gallery(
-            label=t("preview"), columns=RANDOM_FACES + 1, height=170, interactive=False, format="jpeg",
-            allow_preview=False, object_fit="contain", buttons=[], elem_id=f"{kind}-preview",
+            label=t("preview"), show_label=False, columns=RANDOM_FACES + 1, height=170, interactive=False,
+            format="jpeg", allow_preview=False, object_fit="contain", buttons=[], elem_id=f"{kind}-preview",
         )  # fmt: skip
         self.curve = gr.HTML(elem_id=f"{kind}-curve")
         with gr.Row(elem_classes="field-row"):
