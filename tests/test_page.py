@@ -248,7 +248,7 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
 @pytest.mark.parametrize("kind", ["MP4", "WebP"])
 def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
-    reports = list(page.instant.morph(ENGLISH, kind, 1, *values))
+    reports = list(page.instant.movie(ENGLISH, kind, 1, *values))
     assert str(FPS) in reports[0][0]
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"

@@ -223,7 +223,9 @@ def add_api(studio: Studio) -> None:
             return gr.Textbox(value, visible=False)
 
         def many() -> gr.Dropdown:
-            return gr.Dropdown([], multiselect=True, allow_custom_value=True, visible=False)
+            texts = gr.Dropdown([], multiselect=True, allow_custom_value=True, visible=False)
+            texts.api_info = lambda: {"type": "array", "items": {"type": "string"}}  # not: one of the choices
+            return texts
 
         def whole(value: int) -> gr.Number:
             return gr.Number(value, precision=0, visible=False)

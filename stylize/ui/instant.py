@@ -114,7 +114,7 @@ class InstantTab:
         )
         self.grid_picture.select(self.pick_cell, shared.inputs, self.weights, show_progress="hidden", **quiet)
         run = self.draw_morph.click(
-            self.morph,
+            self.movie,
             [self.format, self.seconds, *shared.inputs],
             [shared.status, self.moving],
             concurrency_id="moving",
@@ -169,7 +169,7 @@ class InstantTab:
             )
         yield say(request, "grid_done"), sheet
 
-    def morph(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, Any]]:
+    def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, Any]]:
         """(status, file) of a walk from the face itself through every style."""
         try:
             face, domains, look = self._styles(values, request)
