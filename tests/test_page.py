@@ -82,6 +82,7 @@ def inputs(page: Page, **given: Any) -> list[Any]:
 
 
 def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, Any]:
+    page.shared.forget(request)
     return page.shared.show(request, *inputs(page, **given))
 
 
@@ -145,6 +146,14 @@ def test_every_control_changes_the_picture(page: Page, visit: Any) -> None:
     ]  # fmt: skip
     results = [show(page, visit=visit, text0="pencil sketch", **one)[1][1] for one in settings]
     assert all(difference(results[0], other) > 0 for other in results[1:])
+
+
+def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None:
+    values = inputs(page, visit=visit, text0="pencil sketch")
+    page.shared.forget(ENGLISH)
+    assert page.shared.show(ENGLISH, *values)[0] == "Done: pencil sketch."
+    assert page.shared.show(ENGLISH, *values) == (gr.skip(),) * 3
+    assert page.shared.show(RUSSIAN, *values)[0] == "Готово: pencil sketch."
 
 
 def test_a_newer_call_drops_the_older_one(page: Page, visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:

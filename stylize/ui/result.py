@@ -51,7 +51,7 @@ class Shared:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.edit_names = studio.stylizer.edits()
-        self._latest: dict[str | None, int] = {}
+        self._latest: dict[str | None, tuple[int, tuple[Any, ...]]] = {}  # by session: number and values
         self._numbers = count()
 
     # Layout
@@ -127,14 +127,15 @@ class Shared:
             "api_visibility": "private",
         }
         first = self.inputs.index(texts[0])
-        texts[0].input(js=TYPED.replace("TEXT", str(first)), **self.showing)
+        texts[0].change(js=TYPED.replace("TEXT", str(first)), **self.showing)
         others = [text.change for text in texts[1:]]
         gr.on([*others, *(look.change for look in looks), self.chosen.change, style_mix.change], **self.showing)
 
         self.opened = [self.visit, self.marked, self.chosen, self.status, self.result, self.face, self.understood]
         opened = self.opened
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
-        self.photo.change(self.open, self.photo, opened, **quiet).then(**self.showing)
+        redraw = {**self.showing, "fn": self.redraw}
+        self.photo.change(self.open, self.photo, opened, **quiet).then(**redraw)
         self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet).then(**self.showing)
         self.seed.submit(self.roll_same, self.seed, opened, **quiet).then(**self.showing)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
@@ -202,12 +203,13 @@ class Shared:
         return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
 
     def show(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
-        """(status, before and after, the first chosen face alone); nothing where a newer call has come meanwhile."""
-        mine = next(self._numbers)
-        session = request.session_hash
+        """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
+        has come meanwhile."""
+        session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
+        if session in self._latest and self._latest[session][1] == values:
+            return skip, skip, skip
         self._latest[session] = mine
         visit, chosen, own, recipe, look = self.read(values)
-        skip = gr.skip()
         try:
             domain = self.studio.compose(recipe, own)
             if visit is None:
@@ -218,10 +220,14 @@ class Shared:
             result, face = self.studio.picture(visit, chosen, domain, look)
         except StylizeError as error:
             words = say(request, "not_ready", name=error.name) if isinstance(error, NotReady) else str(error)
-            return f"⚠️ {words}" if self._latest.get(session) == mine else skip, skip, skip
-        if self._latest.get(session) != mine:
+            return f"⚠️ {words}" if self._latest.get(session) is mine else skip, skip, skip
+        if self._latest.get(session) is not mine:
             return skip, skip, skip
         return words, (visit.view, result), face
+
+    def redraw(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+        """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
+        return self.show(request, *values) if values[0] is not None else (gr.skip(),) * 3
 
     def forget(self, request: gr.Request) -> None:
         """The visitor has left."""
