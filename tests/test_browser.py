@@ -123,7 +123,7 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     corner = np.asarray(picture)[-40:, :40], np.asarray(astronaut)[-40:, :40]
     assert np.array_equal(*corner)  # away from the face nothing has changed
 
-    page.locator("#library, #ready").get_by_role("button", name="zombie").first.click()
+    page.locator("#ready button", has_text="zombie").click()
     expect(page.locator("#status")).to_contain_text("Done: zombie")
     page.get_by_role("button", name="Mix up to four styles").click()
     page.locator("#style-2 input").fill("neon")
@@ -168,7 +168,7 @@ def test_a_description_is_trained_kept_and_found_again(
     page.locator("#text-keep").click()
     expect(page.locator("#text-note")).to_contain_text("Kept as")
     tab(page, "My styles")
-    page.locator("#library").get_by_role("button", name="★ My negative").click()
+    page.locator("#library button", has_text="★ My negative").click()
     expect(page.locator("#library-note")).to_contain_text("is yours")
     page.locator("#library-export").click()
     file = page.locator("#library-file a").first
@@ -230,7 +230,8 @@ def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> 
 
 NAMELESS = """() => {
     const name = e => e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.title
-        || e.innerText?.trim() || e.closest("label")?.innerText?.trim() || (e.id && document.querySelector(`label[for="${e.id}"]`)?.innerText)
+        || e.innerText?.trim() || e.closest("label")?.innerText?.trim()
+        || (e.id && document.querySelector(`label[for="${e.id}"]`)?.innerText)
         || e.querySelector("img[alt], svg[aria-label], title") || e.closest("fieldset, .block")?.innerText?.trim();
     const shown = e => e.checkVisibility() && e.getBoundingClientRect().width > 1;
     const fields = [...document.querySelectorAll("button, a[href], input:not([type=file]), textarea")];
@@ -246,7 +247,7 @@ FAINT = """() => {
         if (c.length === 3 || c[3] > 0.95) return c; } return [255, 255, 255]; };
     const out = [];
     for (const e of document.querySelectorAll("main *")) {
-        const words = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+        const words = [...e.childNodes].some(n => n.nodeType === 3 && /[\\p{L}\\d]/u.test(n.textContent));
         if (!words || !e.checkVisibility({opacityProperty: true}) || e.closest("[disabled], .caption-label")) continue;
         const style = getComputedStyle(e), back = behind(e), front = parse(style.color);
         if (!back || (front.length === 4 && front[3] < 0.95)) continue;

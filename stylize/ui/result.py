@@ -213,7 +213,7 @@ class Shared:
         try:
             domain = self.studio.compose(recipe, own)
             if visit is None:
-                return say(request, "start" if domain is None else "need_photo"), skip, skip
+                return skip if domain is None else say(request, "need_photo"), skip, skip
             if domain is None and not look.edits:
                 return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
             words = say(request, "done", name=domain.label if domain else ", ".join(look.edits))
