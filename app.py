@@ -10,7 +10,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
-from stylize.ui.page import CSS, THEME, Page
+from stylize.ui.page import CSS, HEAD, THEME, Page
 from stylize.ui.words import I18N
 
 
@@ -24,6 +24,7 @@ def main() -> int:
         server_name="0.0.0.0" if "SPACE_ID" in os.environ else None,
         theme=THEME,
         css=CSS,
+        head=HEAD,
         i18n=I18N,
         max_file_size="40mb",
         state_session_capacity=200,

@@ -36,15 +36,9 @@ CSS = """
     #shown {position: sticky; top: 0; z-index: 60; background: var(--body-background-fill); padding-bottom: 6px}
     #shown > * {margin: 0}
     #result {width: 64vw; margin: 0 auto}
-    html {scroll-padding-top: 60vh}
-    .gradio-container .main {padding: 8px 12px !important}
     .tabs, .tab-wrapper {max-width: calc(100vw - 24px)}
 }
-body {overflow-x: clip}
-.gradio-container {overflow: clip !important}
 .tab-container {overflow: hidden}
-body:not(.ru) #ideas-ru, body:not(.ru) #prompts-ru, body.ru #ideas-en, body.ru #prompts-en {display: none}
-.dark {--color-accent: var(--primary-400)}
 #status {min-height: 2.2em}
 .note {min-height: 1.8em}
 .field-row {align-items: flex-end}
@@ -57,6 +51,17 @@ body:not(.ru) #ideas-ru, body:not(.ru) #prompts-ru, body.ru #ideas-en, body.ru #
 .curve {margin: 0} .curve svg {width: 100%; height: 72px} .curve figcaption {font-size: 12px}
 #about {font-size: 13px}
 """
+# What lies outside of the page's own content, to which Gradio narrows the rules above.
+HEAD = """<style>
+body {overflow-x: clip}
+.gradio-container {overflow: clip !important}
+.dark {--color-accent: var(--primary-400) !important}
+body:not(.ru) :is(#ideas-ru, #prompts-ru), body.ru :is(#ideas-en, #prompts-en) {display: none !important}
+@media (max-width: 900px) {
+    html {scroll-padding-top: 60vh}
+    .gradio-container .main {padding: 8px 12px !important}
+}
+</style>"""
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "sans-serif"]
 THEME = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
 # Darker (in the dark: lighter) than the theme's own, for a contrast of 4.5 and more.
