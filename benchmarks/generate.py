@@ -232,7 +232,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     cpu = f"{platform.machine()} CPU ({torch.backends.cpu.get_cpu_capability()}), {torch.get_num_threads()} threads"
     return {
-        "command": " ".join(["python -m benchmarks.generate", *sys.argv[1:]]),
+        "command": " ".join([f"python -m benchmarks.{Path(sys.argv[0]).stem}", *sys.argv[1:]]),
         "commit": git.stdout.strip() or None,
         "device": torch.cuda.get_device_name() if device.type == "cuda" else cpu,
         "date": datetime.date.today().isoformat(),

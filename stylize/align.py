@@ -26,7 +26,11 @@ LEAST_FACE = 30  # px of the photo: the narrowest box that is encoded
 LANDMARK_FACE = 240  # px: the width of a face when its landmarks are read
 LEAST_SCORE = 0.2  # of dlib's detector; dogs reach 0
 LEAST_SHARE = 0.2  # of the best score, for further faces
+HEAD_SIDE = 160  # px at which a head is told from its background
 TILTS = (30, -30)  # degrees tried where no face is upright
+
+
+_grab_cut = threading.Lock()  # around OpenCV's one random generator
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,13 @@ class DetectedFace:
     def quad(self) -> Array:
         """(4, 2): the FFHQ frame in the photo, see ``ffhq_quad``."""
         return ffhq_quad(self.landmarks)
+
+    @property
+    def points(self) -> Array:
+        """(68, 2): the landmarks in unit coordinates of the FFHQ frame."""
+        corner, below, _, right = self.quad
+        frame = np.stack([right - corner, below - corner], 1)
+        return np.asarray(np.linalg.solve(frame, (self.landmarks - corner).T).T)
 
 
 def ffhq_quad(landmarks: Array) -> Array:
@@ -221,13 +232,70 @@ def crop_face(photo: Image.Image, quad: Array, size: int, transform_size: int | 
 def paste_mask(size: int) -> NDArray[np.float32]:
     """(size, size) in [0, 1]: one over the head, falling softly to nothing before the frame ends."""
     axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
-    radius = (axis[None] ** 3 + axis[:, None] ** 3) ** (1 / 3)
-    t = np.clip((0.98 - radius) / 0.3, 0, 1)
+    return _smooth((0.98 - (axis[None] ** 3 + axis[:, None] ** 3) ** (1 / 3)) / 0.3)
+
+
+def edge_mask(size: int) -> NDArray[np.float32]:
+    """(size, size) in [0, 1]: the whole frame but for its edges, with a long fall at the bottom, where the neck goes
+    on. For a head that is told from its background."""
+    axis = (np.arange(size, dtype=np.float32) + 0.5) / size
+    across = _smooth(np.minimum(axis, 1 - axis) / 0.06)
+    return across[None] * np.minimum(across, _smooth((0.98 - axis) / 0.2))[:, None]
+
+
+def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
+    t = np.clip(t, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
-def paste_face(photo: Image.Image, picture: Image.Image, quad: Array) -> Image.Image:
-    """The photo with an aligned picture (square, any size) laid into its quad behind a soft mask.
+def head_mask(face: Image.Image, points: Array) -> NDArray[np.float32]:
+    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: head, hair and neck of an aligned face, apart from what is behind them.
+
+    points: (68, 2) landmarks in unit coordinates of the face's frame. GrabCut (Rother et al. 2004), told by the
+    landmarks where a head is for sure, probably, and not; where it errs it takes too much rather than too little.
+    """
+    n = HEAD_SIDE
+    image = np.asarray(face.convert("RGB").resize((n, n), Image.Resampling.LANCZOS))[:, :, ::-1].copy()
+    points = points * n
+    eyes, chin = points[36:48].mean(0), points[8]
+    up = eyes - chin
+    width, height = float(np.hypot(*(points[16] - points[0]))), 1.95 * float(np.hypot(*up))
+    centre = chin + 0.975 * up
+    angle = float(np.degrees(np.arctan2(up[1], up[0]))) + 90
+
+    def ellipse(mask: Any, wide: float, high: float, value: int) -> None:
+        axes = (wide * width, high * height)
+        cv2.ellipse(mask, ((float(centre[0]), float(centre[1])), axes, angle), value, -1)
+
+    sides = points[[3, 13]]
+    throat = np.concatenate([sides, sides[::-1] - 1.5 * up]).astype(np.int32)
+    mask: Any = np.full((n, n), cv2.GC_BGD, np.uint8)
+    ellipse(mask, 2.6, 1.9, cv2.GC_PR_BGD)
+    ellipse(mask, 1.75, 1.35, cv2.GC_PR_FGD)
+    neck = cv2.fillConvexPoly(np.zeros_like(mask), throat, 1) > 0
+    mask[neck & (mask != cv2.GC_PR_FGD)] = cv2.GC_PR_FGD
+    cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), cv2.GC_FGD)
+    ellipse(mask, 0.85, 0.95, cv2.GC_FGD)
+    if (mask == cv2.GC_BGD).any() or (mask == cv2.GC_PR_BGD).any():
+        with _grab_cut:
+            cv2.setRNGSeed(0)  # its colour clusters are drawn
+            clusters = np.zeros((1, 65)), np.zeros((1, 65))
+            cv2.grabCut(image, mask, (0, 0, 0, 0), *clusters, 4, cv2.GC_INIT_WITH_MASK)
+    head: Any = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    _, parts = cv2.connectedComponents(head)
+    x, y = np.clip(centre, 0, n - 1).astype(int)
+    if parts[y, x]:
+        head = (parts == parts[y, x]).astype(np.uint8)
+    head = cv2.morphologyEx(head, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+    head = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
+    return np.asarray(cv2.GaussianBlur(head.astype(np.float32), (0, 0), n / 64).clip(0, 1), dtype=np.float32)
+
+
+def paste_face(
+    photo: Image.Image, picture: Image.Image, quad: Array, head: NDArray[np.float32] | None = None
+) -> Image.Image:
+    """The photo with an aligned picture (square, any size) laid into its quad behind a soft mask; ``head``, (n, n) in
+    [0, 1] in the same frame, narrows it to the head.
 
     What lies outside the mask stays as it is, bit for bit.
     """
@@ -245,7 +313,10 @@ def paste_face(photo: Image.Image, picture: Image.Image, quad: Array) -> Image.I
     warped = cv2.warpAffine(
         np.asarray(picture.convert("RGB")), matrix, shape, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    mask = cv2.warpAffine(paste_mask(size), matrix, shape, flags=cv2.INTER_LINEAR)[:, :, None]
+    soft = paste_mask(size)
+    if head is not None:
+        soft = edge_mask(size) * cv2.resize(head, (size, size), interpolation=cv2.INTER_LINEAR)
+    mask = cv2.warpAffine(soft, matrix, shape, flags=cv2.INTER_LINEAR)[:, :, None]
     result = np.array(photo)
     part = result[low[1] : high[1], low[0] : high[0]]
     part[:] = np.rint(part + mask * (warped.astype(np.float32) - part)).astype(np.uint8)

@@ -13,6 +13,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -113,14 +114,16 @@ def _parser(command: str, description: str, epilog: str | None = None) -> _Parse
 def _stylise(words: list[str]) -> None:
     others = "".join(f"\n  {name:10}{text}" for name, text in HELP.items())
     parser = _parser(
-        "", "Stylise every face of a photo and paste it back.", f"other commands (each has --help):{others}"
+        "",
+        "Stylise every face of a photo, or of every photo in a folder, and paste it back.",
+        f"other commands (each has --help):{others}",
     )
-    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    parser.add_argument("photo", type=Path, metavar="PHOTO", help="a photo, or a folder of photos; OUT is then one too")
     parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
     parser.add_argument(
         "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
     )
-    _add_output(parser, "OUT", "picture to write")
+    _add_output(parser, "OUT", "picture to write, or the folder for them")
     _add_method(parser)
     parser.add_argument(
         "--strength", type=_number, metavar="X", default=1.0, help="0 leaves the face as it is (default: 1)"
@@ -132,38 +135,69 @@ def _stylise(words: list[str]) -> None:
         help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
     )
     parser.add_argument("--keep-colours", action="store_true", help="take only light and shade from the style")
+    parser.add_argument("--background", action="store_true", help="let the style reach what is behind the head")
     parser.add_argument("--face", type=_count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
     if args.to is None and not args.edit:
         parser.error("the following arguments are required: --to")
     edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
-    _check_output(args.output, PICTURES, [args.photo])
+    folder = args.photo.is_dir()
+    if not folder:
+        _check_output(args.output, PICTURES, [args.photo])
 
     from stylize.detail import keep_colours
     from stylize.images import read_photo, save_image
 
-    photo = read_photo(args.photo)
-    stylizer = _load(args)
-    faces = _pick(stylizer.faces(photo), args.face)
-    if args.aligned:
-        faces = _only_one(faces)
-    domain = None if args.to is None else _domain(stylizer, args.to, args)
-    pictures = [
-        stylizer.render(face, domain, strength=args.strength, detail=args.detail, edits=edits) for face in faces
-    ]
-    if args.keep_colours:
-        pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
-    result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures)
-    settings = {
-        "to": args.to,
-        "strength": args.strength,
-        "detail": args.detail,
-        "edits": edits,
-        "keep_colours": args.keep_colours,
-    }
-    save_image(result, args.output, {**settings, **_provenance(args)})
-    _wrote(args.output)
+    load = cache(lambda: _load(args))  # once, after a first photo could be read
+    make = cache(lambda: None if args.to is None else _domain(load(), args.to, args))
+    names = ("to", "strength", "detail", "keep_colours", "background")
+    settings = {**{name: getattr(args, name) for name in names}, "edits": edits, **_provenance(args)}
+
+    def stylise(source: Path, out: Path) -> None:
+        photo, stylizer = read_photo(source), load()
+        faces = _pick(stylizer.faces(photo), args.face)
+        if args.aligned:
+            faces = _only_one(faces)
+        domain = make()
+        pictures = [stylizer.render(face, domain, args.strength, args.detail, edits=edits) for face in faces]
+        if args.keep_colours:
+            pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
+        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, args.background)
+        save_image(result, out, settings)
+
+    if folder:
+        _each(args.photo, args.output, stylise)
+    else:
+        stylise(args.photo, args.output)
+        _wrote(args.output)
+
+
+def _each(folder: Path, out: Path, work: Callable[[Path, Path], None]) -> None:
+    """Every photo of a folder into another, those that are there already left out; what fails is told at the end.
+
+    Processes that torchrun started share the photos."""
+    from tqdm import tqdm
+
+    if out.exists() and (not out.is_dir() or out.samefile(folder)):
+        raise StylizeError(f"Cannot write to {out}: give another folder for the results of a folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    photos = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    if not photos:
+        raise StylizeError(f"There are no files in {folder}; give a folder of photos.")
+    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    todo = [(path, out / f"{path.name}.png") for path in photos[rank::size]]
+    failed = []
+    for path, target in tqdm([pair for pair in todo if not pair[1].exists()], unit="photo", disable=None):
+        part = target.with_name(f".{target.name}")  # a killed process leaves no half picture that looks done
+        try:
+            work(path, part)
+            part.replace(target)
+        except StylizeError as error:
+            failed.append(f"{path.name}: {error}")
+    print(f"{len(todo) - len(failed)} of {len(todo)} photos are in {out}")
+    if failed:
+        raise StylizeError(f"{len(failed)} could not be done: {' '.join(failed)}")
 
 
 def _invert(words: list[str]) -> None:
@@ -267,9 +301,10 @@ def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Trainin
 
 def _image_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
     from stylize.images import read_photo
-    from stylize.training.oneshot import adapt_image, one_shot_preset
 
     pictures = [read_photo(path) for path in args.image]
+    from stylize.training.oneshot import adapt_image, one_shot_preset
+
     stylizer = _load(args)
     settings = one_shot_preset(stylizer, args.preset, **numbers)
     digests = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]

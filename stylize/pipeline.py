@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from stylize.align import DetectedFace, FaceFinder, crop_face, paste_face
+from stylize.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
 from stylize.checkpoints import load_checkpoint, load_into
 from stylize.clip import TextImageModel
 from stylize.detail import transfer_detail
@@ -47,6 +48,11 @@ class Face:
     crop: Image.Image
     ws: Tensor
     source: Tensor
+
+    @cached_property
+    def head(self) -> NDArray[np.float32]:
+        """Where the head is in the crop, see ``head_mask``."""
+        return head_mask(self.crop, self.detected.points)
 
     @property
     def reconstruction(self) -> Image.Image:
@@ -94,7 +100,9 @@ class Stylizer:
         self.generator = generator.eval().requires_grad_(False).to(device)
         self.dtype = fast_dtype(device)
         if encoder is not None:
-            encoder = encoder.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+            encoder = encoder.eval().requires_grad_(False).to(device)
+        if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
+            encoder = encoder.to(memory_format=torch.channels_last)
         self._encoder = encoder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
@@ -218,10 +226,13 @@ class Stylizer:
         crop = to_tensor(face.crop).to(self.device)
         return to_image(transfer_detail(crop, face.source, target, detail))
 
-    def paste(self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image]) -> Image.Image:
-        """The photo with each picture in the place of its face, behind a soft mask."""
+    def paste(
+        self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
+    ) -> Image.Image:
+        """The photo with each picture in the place of its face, behind a soft mask of the head; with ``background``
+        the style reaches what is behind the head too."""
         for face, picture in zip(faces, pictures, strict=True):
-            photo = paste_face(photo, picture, face.detected.quad)
+            photo = paste_face(photo, picture, face.detected.quad, None if background else face.head)
         return photo
 
     def sample(self, n: int, seed: int = 0, domain: Domain | None = None, psi: float = 0.7) -> list[Image.Image]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from stylize.align import DetectedFace, FaceFinder, crop_face, ffhq_quad, paste_face, paste_mask
+from stylize.align import DetectedFace, FaceFinder, crop_face, edge_mask, ffhq_quad, head_mask, paste_face, paste_mask
 from stylize.errors import NoFaceError
 from stylize.images import read_photo
 
@@ -113,10 +114,35 @@ def test_outside_the_mask_nothing_changes(astronaut: Image.Image, face: Detected
     assert tuple(back[y, x]) == (255, 0, 0)
 
 
-def test_the_mask_ends_before_the_frame_does() -> None:
-    mask = paste_mask(128)
-    assert mask[0].max() == mask[-1].max() == mask[:, 0].max() == mask[:, -1].max() == 0
+@pytest.mark.parametrize("make", [paste_mask, edge_mask])
+def test_the_mask_ends_before_the_frame_does(make: Callable[[int], np.ndarray]) -> None:
+    mask = make(128)
+    assert max(mask[0].max(), mask[-1].max(), mask[:, 0].max(), mask[:, -1].max()) < 0.02
     assert mask[64, 64] == 1
+
+
+def test_a_head_is_told_from_what_is_behind_it(astronaut: Image.Image, face: DetectedFace) -> None:
+    points = face.points
+    assert abs(points[36:48, 0].mean() - 0.5) < 0.02  # the eyes are level and central in the frame
+    crop = crop_face(astronaut, face.quad, 256)
+    head = head_mask(crop, points)
+    assert np.array_equal(head, head_mask(crop, points))
+    n = len(head)
+    x, y = (points[30] * n).astype(int)
+    assert head[y, x] > 0.99
+    assert head[:20, :20].max() < 0.1
+    assert 0.4 < head.mean() < 0.75
+    back = np.asarray(paste_face(astronaut, Image.new("RGB", (256, 256), "red"), face.quad, head))
+    corner = (face.quad[0] + 0.12 * (face.quad[2] - face.quad[0])).round().astype(int)
+    assert np.array_equal(back[corner[1], corner[0]], np.asarray(astronaut)[corner[1], corner[0]])
+
+
+def test_a_plain_picture_has_a_mask_too() -> None:
+    points = np.random.default_rng(0).uniform(0.3, 0.7, (68, 2))
+    for points_ in (points, points * 0 + 0.5, points * 4 - 2):
+        head = head_mask(Image.new("L", (64, 64), 90), points_)
+        assert np.isfinite(head).all()
+        assert 0 <= head.min() <= head.max() <= 1
 
 
 def test_a_face_beyond_the_edge_is_pasted_inside(astronaut: Image.Image, face: DetectedFace) -> None:

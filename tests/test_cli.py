@@ -75,7 +75,9 @@ class FakeStylizer:
         self.calls.append(("render", face.number, domain, strength, detail, *([edits] if edits else [])))
         return Image.new("RGB", (8, 8), (255, 0, face.number))
 
-    def paste(self, photo: Image.Image, faces: list[Any], pictures: list[Image.Image]) -> Image.Image:
+    def paste(
+        self, photo: Image.Image, faces: list[Any], pictures: list[Image.Image], background: bool = False
+    ) -> Image.Image:
         assert len(faces) == len(pictures)
         self.calls.append(("paste", [face.number for face in faces]))
         return Image.new("RGB", photo.size, "green")
@@ -129,6 +131,28 @@ def photo(tmp_path: Path) -> Path:
 
 def run(*words: object) -> int:
     return cli.main([str(word) for word in words])
+
+
+def test_a_folder_of_photos(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in ("a.png", "b.jpg"):
+        Image.new("RGB", (40, 30), "red").save(photos / name)
+    (photos / "notes.txt").write_text("no picture")
+    assert run(photos, "--to", "sepia", "-o", out) == 2
+    said = capsys.readouterr()
+    assert sorted(path.name for path in out.iterdir()) == ["a.png.png", "b.jpg.png"]
+    assert "2 of 3 photos" in said.out
+    assert "1 could not be done: notes.txt:" in said.err
+    (photos / "notes.txt").unlink()
+    stylizer.calls.clear()
+    (out / "b.jpg.png").unlink()
+    assert run(photos, "--to", "sepia", "-o", out) == 0  # only what is missing
+    assert sum(call[0] == "paste" for call in stylizer.calls) == 1
+    assert run(photos, "--to", "sepia", "-o", photos) == 2
+    assert run(tmp_path / "none", "--to", "sepia", "-o", out) == 2
 
 
 def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from golden_numbers import HERE, draw_weights
+from tiny import load_tiny_model
 
 from stylize.checkpoints import save_checkpoint
-from stylize.errors import CheckpointError
+from stylize.domain import interpolate
+from stylize.errors import CheckpointError, PromptError
 from stylize.hypernet import HyperNet, HyperNetConfig, from_official
+from stylize.images import to_image
+from stylize.pipeline import Stylizer
+from stylize.training.styles import truth
+from stylize.vocabulary import HELD_OUT
 
 TINY = HyperNetConfig(sizes=(8, 8, 4), embedding=16, width=12, inner=10, depth=2)
 
@@ -57,3 +64,54 @@ def test_the_narrow_mapper_gives_the_official_numbers() -> None:
 def test_the_published_size_gives_the_official_numbers(shared: Path) -> None:
     numbers = np.load(shared / "golden" / "mapper_depth4.npz")
     check(shared / "golden" / "manifest_mapper_depth4.json", numbers["embeddings"], numbers["offsets_6048"])
+
+
+@pytest.fixture(scope="module")
+def mini() -> Stylizer:
+    return Stylizer.load("mini", "cpu")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("colour", "style"), [("blue", "charcoal drawing"), ("golden", "mosaic"), ("silver", "neon")])
+def test_a_description_that_was_never_trained_comes_near_its_truth(mini: Stylizer, colour: str, style: str) -> None:
+    assert (colour, style) in HELD_OUT
+    ws = mini.sample_ws(4, seed=3)
+    source, drawn = mini.draw(ws), mini.draw(ws, mini.instant(f"a {colour} {style}"))
+    true = truth(source, style, colour)
+    assert float((drawn - true).abs().mean()) < 0.6 * float((source - true).abs().mean())
+
+
+def test_a_picture_asks_as_words_do(mini: Stylizer) -> None:
+    ws = mini.sample_ws(2, seed=5)
+    source = mini.draw(ws)
+    reference = to_image(truth(source[:1], "blueprint")[0])
+    drawn, true = mini.draw(ws[1:], mini.instant(reference)), truth(source[1:], "blueprint")
+    assert float((drawn - true).abs().mean()) < 0.6 * float((source[1:] - true).abs().mean())
+
+
+def test_words_that_the_model_does_not_know_are_named(mini: Stylizer) -> None:
+    with pytest.raises(PromptError, match="'submarine'"):
+        mini.instant("a yellow submarine")
+    assert mini.domain("a zombie drawn in charcoal").method == "hypernetwork"
+
+
+@torch.no_grad()
+def test_a_walk_between_two_answers_is_smooth(mini: Stylizer) -> None:
+    ws, a, b = mini.sample_ws(1, seed=1), mini.instant("a pencil sketch"), mini.instant("a bronze statue")
+    pictures = [mini.draw(ws, interpolate(a, b, t / 20)) for t in range(21)]
+    steps = [float((x - y).abs().mean()) for x, y in pairwise(pictures)]
+    assert max(steps) < 3 * float((pictures[0] - pictures[-1]).abs().mean()) / 20
+    assert max(steps) < 0.12
+
+
+def test_a_hypernetwork_of_another_generator_is_refused(tmp_path: Path) -> None:
+    stylizer = load_tiny_model(tmp_path)
+    assert not stylizer.has_hypernet
+    with pytest.raises(CheckpointError, match="no hypernetwork"):
+        stylizer.instant("a pencil sketch")
+    config = HyperNetConfig(tuple(stylizer.generator.config.domain_sizes), 16, 8, 8, 2)
+    HyperNet(config, generator="f" * 16).save(tmp_path / "hypernet.safetensors")
+    with pytest.raises(CheckpointError, match="not for"):
+        stylizer.instant("a pencil sketch")
+    HyperNet(config, generator=stylizer.fingerprint).save(tmp_path / "hypernet.safetensors")
+    assert stylizer.instant("a pencil sketch").generator == stylizer.fingerprint

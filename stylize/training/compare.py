@@ -131,7 +131,7 @@ def diversity(embeddings: Tensor) -> float:
 def compare(
     stylizer: Stylizer, name: str, held_out: Tensor, seed: int
 ) -> tuple[dict[str, dict[str, float]], list[Tensor]]:
-    """Every way for one style: (figures by way, pictures of the first held-out face: source, truth, then each way).
+    """Every way for one style: (figures by way, pictures of a random face: source, truth, then each way).
 
     held_out: W+ (N, num_ws, w_dim) of faces. Quality and Diversity are those of the papers, by the model's own
     text-image model; distance is the mean absolute difference to the truly filtered pictures; identity the median
@@ -161,7 +161,8 @@ def compare(
         return truth(stylizer.draw(codes), name).to(stylizer.device)
 
     results = {"unchanged": figures(stylizer.draw), "truly filtered": figures(filtered, wanted)}
-    pictures = [source[0], wanted[0]]
+    shown = stylizer.sample_ws(1, seed + 2)
+    pictures = [stylizer.draw(shown)[0], filtered(shown)[0]]
     for title, way in WAYS.items():
         losses = guided(guide, AdaptSettings(indomain=way.indomain)) if way.teacher == "words" else paired(pairs)
         started = time.monotonic()
@@ -169,5 +170,5 @@ def compare(
         seconds = time.monotonic() - started
         numbers, size = size_of(learned)
         results[title] = {**figures(draw), "parameters": numbers, "bytes": size, "seconds": seconds}
-        pictures.append(draw(held_out[:1])[0])
+        pictures.append(draw(shown)[0])
     return results, pictures

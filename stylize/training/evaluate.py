@@ -26,7 +26,7 @@ from torch import Tensor
 from stylize.detail import transfer_detail
 from stylize.domain import Domain
 from stylize.errors import StylizeError
-from stylize.images import read_photo, to_image, to_tensor
+from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
 from stylize.training import generalise
 from stylize.training.adapt import AdaptSettings, adapt_text
@@ -230,10 +230,11 @@ def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def hypernet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """The hypernetwork on seen and unseen descriptions (``training.generalise``)."""
+    """The hypernetwork on seen and unseen descriptions (``training.generalise``), and a picture of it in --out."""
     photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
     ws = stylizer.encode([to_image(photo) for photo in photos])
-    results = generalise.measure(stylizer, ws, args.descriptions, args.nets, args.seed)
+    results, pictures = generalise.measure(stylizer, ws, args.descriptions, args.nets, args.seed)
+    side_by_side(pictures).save(args.out)
     for group, figures in results["groups"].items():
         say(group, figures["mean"])
     return results

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stylize.hypernet import HyperNet
+from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.compare import SAMPLES, diversity
 from stylize.training.domains import fit, training_ws
@@ -22,8 +24,9 @@ from stylize.training.hypernet import Entry, known_entries
 from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, combinations
 
-POOL, STEPS = 64, 200  # of the vectors that are fitted alone
-SEEN_PAIRS = 12
+POOL, STEPS = 64, 120  # of the vectors that are fitted alone
+SEEN_PAIRS = 8
+SHOWN = 4
 
 Kind = tuple[str | None, str]
 
@@ -60,9 +63,13 @@ def alone(stylizer: Stylizer, kind: Kind, ws: Tensor, faces: Tensor, seed: int) 
 
 
 @torch.no_grad()
-def measure(stylizer: Stylizer, ws: Tensor, limit: int | None, nets: Sequence[Path], seed: int) -> dict[str, Any]:
-    """Means of every group, its descriptions, and for each file of ``nets`` its distances on the unseen: the curve
-    over the number of training domains. ws (N, num_ws, w_dim): faces to measure on."""
+def measure(
+    stylizer: Stylizer, ws: Tensor, limit: int | None, nets: Sequence[Path], seed: int
+) -> tuple[dict[str, Any], list[Image.Image]]:
+    """(figures, pictures). Figures: means of every group, its descriptions, and for each file of ``nets`` its distances
+    on the unseen: the curve over the number of training domains. Pictures, of a random face under SHOWN descriptions of
+    every group: the face, the truth, the vector fitted alone, the hypernetwork. ws (N, num_ws, w_dim): faces to measure
+    on."""
     clip, net = stylizer.clip, stylizer.hypernet
     source, random = drawn(stylizer, ws, None), stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0)
     pool = training_ws(stylizer, None, POOL, seed)
@@ -73,6 +80,7 @@ def measure(stylizer: Stylizer, ws: Tensor, limit: int | None, nets: Sequence[Pa
     curve: dict[int, list[float]] = {}
     others = [HyperNet.load(path) for path in nets]
     results: dict[str, Any] = {}
+    pictures: list[Image.Image] = []
     for group, entries in groups(stylizer, limit).items():
         rows = {}
         for entry in entries:
@@ -99,6 +107,10 @@ def measure(stylizer: Stylizer, ws: Tensor, limit: int | None, nets: Sequence[Pa
             closed = row["distance_source"] - row["distance_hypernetwork"]
             row["share"] = closed / max(row["distance_source"] - row["distance_alone"], 1e-6)
             rows[text] = row
+            if len(rows) <= SHOWN:
+                views = [drawn(stylizer, pool[:1], v) for v in (None, vectors[kind], net(told[None])[0])]
+                views.insert(1, truth(faces[:1], kind[1], kind[0]).to(stylizer.device))
+                pictures += [to_image(view) for view in views]
             if group == "unseen colour and style":
                 for other in others:
                     made = drawn(stylizer, ws, other(told[None])[0])
@@ -106,4 +118,4 @@ def measure(stylizer: Stylizer, ws: Tensor, limit: int | None, nets: Sequence[Pa
         mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
         results[group] = {"mean": mean, "domains": rows}
     by_size = [{"domains": domains, "distance": float(np.mean(curve[domains]))} for domains in sorted(curve)]
-    return {"faces": len(ws), "groups": results, "curve": by_size}
+    return {"faces": len(ws), "groups": results, "curve": by_size}, pictures
