@@ -197,7 +197,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
     [
         ("qwertz", "does not know"),
         ("x" * 5000, "5000"),
-        ("a red mosaic", "From words"),
+        ("a red mosaic", "By words"),
         ("/etc/secret.safetensors", "library"),
     ],
 )

@@ -95,7 +95,7 @@ class InstantTab:
     @staticmethod
     def _weight(slot: int) -> gr.Slider:
         return gr.Slider(
-            -1, 2, 1, step=0.05, label=t(f"weight_{slot}"), info=t("weight_info"), min_width=150,
+            -1, 2, 1 if slot == 1 else 0.5, step=0.05, label=t(f"weight_{slot}"), info=t("weight_info"), min_width=150,
             elem_id=f"weight-{slot}",
         )  # fmt: skip
 
@@ -162,8 +162,8 @@ class InstantTab:
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=28)
         for index, domain in enumerate(domains):
             right, low = index % 2, index // 2
-            place = ((8, sheet.width - 8)[right], (8, sheet.height - 8)[low])
-            anchor = "lr"[right] + "ad"[low]
+            place = ((8, sheet.width - 8)[right], (CELL, sheet.height)[low] - 8)
+            anchor = "lr"[right] + "d"
             draw.text(
                 place, domain.label[:40], fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black"
             )

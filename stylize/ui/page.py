@@ -66,7 +66,10 @@ FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "sans-ser
 THEME = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
 # Darker (in the dark: lighter) than the theme's own, for a contrast of 4.5 and more.
 THEME.set(
+    background_fill_primary="*neutral_50",  # of Soft, which a later set() forgets
     color_accent="*primary_600",
+    checkbox_border_color="*neutral_500",
+    input_border_color="*neutral_300",
     button_primary_background_fill="*primary_600",
     button_primary_background_fill_hover="*primary_700",
     button_primary_background_fill_dark="*primary_600",
