@@ -80,8 +80,9 @@ class InstantTab:
             gr.Markdown(t("grid_info"))
             self.draw_grid = gr.Button(t("grid_go"), size="md", elem_id="grid-go")
             self.grid_picture = gr.Image(
-                label=t("grid"), show_label=False, interactive=False, format="png", elem_id="grid"
-            )
+                label=t("grid"), show_label=False, interactive=False, format="png", elem_id="grid",
+                buttons=["download", "fullscreen"],
+            )  # fmt: skip
         with gr.Accordion(t("morph"), open=False, elem_id="morph-panel"):
             gr.Markdown(t("morph_info"))
             with gr.Row():

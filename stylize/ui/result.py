@@ -78,7 +78,7 @@ class Shared:
                     show_label=False, label=t("whole"), type="pil", format="jpeg", interactive=False, max_height=430,
                     slider_position=30, elem_id="result",
                 )  # fmt: skip
-            small: dict[str, Any] = {"interactive": False, "height": 300, "format": "jpeg"}
+            small: dict[str, Any] = {"interactive": False, "height": 300, "format": "jpeg", "buttons": ["download"]}
             with gr.Tab(t("aligned"), render_children=True), gr.Row():
                 self.face = gr.Image(label=t("aligned"), elem_id="face", min_width=140, **small)
                 self.understood = gr.Image(label=t("understood"), min_width=140, **small)
