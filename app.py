@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
-from stylize.ui.page import CSS, THEME, build_page
+from stylize.ui.page import CSS, HEAD, THEME, Page
 from stylize.ui.words import I18N
 
 
@@ -19,13 +20,16 @@ def main() -> int:
     except StylizeError as error:
         print(f"stylize: {error}", file=sys.stderr)
         return 2
-    build_page(stylizer).launch(
+    Page(stylizer).blocks.launch(
         server_name="0.0.0.0" if "SPACE_ID" in os.environ else None,
         theme=THEME,
         css=CSS,
+        head=HEAD,
         i18n=I18N,
         max_file_size="40mb",
+        state_session_capacity=200,
         ssr_mode=False,
+        mcp_server=find_spec("mcp") is not None,
         footer_links=["api"],
     )
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,12 +12,13 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import CHROMIUM
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from stylize.align import FaceFinder, crop_face
 from stylize.training.styles import stylise as filtered
@@ -61,27 +63,40 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1280, "height": 1100})
+    context = browser.new_context(viewport={"width": 1280, "height": 1000}, locale="en-US")
+    page = context.new_page()
+    page.set_default_timeout(20_000)
     page.goto(address)
     yield page
-    page.close()
+    context.close()
 
 
-def upload(page: Page, path: Path) -> None:
+@pytest.fixture
+def me(astronaut: Image.Image, tmp_path: Path) -> Path:
+    astronaut.save(tmp_path / "me.png")
+    return tmp_path / "me.png"
+
+
+def upload(page: Page, path: Path, words: str = "One face found") -> None:
     page.locator("#photo input[type=file]").set_input_files(str(path))
+    expect(page.locator("#status")).to_contain_text(words, timeout=60_000)
 
 
-def stylise(page: Page, text: str, done: str) -> None:
-    page.locator("#text textarea").fill(text)
-    page.locator("#go").click()
-    expect(page.locator("#status")).to_contain_text(done, timeout=300_000)
+def tab(page: Page, name: str) -> None:
+    page.locator("#tabs").get_by_role("tab", name=name).click()
+
+
+def choose_file(page: Page, button: Locator, path: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        button.click()
+    chooser.value.set_files(str(path))
 
 
 def result(page: Page) -> Image.Image:
-    """The picture that the download offers."""
-    link = page.locator("#picture-file a").first
-    expect(link).to_be_visible(timeout=20_000)
-    return Image.open(io.BytesIO(page.request.get(str(link.get_attribute("href"))).body())).convert("RGB")
+    """The picture that the download brings."""
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    return Image.open(io.BytesIO(Path(download.value.path()).read_bytes())).convert("RGB")
 
 
 def face_of(picture: Image.Image, photo: Image.Image) -> np.ndarray:
@@ -94,11 +109,12 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a.astype(float) - b)[24:104, 24:104].mean())
 
 
-def test_a_photo_comes_back_as_a_pencil_sketch(page: Page, astronaut: Image.Image, tmp_path: Path) -> None:
-    astronaut.save(tmp_path / "me.png")
-    upload(page, tmp_path / "me.png")
-    expect(page.locator("#status")).to_contain_text("One face found", timeout=60_000)
-    stylise(page, "pencil sketch", "Done: pencil sketch")
+def test_a_typed_style_is_drawn_mixed_and_shared(
+    page: Page, browser: Browser, address: str, me: Path, astronaut: Image.Image
+) -> None:
+    upload(page, me)
+    page.locator("#text textarea").press_sequentially("pencil sketch", delay=20)
+    expect(page.locator("#status")).to_contain_text("Done: pencil sketch")
     picture = result(page)
     assert picture.size == astronaut.size
     before, after = face_of(astronaut, astronaut), face_of(picture, astronaut)
@@ -107,30 +123,154 @@ def test_a_photo_comes_back_as_a_pencil_sketch(page: Page, astronaut: Image.Imag
     corner = np.asarray(picture)[-40:, :40], np.asarray(astronaut)[-40:, :40]
     assert np.array_equal(*corner)  # away from the face nothing has changed
 
+    page.locator("#ready button", has_text="zombie").click()
+    expect(page.locator("#status")).to_contain_text("Done: zombie")
+    page.get_by_role("button", name="Mix up to four styles").click()
+    page.locator("#style-2 input").fill("neon")
+    page.locator("#style-2 input").press("Enter")
+    expect(page.locator("#status")).to_contain_text("1 zombie + 0.5 neon")
+    page.get_by_role("button", name="Grid between the styles").click()
+    page.locator("#grid-go").click()
+    expect(page.locator("#grid img")).to_be_visible(timeout=60_000)
+    page.locator("#grid img").click(position={"x": 8, "y": 8})  # the corner of the first style
+    expect(page.locator("#status")).to_contain_text("1 zombie + 0 neon")
+    page.locator("#copy").click()
+    link = page.locator("#link textarea, #link input")
+    expect(link).to_have_value(re.compile("^http.*to=zombie&weight=1&to=neon&weight=0"))
 
-def test_a_description_is_trained(page: Page, astronaut: Image.Image, tmp_path: Path) -> None:
-    astronaut.save(tmp_path / "me.jpg", quality=95)
-    upload(page, tmp_path / "me.jpg")
-    expect(page.locator("#status")).to_contain_text("One face found", timeout=60_000)
-    stylise(page, "a wistful photo negative", "Done:")
+    friend = browser.new_page(locale="en-US")
+    friend.goto(link.input_value() + "&seed=7")
+    expect(friend.locator("#status")).to_contain_text("1 zombie + 0 neon", timeout=30_000)
+    friend.close()
+
+
+def test_a_description_is_trained_kept_and_found_again(
+    page: Page, browser: Browser, address: str, me: Path, astronaut: Image.Image
+) -> None:
+    upload(page, me)
+    tab(page, "By words")
+    page.locator("#target textarea").fill("a wistful photo negative")
+    page.locator("#text-preset").get_by_text("fast").click()
+    page.locator("#text-go").click()
+    expect(page.locator("#text-note")).to_contain_text("step", timeout=30_000)
+    expect(page.locator("#text-preview img").first).to_be_visible()
+    expect(page.locator("#text-curve polyline")).to_be_visible(timeout=30_000)
+    tab(page, "Instant")  # quick answers do not wait for the training
+    page.locator("#text textarea").fill("sepia")
+    expect(page.locator("#status")).to_contain_text("Done: sepia")
+    tab(page, "By words")
+    expect(page.locator("#text-note")).to_contain_text("Trained", timeout=120_000)
+    expect(page.locator("#status")).to_contain_text("Done: a wistful photo negative")
     before, after = face_of(astronaut, astronaut), face_of(result(page), astronaut)
     inverted = filtered(before, "negative")
     assert distance(after, inverted) < 0.5 * distance(before, inverted)
 
-
-def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, astronaut: Image.Image, tmp_path: Path) -> None:
-    (tmp_path / "letter.jpg").write_text("Dear reader")
-    upload(page, tmp_path / "letter.jpg")
-    expect(page.locator("#status")).to_contain_text("not a picture", timeout=30_000)
-    astronaut.save(tmp_path / "me.png")
+    page.locator("#text-name textarea, #text-name input").fill("My negative")
+    page.locator("#text-keep").click()
+    expect(page.locator("#text-note")).to_contain_text("Kept as")
+    tab(page, "Library")
+    page.locator("#library button", has_text="★ My negative").click()
+    expect(page.locator("#library-note")).to_contain_text("is yours")
+    page.locator("#library-export").click()
+    file = page.locator("#library-file a").first
+    pack = me.parent / "pack.zip"
+    pack.write_bytes(page.request.get(str(file.get_attribute("href"))).body())
     page.reload()
-    upload(page, tmp_path / "me.png")
-    expect(page.locator("#status")).to_contain_text("One face found", timeout=60_000)
-    stylise(page, "qwertz", "does not know")
+    tab(page, "Library")
+    expect(page.locator("#library").get_by_text("★ My negative")).to_be_attached()
+
+    other = browser.new_context(locale="en-US").new_page()  # another visitor: has none of it, and gets the pack
+    other.goto(address)
+    tab(other, "Library")
+    expect(other.locator("#library").get_by_text("zombie")).to_be_attached()
+    expect(other.locator("#library").get_by_text("★")).to_have_count(0)
+    choose_file(other, other.locator("#library-import"), pack)
+    expect(other.locator("#library-note")).to_contain_text("1 styles imported")
+    pack.write_text("no pack")
+    choose_file(other, other.locator("#library-import"), pack)
+    expect(other.locator("#library-note")).to_contain_text("not a zip file")
+    other.context.close()
 
 
-def test_the_page_speaks_russian(browser: Browser, address: str) -> None:
-    page = browser.new_page(locale="ru-RU")
+def test_a_picture_is_learnt_and_who_leaves_frees_the_queue(
+    page: Page, browser: Browser, address: str, me: Path, astronaut: Image.Image, tmp_path: Path
+) -> None:
+    first = browser.new_context(locale="en-US")
+    leaver = first.new_page()
+    leaver.goto(address)
+    tab(leaver, "By words")
+    leaver.locator("#target textarea").fill("a red mosaic")
+    leaver.locator("#text-preset").get_by_text("strong").click()
+    leaver.locator("#text-go").click()
+    expect(leaver.locator("#text-note")).to_contain_text("step", timeout=30_000)
+
+    upload(page, me)
+    crop = crop_face(astronaut, FaceFinder().find(astronaut)[0].quad, 256)
+    Image.fromarray(filtered(np.asarray(crop), "cyanotype")).save(tmp_path / "reference.png")
+    tab(page, "By picture")
+    page.locator("#references input[type=file]").set_input_files(str(tmp_path / "reference.png"))
+    expect(page.locator("#references").get_by_text("reference")).to_be_attached()
+    page.locator("#image-go").click()
+    expect(page.locator("#image-note")).to_contain_text("queue", timeout=15_000)
+    first.close()
+    expect(page.locator("#image-note")).to_contain_text("step", timeout=60_000)
+    expect(page.locator("#image-preview img").first).to_be_visible()
+    page.locator("#image-stop").click()
+    expect(page.locator("#image-note")).to_contain_text("Stopped", timeout=30_000)
+    expect(page.locator("#status")).to_contain_text("Done: reference", timeout=30_000)
+
+
+def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> None:
+    (me.parent / "letter.jpg").write_text("Dear reader")
+    upload(page, me.parent / "letter.jpg", "not a picture")
+    page.reload()
+    upload(page, me)
+    page.locator("#text textarea").fill("qwertz")
+    expect(page.locator("#status")).to_contain_text("does not know")
+
+
+NAMELESS = """() => {
+    const name = e => e.getAttribute("aria-label") || e.getAttribute("aria-labelledby") || e.title
+        || e.innerText?.trim() || e.closest("label")?.innerText?.trim()
+        || (e.id && document.querySelector(`label[for="${e.id}"]`)?.innerText)
+        || e.querySelector("img[alt], svg[aria-label], title") || e.closest("fieldset, .block")?.innerText?.trim();
+    const shown = e => e.checkVisibility() && e.getBoundingClientRect().width > 1;
+    const fields = [...document.querySelectorAll("button, a[href], input:not([type=file]), textarea")];
+    const pictures = [...document.querySelectorAll("img:not([alt])")];
+    return [...fields.filter(e => shown(e) && !name(e)), ...pictures.filter(shown)].map(e => e.outerHTML.slice(0, 200));
+}"""
+FAINT = """() => {
+    const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = e => { for (; e; e = e.parentElement) { const c = parse(getComputedStyle(e).backgroundColor);
+        if (getComputedStyle(e).backgroundImage !== "none") return null;
+        if (c.length === 3 || c[3] > 0.95) return c; } return [255, 255, 255]; };
+    const out = [];
+    for (const e of document.querySelectorAll("main *")) {
+        const words = [...e.childNodes].some(n => n.nodeType === 3 && /[\\p{L}\\d]/u.test(n.textContent));
+        if (!words || !e.checkVisibility({opacityProperty: true}) || e.closest("[disabled], .caption-label")) continue;
+        const style = getComputedStyle(e), back = behind(e), front = parse(style.color);
+        if (!back || (front.length === 4 && front[3] < 0.95)) continue;
+        const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < 4.5) out.push(`${ratio.toFixed(2)} ${e.tagName} ${e.textContent.trim().slice(0, 40)}`);
+    }
+    return out;
+}"""
+
+
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_a_phone_in_russian_is_readable(browser: Browser, address: str, look: Any, me: Path) -> None:
+    page = browser.new_page(locale="ru-RU", viewport={"width": 390, "height": 844}, color_scheme=look)
     page.goto(address)
-    expect(page.locator("#go")).to_have_text("Применить", timeout=30_000)
+    upload(page, me, "Найдено одно лицо")
+    page.locator("#text textarea").fill("красная мозаика")
+    expect(page.locator("#status")).to_contain_text("red mosaic", timeout=20_000)
+    for name in ("Сразу", "По словам", "По фото", "Мои"):
+        tab(page, name)
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        assert page.evaluate(NAMELESS) == [], name
+        assert page.evaluate(FAINT) == [], name
     page.close()

@@ -1,9 +1,10 @@
-"""The page's handlers, and its endpoints over HTTP, on a tiny model."""
+"""The page's handlers on a tiny model, without a server."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+import io
+import json
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,44 +12,82 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
-import torch
-from gradio_client import Client, handle_file
 from PIL import Image
-from tiny import load_tiny_model
+from tiny import load_tiny_model_with_style
 
 from stylize.domain import Domain
+from stylize.errors import DomainError
 from stylize.pipeline import Stylizer
 from stylize.training.adapt import AdaptSettings
-from stylize.ui.page import Page, build_page
+from stylize.training.oneshot import OneShotSettings
+from stylize.ui import page as page_module
+from stylize.ui.instant import FPS
+from stylize.ui.library import MOST_KEPT, read_pack, write_pack
+from stylize.ui.page import Page
+from stylize.ui.result import read_query, write_query
+from stylize.ui.visit import CELL, GRID, corner_weights, safe_name
 from stylize.ui.words import I18N, RUSSIAN_STYLES, WORDS, in_english, say
 from stylize.vocabulary import NAMES
 
-ENGLISH: Any = SimpleNamespace(headers={"accept-language": "en-US,en"})
-RUSSIAN: Any = SimpleNamespace(headers={"accept-language": "ru-RU,ru"})
+
+def visitor(language: str = "en-US,en", host: str = "127.0.0.1") -> Any:
+    return SimpleNamespace(
+        headers={"accept-language": language}, session_hash=f"visitor {language}", client=SimpleNamespace(host=host)
+    )
+
+
+ENGLISH, RUSSIAN = visitor(), visitor("ru-RU,ru")
 
 
 @pytest.fixture(scope="module")
 def stylizer(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
-    """A tiny model with one ready style."""
-    folder = tmp_path_factory.mktemp("tiny")
-    model = load_tiny_model(folder)
-    config = model.generator.config
-    vector = torch.randn(config.domain_dim, generator=torch.Generator().manual_seed(0))
-    domain = Domain(vector, tuple(config.domain_sizes), "pre_demod", model.fingerprint, "pencil sketch")
-    domain.save(folder / "domains" / "pencil sketch.safetensors")
-    (folder / "domains" / "previews").mkdir()
-    model.sample(1)[0].save(model.preview("pencil sketch"))
-    return model
+    return load_tiny_model_with_style(tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.fixture
-def photo(tmp_path: Path, astronaut: Image.Image) -> str:
-    astronaut.save(tmp_path / "astronaut.png")
-    return str(tmp_path / "astronaut.png")
+@pytest.fixture(scope="module")
+def page(stylizer: Stylizer) -> Page:
+    return Page(stylizer)
 
 
-def stylised(page: Page, visit: Any, text: str, steps: int = 6, request: Any = ENGLISH) -> list[tuple[Any, ...]]:
-    return list(page.stylise(visit, text, [], 1.0, 1.0, "a photo of a face", steps, 0, request))
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory, astronaut: Image.Image) -> str:
+    path = tmp_path_factory.mktemp("photos") / "astronaut.png"
+    astronaut.save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def visit(page: Page, photo: str) -> Any:
+    return page.shared.open(photo, ENGLISH)[0]
+
+
+def inputs(page: Page, **given: Any) -> list[Any]:
+    """What the page would send: every component as it stands, but for those given by their place in the page."""
+    shared, instant = page.shared, page.instant
+    places = {
+        "visit": shared.visit,
+        "chosen": shared.chosen,
+        "strength": shared.strength,
+        "detail": shared.detail,
+        "own_colours": shared.own_colours,
+        "style_mix": page.oneshot.style_mix,
+        "own": page.library.own,
+        "trained": page.oneshot.trained,
+        **{f"text{i}": text for i, text in enumerate(instant.texts)},
+        **{f"weight{i}": weight for i, weight in enumerate(instant.weights)},
+        **dict(zip(("coarse", "medium", "fine"), instant.levels, strict=True)),
+    }
+    values = {id(places[name]): value for name, value in given.items()}
+    return [values.get(id(component), component.value) for component in shared.inputs]
+
+
+def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, Any]:
+    page.shared.forget(request)
+    return page.shared.show(request, *inputs(page, **given))
+
+
+def difference(a: Image.Image, b: Image.Image) -> int:
+    return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
 
 
 def test_both_languages_say_the_same_things() -> None:
@@ -79,67 +118,328 @@ def test_russian_descriptions_are_understood(russian: str, english: str) -> None
     assert in_english(russian) == english
 
 
-def test_a_photo_is_opened_and_stylised(stylizer: Stylizer, photo: str) -> None:
-    page = Page(stylizer)
-    visit, _, _, _, words, *_ = page.open_photo(photo, ENGLISH)
+# --- the photo and the result
+
+
+def test_a_photo_is_opened_and_shown_in_a_style(page: Page, photo: str) -> None:
+    visit, marked, choice, words, before, _, understood = page.shared.open(photo, ENGLISH)
     assert words == WORDS["en"]["found_one"]
-    last = stylised(page, visit, "pencil sketch")[-1]
-    assert last[1] == "Done: pencil sketch."
-    before, after = last[2]
-    assert before.size == after.size == visit.photo.size
-    assert np.abs(np.asarray(before, int) - np.asarray(after, int)).max() > 0
-    assert Path(last[4]).suffix == ".png"
-    assert Domain.load(last[5]).name == "pencil sketch"
-    redrawn = page.draw(last[0], ["1"], 0.0, 1.0)
-    assert redrawn[0][1].size == visit.photo.size
+    assert marked.size == before[0].size == visit.photo.size
+    assert not choice["visible"]
+    assert understood.size == (32, 32)
+    words, (original, result), face = show(page, visit=visit, text0="pencil sketch")
+    assert words == "Done: pencil sketch."
+    assert difference(original, result) > 0
+    assert face.size == visit.near[0].crop.size
 
 
-def test_a_description_trains_with_previews(stylizer: Stylizer, photo: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "stylize.ui.page.AdaptSettings", lambda **given: dataclasses.replace(AdaptSettings(batch=1, pool=2), **given)
-    )
-    page = Page(stylizer)
-    visit = page.open_photo(photo, RUSSIAN)[0]
-    reports = stylised(page, visit, "a red mosaic", request=RUSSIAN)
-    assert "Обучается" in reports[1][1]
-    assert reports[-1][0].domain.method == "text-guided"
-    assert visit.domain is None  # the visit handed in is not changed
+def test_without_a_style_the_photo_itself_is_shown(page: Page, visit: Any) -> None:
+    words, (original, result), _ = show(page, visit=visit)
+    assert words == WORDS["en"]["found_one"]
+    assert original == result
 
 
-@pytest.mark.parametrize(("text", "words"), [("", "Pick a ready"), ("qwertz", "does not know"), ("x" * 5000, "5000")])
-def test_unusable_descriptions_become_sentences(stylizer: Stylizer, photo: str, text: str, words: str) -> None:
-    page = Page(stylizer)
-    visit = page.open_photo(photo, ENGLISH)[0]
-    assert words in stylised(page, visit, text)[-1][1]
+def test_every_control_changes_the_picture(page: Page, visit: Any) -> None:
+    settings: list[dict[str, Any]] = [
+        {}, {"strength": 0.3}, {"detail": 0.0}, {"own_colours": True}, {"weight0": -0.5}, {"coarse": 0.0},
+        {"text1": "pencil sketch", "weight1": 0.6},
+    ]  # fmt: skip
+    results = [show(page, visit=visit, text0="pencil sketch", **one)[1][1] for one in settings]
+    assert all(difference(results[0], other) > 0 for other in results[1:])
 
 
-def test_without_a_photo_the_page_asks_for_one(stylizer: Stylizer, tmp_path: Path) -> None:
-    page = Page(stylizer)
-    assert stylised(page, None, "pencil sketch")[-1][1] == WORDS["en"]["need_photo"]
-    assert page.open_photo(None, ENGLISH)[4] == WORDS["en"]["start"]
+def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None:
+    values = inputs(page, visit=visit, text0="pencil sketch")
+    page.shared.forget(ENGLISH)
+    assert page.shared.show(ENGLISH, *values)[0] == "Done: pencil sketch."
+    assert page.shared.show(ENGLISH, *values) == (gr.skip(),) * 3
+    assert page.shared.show(RUSSIAN, *values)[0] == "Готово: pencil sketch."
+
+
+def test_a_newer_call_drops_the_older_one(page: Page, visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = page.shared.studio.picture
+
+    def overtaken(*args: Any) -> Any:
+        monkeypatch.undo()
+        assert show(page, visit=visit, text0="pencil sketch")[0] == "Done: pencil sketch."
+        return picture(*args)
+
+    monkeypatch.setattr(page.shared.studio, "picture", overtaken)
+    assert show(page, visit=visit, text0="pencil sketch", strength=0.5) == (gr.skip(),) * 3
+
+
+def test_the_download_has_the_photos_size_and_its_settings(page: Page, tmp_path: Path, astronaut: Image.Image) -> None:
+    astronaut.resize((1600, 1600)).save(tmp_path / "large.jpg")
+    visit = page.shared.open(str(tmp_path / "large.jpg"), ENGLISH)[0]
+    assert max(visit.view.size) == 1024
+    values = inputs(page, visit=visit, text0="pencil sketch", strength=0.5, fine=0.0)
+    with Image.open(page.shared.png_file(ENGLISH, *values)) as picture:
+        settings = json.loads(picture.info["stylize"])
+        assert picture.size == (1600, 1600)
+    assert settings["strength"] == 0.5
+    assert settings["parts"] == [["pencil sketch", 1.0]]
+    assert settings["levels"] == [1.0, 1.0, 0.0]
+
+
+def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
+    first, again = (page.shared.roll_same(7, ENGLISH)[0] for _ in range(2))
+    other, *_, seed = page.shared.roll(7, ENGLISH)
+    assert seed == 8
+    assert difference(first.photo, again.photo) == 0
+    assert difference(first.photo, other.photo) > 0
+    words, (before, after), _ = show(page, visit=first, text0="pencil sketch")
+    assert words == "Done: pencil sketch."
+    assert before.size == after.size
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("qwertz", "does not know"),
+        ("x" * 5000, "5000"),
+        ("a red mosaic", "By words"),
+        ("/etc/secret.safetensors", "library"),
+    ],
+)
+def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str) -> None:
+    assert words in show(page, visit=visit, text0=text)[0]
+
+
+def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> None:
+    assert "All weights are 0" in show(page, visit=visit, text0="pencil sketch", weight0=0)[0]
+    assert "All weights are 0" not in show(page, visit=visit, text0="pencil sketch", weight0=None)[0]
+
+
+def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> None:
+    assert show(page, text0="pencil sketch")[0] == WORDS["en"]["need_photo"]
+    assert show(page, RUSSIAN) == (gr.skip(),) * 3
+    assert page.shared.open(None, ENGLISH)[3] == WORDS["en"]["start"]
     (tmp_path / "text.jpg").write_text("hello")
-    assert "not a picture" in page.open_photo(str(tmp_path / "text.jpg"), ENGLISH)[4]
+    assert "not a picture" in page.shared.open(str(tmp_path / "text.jpg"), ENGLISH)[3]
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "grey.png")
-    assert "No face found" in page.open_photo(str(tmp_path / "grey.png"), ENGLISH)[4]
+    assert "No face found" in page.shared.open(str(tmp_path / "grey.png"), ENGLISH)[3]
 
 
-@pytest.fixture(scope="module")
-def client(stylizer: Stylizer) -> Iterator[Client]:
-    blocks = build_page(stylizer)
-    _, url, _ = blocks.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, i18n=I18N)
-    yield Client(url, verbose=False)
-    gr.close_all()
+# --- links
 
 
-def test_endpoints(client: Client, photo: str) -> None:
-    result = client.predict(handle_file(photo), "pencil sketch", 1.0, 1.0, api_name="/stylize")
-    with Image.open(result) as picture:
-        assert picture.size == (512, 512)
-    assert len(client.predict(handle_file(photo), api_name="/invert")) == 1
-    file = client.predict("a red mosaic", "a photo of a face", 1, 0, api_name="/adapt_text")
-    assert Domain.load(file).target == "a red mosaic"
+def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
+    query = write_query(["red mosaic", None, "a & b=c", ""], [1.0, 1.0, None, 2.0], 0.75, 7)
+    assert read_query(query) == (["red mosaic", "a & b=c"], [1.0, 1.0], 0.75, 7)
+    values = page.shared.linked(query, ENGLISH)
+    assert values[0] == "red mosaic"
+    assert values[8] == 0.75
+    assert values[10].seed == 7
 
 
-def test_endpoint_errors_are_sentences(client: Client, photo: str) -> None:
-    with pytest.raises(Exception, match="no ready domain"):
-        client.predict(handle_file(photo), "a red mosaic", 1.0, 1.0, api_name="/stylize")
+@pytest.mark.parametrize(
+    "query", ["", "?", "?to=", "?strength=9&seed=-1&weight=x", "?seed=nan&strength=1e999", "?" + "&" * 9000]
+)
+def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
+    assert read_query(query) == ([], [], None, None)
+    assert len(page.shared.linked(query, ENGLISH)) == 10 + len(page.shared.opened)
+
+
+# --- instant
+
+
+def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
+    values = inputs(page, visit=visit, text0="pencil sketch", text1="pencil sketch")
+    ((_, sheet),) = page.instant.grid(ENGLISH, *values)
+    assert sheet.size == (GRID * CELL,) * 2
+    assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
+    corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
+    assert page.instant.pick_cell(corner, *values) == [0, 1, 0, 0]
+    assert "Choose a photo" in next(page.instant.grid(ENGLISH, *inputs(page)))[0]
+    assert "Describe a style" in next(page.instant.grid(ENGLISH, *inputs(page, visit=visit)))[0]
+
+
+@pytest.mark.parametrize("kind", ["MP4", "WebP"])
+def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
+    values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
+    reports = list(page.instant.movie(ENGLISH, kind, 1, *values))
+    assert str(FPS) in reports[0][0]
+    path = Path(reports[-1][1]["value"])
+    assert path.suffix == f".{kind.lower()}"
+    assert path.stat().st_size > 1000
+
+
+# --- training
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings of four tiny steps."""
+    monkeypatch.setattr(
+        "stylize.ui.text.preset",
+        lambda model, name, **given: AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given}),
+    )
+    monkeypatch.setattr(
+        "stylize.ui.oneshot.one_shot_preset",
+        lambda model, name="", **given: OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given}),
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_description_trains_with_previews_and_goes_on(page: Page, visit: Any) -> None:
+    reports = list(page.text.train(RUSSIAN, visit, "fast", 0, "a red mosaic", ""))
+    assert "Начинается" in reports[0][1]
+    assert "шаг 2 из 4" in reports[2][1]
+    trained, words, pictures, drawn = reports[-1]
+    assert "обучен за 4" in words
+    assert len(pictures) == 4  # one's own and three random ones
+    assert "<polyline" in drawn
+    assert trained.domain.method == "text-guided"
+    more = list(page.text.go_on(ENGLISH, visit, trained))[-1][0]
+    assert more.progress.step == 8
+    assert page.text.text_of(more) == ("a red mosaic", "a red mosaic")
+    own = show(page, visit=visit, text0="a red mosaic", trained=more)
+    assert own[0] == "Done: a red mosaic."
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_picture_trains_and_its_style_is_mixed_in(page: Page, visit: Any, photo: str) -> None:
+    trained = list(page.oneshot.train(ENGLISH, None, "fast", 0, [photo]))[-1][0]
+    assert trained.domain.method == "one-shot"
+    share = page.oneshot.write(ENGLISH, trained, "Mine", 0.25)[0]["value"]
+    assert Domain.load(share).style_share == 0.25 or Domain.load(share).style is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_trainings_that_cannot_start_say_why(page: Page, photo: str, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("hello")
+    for reports, words in [
+        (page.text.train(ENGLISH, None, "fast", 0, "", ""), "empty"),
+        (page.text.train(ENGLISH, None, "fast", 0, "qwertz", ""), "does not know"),
+        (page.text.train(ENGLISH, None, "fast", 0, "a photo of a face", ""), "already"),
+        (page.text.go_on(ENGLISH, None, None), "Nothing is trained"),
+        (page.oneshot.train(ENGLISH, None, "fast", 0, None), "0 reference pictures"),
+        (page.oneshot.train(ENGLISH, None, "fast", 0, [photo] * 11), "11 reference pictures"),
+        (page.oneshot.train(ENGLISH, None, "fast", 0, [str(tmp_path / "text.png")]), "not a picture"),
+    ]:
+        assert words in list(reports)[-1][1]
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_leaves_stops_the_training(page: Page, visit: Any) -> None:
+    loop = page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", "")
+    next(loop), next(loop)
+    loop.close()  # what the queue does
+    assert list(page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", ""))[-1][0].progress.step == 4
+
+
+# --- the library
+
+
+@pytest.fixture
+def domain(stylizer: Stylizer) -> Domain:
+    return stylizer.domain("pencil sketch")
+
+
+def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> None:
+    library = page.library
+    own, shelf, pictures, *choices = library.keep({}, "pencil sketch", domain, ENGLISH)
+    assert list(own) == list(shelf) == ["pencil sketch 2"]  # the ready one keeps its name
+    assert pictures[-1][1] == "★ pencil sketch 2"
+    assert "pencil sketch 2" in choices[0]["choices"]
+    own, *_, note = library.renamed("pencil sketch 2", " My   own ", own, ENGLISH)
+    assert list(own) == ["My own"]
+    assert "My own" in note
+    assert "taken" in library.renamed("My own", "pencil sketch", own, ENGLISH)[-1]
+    assert "Ready styles stay" in library.deleted("pencil sketch", own, ENGLISH)[-1]
+    assert library.deleted("My own", own, ENGLISH)[0] == {}
+
+
+def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> None:
+    _, shelf, *_ = page.library.keep({}, "mine", domain, ENGLISH)
+    damaged = {**shelf, "bad": "!", "worse": 3, "worst": shelf["mine"][:200]}
+    restored = page.library.restore(damaged, ENGLISH)[0]
+    assert list(restored) == ["mine"]
+    assert np.allclose(restored["mine"].domain.vector, domain.vector)
+    assert page.library.restore("nonsense", ENGLISH)[0] == {}
+
+
+def test_only_a_shared_folder_is_for_everybody(
+    stylizer: Stylizer, domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STYLIZE_SHARED", str(tmp_path))
+    library = Page(stylizer).library
+    library.keep({}, "../mine", domain, ENGLISH)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.safetensors"]
+    assert list(library.restore({}, RUSSIAN)[0]) == ["mine"]
+    library.deleted("mine", {}, RUSSIAN)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_packs_go_out_and_come_back(page: Page, domain: Domain, tmp_path: Path) -> None:
+    (tmp_path / "pack.zip").write_bytes(write_pack({"one": domain, "../two": domain, "two": domain}))
+    assert list(read_pack(tmp_path / "pack.zip")) == ["one", "two", "two 2"]
+    own, *_, note = page.library.imported([str(tmp_path / "pack.zip")], {}, ENGLISH)
+    assert list(own) == ["one", "two", "two 2"]
+    assert "3 styles" in note
+    again = page.library.packed(own, ENGLISH)[0]["value"]
+    assert len(read_pack(Path(again))) == 3
+    assert "kept no style" in page.library.packed({}, ENGLISH)[1]
+
+
+def bomb() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+        pack.writestr("bomb.safetensors", bytes(30_000_000))
+    return out.getvalue()
+
+
+def many() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as pack:
+        for number in range(MOST_KEPT + 1):
+            pack.writestr(f"{number}.safetensors", b"")
+    return out.getvalue()
+
+
+def entry(name: str, data: bytes = b"hello") -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as pack:
+        pack.writestr(name, data)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"hello", "not a zip file"),
+        (bomb(), "far too large"),
+        (bomb()[:-200], "not a zip file"),
+        (many(), "use packs of at most"),
+        (entry("readme.txt"), "holds no"),
+        (entry("../../evil.safetensors"), "evil.safetensors is not a domain file"),
+    ],
+)
+def test_bad_packs_become_sentences(page: Page, tmp_path: Path, data: bytes, words: str) -> None:
+    (tmp_path / "pack.zip").write_bytes(data)
+    with pytest.raises(DomainError, match=words):
+        read_pack(tmp_path / "pack.zip")
+    note = page.library.imported([str(tmp_path / "pack.zip")], {}, ENGLISH)[-1]
+    assert words in note
+    assert "0 styles" in note
+
+
+def test_a_domain_of_another_generator_is_not_imported(page: Page, domain: Domain, tmp_path: Path) -> None:
+    foreign = Domain(domain.vector, domain.sizes, domain.order, "another", "foreign")
+    foreign.save(tmp_path / "foreign.safetensors")
+    assert "another" in page.library.imported([str(tmp_path / "foreign.safetensors")], {}, ENGLISH)[-1]
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b\\c", "..", "", "x" * 999, "COM1:*?"])
+def test_names_lead_into_no_folder(name: str) -> None:
+    safe = safe_name(name)
+    assert 0 < len(safe) <= 60
+    assert Path(safe).name == safe
+    assert not set(safe) & set("./\\:*?")
+
+
+# --- the model
+
+
+def test_only_who_sits_here_fetches_the_full_model() -> None:
+    assert "Only who sits" in next(page_module.get_full(visitor(host="10.1.2.3")))

@@ -8,6 +8,7 @@ import torch
 
 from stylize.checkpoints import save_checkpoint
 from stylize.clip import TextImageModel
+from stylize.domain import Domain
 from stylize.encoder import Encoder, EncoderConfig
 from stylize.generator import Generator, GeneratorConfig
 from stylize.pipeline import Stylizer
@@ -31,6 +32,18 @@ def save_tiny_model(folder: Path) -> Path:
         save_checkpoint(folder / "encoder.safetensors", Encoder(ENCODER).state_dict(), {"config": ENCODER.to_dict()})
         save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
     return folder
+
+
+def load_tiny_model_with_style(folder: Path) -> Stylizer:
+    """The same with one ready style, "pencil sketch"."""
+    stylizer = load_tiny_model(folder)
+    config = stylizer.generator.config
+    vector = torch.randn(config.domain_dim, generator=torch.Generator().manual_seed(0))
+    domain = Domain(vector, tuple(config.domain_sizes), "pre_demod", stylizer.fingerprint, "pencil sketch")
+    domain.save(folder / "domains" / "pencil sketch.safetensors")
+    (folder / "domains" / "previews").mkdir()
+    stylizer.sample(1)[0].save(stylizer.preview("pencil sketch"))
+    return stylizer
 
 
 def load_tiny_model(folder: Path) -> Stylizer:

@@ -1,0 +1,268 @@
+"""Endpoints for scripts, which are also the tools of the MCP server; they keep nothing between calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import gradio as gr
+from PIL import Image
+
+from stylize.domain import Domain, mix
+from stylize.errors import DomainError, StylizeError
+from stylize.images import read_photo
+from stylize.morph import save_moving, walk
+from stylize.training.adapt import Progress, adapt_text, preset
+from stylize.training.oneshot import adapt_image, one_shot_preset
+from stylize.ui.result import photo_input
+from stylize.ui.training import PRESETS, QUEUE
+from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
+from stylize.ui.words import in_english
+from stylize.vocabulary import SOURCE
+
+Preset = Literal["fast", "balanced", "strong"]
+Format = Literal["mp4", "gif", "webp"]
+MORPH_SIDE = 512  # px
+
+
+@contextmanager
+def sentences() -> Iterator[None]:
+    """Every StylizeError becomes the one sentence that the caller gets."""
+    try:
+        yield
+    except StylizeError as error:
+        raise gr.Error(str(error), print_exception=False) from None
+
+
+class Api:
+    """The functions behind the endpoints: what they take and give is documented for their callers."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+
+    def _domain(self, text: str, file: str | None = None) -> Domain:
+        if file is None:
+            return self.studio.domain(text, {})
+        domain = Domain.load(file)
+        domain.check(self.studio.stylizer.fingerprint, self.studio.stylizer.generator.config)
+        return domain
+
+    def stylize(
+        self,
+        photo: str,
+        text: str,
+        strength: float = 1.0,
+        detail: float = 1.0,
+        domain: str | None = None,
+        keep_colours: bool = False,
+        face: int = 0,
+    ) -> Image.Image:
+        """Draws the faces of a photo in a style and pastes them back into the photo.
+
+        Args:
+            photo: picture with at least one face seen from the front, at least 80 px wide
+            text: name of a ready style such as "pencil sketch", or a description that the model answers at once
+            strength: -1 to 2; 0 leaves the face as it is, 1 is the style as trained
+            detail: 0 to 1; 0 is the model's own picture, 1 keeps all detail of the photo
+            domain: domain file (.safetensors) to use in the place of the text
+            keep_colours: take only light and shade from the style
+            face: which face to change, 1 being the largest; 0 changes all
+
+        Returns:
+            The whole photo, in its own size.
+        """
+        with sentences():
+            visit = self.studio.open(photo)
+            if not 0 <= face <= len(visit.faces):
+                raise StylizeError(f"There is no face {face}: the photo has {len(visit.faces)}.")
+            look = Look(strength, detail, keep_colours)
+            chosen = [str(face)] if face else []
+            return self.studio.picture(visit, chosen, self._domain(text, domain), look, full=True)[0]
+
+    def invert(self, photo: str) -> list[tuple[Image.Image, str]]:
+        """Shows what the model understood of every face of a photo.
+
+        Args:
+            photo: picture with at least one face
+
+        Returns:
+            Reconstructed aligned faces, numbered from the largest.
+        """
+        with sentences():
+            faces = self.studio.stylizer.faces(read_photo(photo))
+            return [(face.reconstruction, str(number)) for number, face in enumerate(faces, 1)]
+
+    def adapt_text(
+        self, text: str, source: str = SOURCE, steps: int = 0, seed: int = 0, preset_name: Preset = "balanced"
+    ) -> Iterator[str | None]:
+        """Trains a style for a description; takes from a minute on a small machine.
+
+        Args:
+            text: what the faces become, such as "a red mosaic"
+            source: what they are now
+            steps: training steps; 0 is what the preset has
+            seed: the same number gives the same result
+            preset_name: "fast", "balanced" or "strong"
+
+        Returns:
+            A domain file (.safetensors) for the endpoints that take one.
+        """
+        with sentences():
+            settings = preset(self.studio.stylizer, preset_name, **numbers(steps, seed))
+            loop = adapt_text(self.studio.stylizer, in_english(text), in_english(source), settings)
+            yield from last_domain(loop)
+
+    def adapt_image(
+        self, pictures: list[str], steps: int = 0, seed: int = 0, preset_name: Preset = "balanced"
+    ) -> Iterator[str | None]:
+        """Trains a style from one to ten pictures of it; takes from a minute on a small machine.
+
+        Args:
+            pictures: reference pictures, best of faces in the style
+            steps: training steps; 0 is what the preset has
+            seed: the same number gives the same result
+            preset_name: "fast", "balanced" or "strong"
+
+        Returns:
+            A domain file (.safetensors) for the endpoints that take one.
+        """
+        with sentences():
+            settings = one_shot_preset(self.studio.stylizer, preset_name, **numbers(steps, seed))
+            photos = [read_photo(path) for path in pictures or ()]
+            name = Path(pictures[0]).stem[:40] if pictures else ""
+            yield from last_domain(adapt_image(self.studio.stylizer, photos, settings, name=name))
+
+    def hypernet(self, text: str) -> str:
+        """Makes a style of any description at once, by the hypernetwork.
+
+        Args:
+            text: what the faces become, such as "blue charcoal drawing"
+
+        Returns:
+            A domain file (.safetensors) for the endpoints that take one.
+        """
+        with sentences():
+            return domain_file(self.studio.stylizer.instant(in_english(text)))
+
+    def mix(self, parts: list[str], domains: list[str] | None = None) -> str:
+        """Mixes styles by weight into a new one.
+
+        Args:
+            parts: styles with their weights, such as ["pencil sketch=0.5", "zombie=0.8"]; without a weight it is 1
+            domains: domain files (.safetensors) that parts may name by their file name without the ending
+
+        Returns:
+            A domain file (.safetensors) for the endpoints that take one.
+        """
+        with sentences():
+            own = {Path(path).stem: self._domain("", path) for path in domains or ()}
+            weighted = []
+            for part in parts or ():
+                text, weight = split_part(part)
+                weighted.append((weight, self.studio.domain(text.strip(), own)))
+            return domain_file(mix(weighted))
+
+    def morph(self, photo: str, texts: list[str], frames: int = 48, fps: int = 24, file_format: Format = "mp4") -> str:
+        """Draws a moving picture in which the largest face walks through styles, from its own look on.
+
+        Args:
+            photo: picture with at least one face
+            texts: names or descriptions of the styles, in their order
+            frames: how many pictures, up to 600
+            fps: pictures a second, 1 to 60
+            file_format: "mp4", "gif" or "webp"
+
+        Returns:
+            The file.
+        """
+        with sentences():
+            if not 1 <= fps <= 60:
+                raise StylizeError(f"{fps} pictures a second cannot be shown; choose from 1 to 60.")
+            domains = [self.studio.domain(text, {}) for text in texts or ()]
+            if not domains:
+                raise DomainError("There is nothing to walk through; give at least one style.")
+            face = nearer(self.studio.open(photo).faces[0], 1.0, MORPH_SIDE)
+            path = temporary(f".{file_format}", "morph")
+            pictures = walk(self.studio.stylizer, face, [0.0 * domains[0], *domains], int(frames))
+            save_moving(list(pictures), path, int(fps))
+            return str(path)
+
+
+def numbers(steps: float, seed: float) -> dict[str, int]:
+    return {"seed": abs(int(seed or 0)), **({"steps": int(steps)} if steps else {})}
+
+
+def split_part(part: str) -> tuple[str, float]:
+    """("zombie", 0.8) of "zombie=0.8". Raises DomainError."""
+    text, equals, weight = part.rpartition("=")
+    if not equals:
+        return part, 1.0
+    try:
+        return text, float(weight)
+    except ValueError:
+        raise DomainError(f"The weight in {part!r} is no number; write it like 'zombie=0.8'.") from None
+
+
+def last_domain(loop: Iterator[Progress]) -> Iterator[str | None]:
+    """Nothing after every step, so that a caller who leaves stops it; the file at the end."""
+    for progress in loop:
+        domain = progress.domain
+        yield None
+    yield domain_file(domain)
+
+
+def add_api(studio: Studio) -> None:
+    """The endpoints, on components that are not shown."""
+    api = Api(studio)
+    with gr.Row(visible=False):
+        button = gr.Button()
+
+        def words(value: str = "") -> gr.Textbox:
+            return gr.Textbox(value, visible=False)
+
+        def many() -> gr.Dropdown:
+            texts = gr.Dropdown([], multiselect=True, allow_custom_value=True, visible=False)
+            texts.api_info = lambda: {"type": "array", "items": {"type": "string"}}  # not: one of the choices
+            return texts
+
+        def whole(value: int) -> gr.Number:
+            return gr.Number(value, precision=0, visible=False)
+
+        def files(ending: str) -> gr.File:
+            return gr.File(file_count="multiple", file_types=[ending], visible=False)
+
+        def one(ending: str | None = None) -> gr.File:
+            return gr.File(file_types=[ending] if ending else None, visible=False)
+
+        def choice(*names: str) -> gr.Radio:
+            return gr.Radio(names, value=names[0], visible=False)
+
+        strength, detail = gr.Number(1.0), gr.Number(studio.stylizer.default_detail)
+        colours, faces = gr.Checkbox(False), whole(0)
+        picture, gallery = gr.Image(type="pil", format="png"), gr.Gallery()
+        presets = gr.Radio(PRESETS, value="balanced")
+
+        quick: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
+        table: list[tuple[Callable[..., Any], list[Any], Any, dict[str, Any]]] = [
+            (
+                api.stylize,
+                [photo_input(), words(), strength, detail, one(".safetensors"), colours, faces],
+                picture,
+                quick,
+            ),
+            (api.invert, [photo_input()], gallery, quick),
+            (api.adapt_text, [words(), words(SOURCE), whole(0), whole(0), presets], one(), QUEUE),
+            (api.adapt_image, [files("image"), whole(0), whole(0), presets], one(), QUEUE),
+            (api.hypernet, [words()], one(), quick),
+            (api.mix, [many(), files(".safetensors")], one(), quick),
+            (
+                api.morph,
+                [photo_input(), many(), whole(48), whole(24), choice("mp4", "gif", "webp")],
+                one(),
+                {"concurrency_id": "moving", "concurrency_limit": 1},
+            ),
+        ]
+        for function, inputs, output, queue in table:
+            button.click(function, inputs, output, api_name=function.__name__, **queue)

@@ -1,0 +1,189 @@
+"""The tab whose answer is there at once: a described or ready style, mixes, levels, the grid and the morph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+from PIL import ImageDraw, ImageFont
+
+from stylize.detail import keep_colours
+from stylize.domain import Domain
+from stylize.errors import StylizeError
+from stylize.morph import save_moving, walk
+from stylize.ui.result import SLOTS, Shared, failed
+from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, temporary
+from stylize.ui.words import I18N as t
+from stylize.ui.words import russian_name, say
+
+FORMATS = ("MP4", "GIF", "WebP")
+FPS = 20
+MORPH_SIDE = 384  # px: largest side of a moving picture
+SECONDS = (1, 6)
+IDEAS = {
+    "en": ["red mosaic", "blue charcoal drawing", "golden pencil sketch", "green neon", "purple pop art", "teal ink"],
+    "ru": ["красная мозаика", "синий уголь", "зелёный неон", "розовая акварель", "фиолетовый поп-арт"],
+}
+
+
+class InstantTab:
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        ready = studio.stylizer.ready()
+        self.text = gr.Textbox(
+            label=t("describe"),
+            info=t("describe_info" if studio.stylizer.has_hypernet else "describe_info_ready"),
+            placeholder=t("describe_hint"),
+            max_lines=2,
+            elem_id="text",
+        )
+        self.ideas = {
+            wanted: gr.Examples(
+                [[idea] for idea in ideas],
+                self.text,
+                label=t("ideas"),
+                elem_id=f"ideas-{wanted}",
+                examples_per_page=len(ideas),
+            )
+            for wanted, ideas in IDEAS.items()
+        }
+        gr.Markdown(t("ready"), elem_classes="heading")
+        self.gallery = gr.Gallery(
+            self.pictures(), label=t("ready"), show_label=False, columns=5, height=300, allow_preview=False,
+            object_fit="cover", buttons=[], interactive=False, elem_id="ready", elem_classes="styles",
+        )  # fmt: skip
+        with gr.Accordion(t("mix"), open=False, elem_id="mix"):
+            gr.Markdown(t("mix_info"))
+            self.weights = [self._weight(1)]
+            self.others = []
+            for slot in range(2, SLOTS + 1):
+                with gr.Row():
+                    self.others.append(
+                        gr.Dropdown(
+                            ["", *ready], value="", label=t(f"style_{slot}"), allow_custom_value=True, min_width=150,
+                            elem_id=f"style-{slot}",
+                        )
+                    )  # fmt: skip
+                    self.weights.append(self._weight(slot))
+        with gr.Accordion(t("levels"), open=False, elem_id="levels"):
+            self.levels = [
+                gr.Slider(-1, 2, 1, step=0.05, label=t(name), info=t(f"{name}_info"), elem_id=name)
+                for name in ("coarse", "medium", "fine")
+            ]
+        self.edits = []
+        if studio.stylizer.edits():
+            with gr.Accordion(t("edits"), open=False):
+                for name in studio.stylizer.edits():
+                    self.edits.append(gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info")))
+        with gr.Accordion(t("grid"), open=False, elem_id="grid-panel"):
+            gr.Markdown(t("grid_info"))
+            self.draw_grid = gr.Button(t("grid_go"), size="md", elem_id="grid-go")
+            self.grid_picture = gr.Image(
+                label=t("grid"), show_label=False, interactive=False, format="png", elem_id="grid",
+                buttons=["download", "fullscreen"],
+            )  # fmt: skip
+        with gr.Accordion(t("morph"), open=False, elem_id="morph-panel"):
+            gr.Markdown(t("morph_info"))
+            with gr.Row():
+                self.format = gr.Radio(FORMATS, value=FORMATS[0], label=t("format"), min_width=160)
+                self.seconds = gr.Slider(*SECONDS, 2, step=1, label=t("seconds"), info=t("seconds_info"), min_width=160)
+            with gr.Row():
+                self.draw_morph = gr.Button(t("morph_go"), size="md", elem_id="morph-go", min_width=120)
+                self.stop_morph = gr.Button(t("stop"), size="md", elem_id="morph-stop", min_width=120)
+            self.moving = gr.File(label=t("moving"), height=80, visible=False, elem_id="morph")
+
+    @staticmethod
+    def _weight(slot: int) -> gr.Slider:
+        return gr.Slider(
+            -1, 2, 1 if slot == 1 else 0.5, step=0.05, label=t(f"weight_{slot}"), info=t("weight_info"), min_width=150,
+            elem_id=f"weight-{slot}",
+        )  # fmt: skip
+
+    @property
+    def texts(self) -> list[Any]:
+        return [self.text, *self.others]
+
+    def wire(self, shared: Shared) -> None:
+        self.shared = shared
+        quiet: dict[str, Any] = {"api_visibility": "private"}
+        self.gallery.select(self.pick, None, self.text, show_progress="hidden", **quiet).then(**shared.showing)
+        for examples in self.ideas.values():
+            examples.load_input_event.then(**shared.showing)
+        self.draw_grid.click(
+            self.grid, shared.inputs, [shared.status, self.grid_picture], show_progress_on=self.grid_picture, **quiet
+        )
+        self.grid_picture.select(self.pick_cell, shared.inputs, self.weights, show_progress="hidden", **quiet)
+        run = self.draw_morph.click(
+            self.movie,
+            [self.format, self.seconds, *shared.inputs],
+            [shared.status, self.moving],
+            concurrency_id="moving",
+            concurrency_limit=1,
+            show_progress_on=shared.status,
+            **quiet,
+        )
+        self.stop_morph.click(None, None, None, cancels=run, **quiet)
+
+    # What the page calls
+
+    def pictures(self, wanted: str = "en") -> list[tuple[str, str]]:
+        """The ready styles as (picture, caption) in the wanted language."""
+        stylizer = self.studio.stylizer
+        names = stylizer.ready()
+        return [(str(stylizer.preview(name)), russian_name(name) if wanted == "ru" else name) for name in names]
+
+    def pick(self, event: gr.SelectData) -> str:
+        """The name of the ready style that was clicked."""
+        return self.studio.stylizer.ready()[event.index]
+
+    def pick_cell(self, event: gr.SelectData, *values: Any) -> list[float]:
+        """The weights that the clicked point of the grid stands for."""
+        x, y = (min(position // CELL, GRID - 1) / (GRID - 1) for position in event.index)
+        return [round(weight, 3) for weight in corner_weights(x, y)]
+
+    def _styles(self, values: tuple[Any, ...], request: gr.Request) -> tuple[Any, list[Domain], Any]:
+        """(a visible face, the domains that are named, the look). Raises StylizeError."""
+        visit, chosen, own, recipe, look = self.shared.read(values)
+        if visit is None:
+            raise StylizeError(say(request, "need_photo"))
+        domains = [self.studio.domain(text, own).scaled(*recipe.levels) for text, _ in recipe.parts if text.strip()]
+        if not domains:
+            raise StylizeError(say(request, "need_style"))
+        return visit.near[visit.chosen(chosen)[0]], domains, look
+
+    def grid(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, Any]]:
+        """(status, one picture of GRID x GRID mixes with the styles' names in the corners)."""
+        try:
+            face, domains, look = self._styles(values, request)
+            sheet = self.studio.grid(face, domains, look)
+        except StylizeError as error:
+            yield failed(error), gr.skip()
+            return
+        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=28)
+        for index, domain in enumerate(domains):
+            right, low = index % 2, index // 2
+            place = ((8, sheet.width - 8)[right], (CELL, sheet.height)[low] - 8)
+            anchor = "lr"[right] + "d"
+            draw.text(
+                place, domain.label[:40], fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black"
+            )
+        yield say(request, "grid_done"), sheet
+
+    def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, Any]]:
+        """(status, file) of a walk from the face itself through every style."""
+        try:
+            face, domains, look = self._styles(values, request)
+            face = nearer(face, 1.0, MORPH_SIDE)
+            stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
+            frames = round(seconds * FPS) * len(domains) + 1
+            path = temporary(f".{kind.lower()}", "morph")
+            pictures = []
+            for number, picture in enumerate(walk(self.studio.stylizer, face, stages, frames, look.detail), 1):
+                pictures.append(keep_colours(picture, face.crop) if look.own_colours else picture)
+                if number % FPS == 0:
+                    yield say(request, "morphing", n=number, of=frames), gr.skip()
+            save_moving(pictures, path, FPS)
+            yield say(request, "morph_done"), gr.update(value=str(path), visible=True)
+        except StylizeError as error:
+            yield failed(error), gr.skip()

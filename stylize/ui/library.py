@@ -1,0 +1,291 @@
+"""The library of domains: ready ones first, then those that the visitor keeps, as files and packs in and out.
+
+Kept domains lie in the visitor's browser; only where the host names a folder in STYLIZE_SHARED do they lie there, for
+everybody.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from stylize.domain import LARGEST_FILE, Domain
+from stylize.errors import DomainError, StylizeError
+from stylize.ui.result import SLOTS, Shared, failed
+from stylize.ui.visit import Studio, domain_file, safe_name, temporary
+from stylize.ui.words import I18N as t
+from stylize.ui.words import language, russian_name, say
+
+MOST_KEPT = 60  # a browser stores about 5 MB
+MOST_ENTRIES = 500  # of a pack
+PREVIEW_SIDE = 160  # px
+SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    domain: Domain
+    picture: Image.Image
+
+
+# Domains as bytes, and packs of them
+
+
+def to_bytes(domain: Domain) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        domain.save(Path(folder) / "domain")
+        return (Path(folder) / "domain").read_bytes()
+
+
+def from_bytes(data: bytes, name: str) -> Domain:
+    """Raises DomainError, which calls the file by ``name``."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{safe_name(name)}{SUFFIX}"
+        path.write_bytes(data)
+        return Domain.load(path)
+
+
+def write_pack(domains: Mapping[str, Domain]) -> bytes:
+    """A zip file of domain files."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as pack:
+        used: set[str] = set()
+        for name, domain in domains.items():
+            stem = unused(safe_name(name), used)
+            used.add(stem)
+            pack.writestr(f"{stem}{SUFFIX}", to_bytes(domain))
+    return out.getvalue()
+
+
+def read_pack(path: Path) -> dict[str, Domain]:
+    """The domains of a zip file by their file names. Folders in names are ignored and nothing is unpacked to disk by
+    its name; no entry is read beyond the size of a domain file. Raises DomainError."""
+    try:
+        with zipfile.ZipFile(path) as pack:
+            entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
+            if not entries:
+                raise DomainError(f"{path.name} holds no {SUFFIX} files; use a pack that this page exported.")
+            if len(pack.infolist()) > MOST_ENTRIES or len(entries) > MOST_KEPT:
+                raise DomainError(f"{path.name} holds {len(pack.infolist())} files; use packs of at most {MOST_KEPT}.")
+            domains: dict[str, Domain] = {}
+            for entry in entries:
+                name = PurePosixPath(entry.filename.replace("\\", "/")).stem
+                if name.startswith("._"):  # what macOS adds
+                    continue
+                with pack.open(entry) as file:
+                    data = file.read(LARGEST_FILE + 1)
+                if len(data) > LARGEST_FILE:
+                    raise DomainError(f"{name} in {path.name} is far too large for a domain file.")
+                domains[unused(safe_name(name), domains)] = from_bytes(data, name)
+            return domains
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError):
+        raise DomainError(f"{path.name} is not a zip file that can be read; export it again.") from None
+
+
+def unused(name: str, used: Any) -> str:
+    """The name, with a number where it is taken."""
+    number, free = 2, name
+    while free in used:
+        free, number = f"{name} {number}", number + 1
+    return free
+
+
+class Library:
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        shared = os.environ.get("STYLIZE_SHARED")
+        self.folder = Path(shared) if shared else None
+        self._read = lru_cache(maxsize=MOST_KEPT * 4)(self._read_file)
+        fingerprint = studio.stylizer.fingerprint
+        self.own = gr.State({})
+        # Encrypted with a fixed word: domains are no secrets, and they must outlive a restart of the server. The page
+        # renders it outside of the tabs, which are not there before they are opened.
+        self.shelf = gr.BrowserState({}, storage_key=f"stylize-{fingerprint}", secret="stylize", render=False)
+        self.picked = gr.State("")
+        gr.Markdown(t("library_info_shared" if self.folder else "library_info"))
+        self.gallery = gr.Gallery(
+            self.pictures({}), label=t("library"), show_label=False, columns=6, height=360, allow_preview=False,
+            object_fit="cover", buttons=[], interactive=False, elem_id="library", elem_classes="styles",
+        )  # fmt: skip
+        self.note = gr.Markdown(t("library_pick"), elem_id="library-note", elem_classes="note")
+        with gr.Row(elem_classes="field-row"):
+            self.name = gr.Textbox(label=t("name"), max_lines=1, elem_id="library-name", min_width=180)
+            self.rename = gr.Button(t("rename"), size="md", elem_id="library-rename", min_width=110)
+        with gr.Row():
+            self.apply = gr.Button(t("apply"), size="md", variant="primary", elem_id="library-apply", min_width=110)
+            self.one = gr.Button(t("download"), size="md", elem_id="library-download", min_width=110)
+            self.delete = gr.Button(t("delete"), size="md", elem_id="library-delete", min_width=110)
+        with gr.Row():
+            self.load = gr.UploadButton(
+                t("import"), size="md", file_count="multiple", file_types=[SUFFIX, ".zip"], elem_id="library-import",
+                min_width=110,
+            )  # fmt: skip
+            self.pack = gr.Button(t("export"), size="md", elem_id="library-export", min_width=110)
+        self.file = gr.File(label=t("file"), height=80, visible=False, elem_id="library-file")
+
+    def wire(self, shared: Shared, others: Sequence[Any]) -> None:
+        """``others``: fields that offer the names of all domains."""
+        self.shown = [self.own, self.shelf, self.gallery, *others]
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.note}
+        changing = [*self.shown, self.picked, self.name, self.note]
+        self.gallery.select(self.select, self.own, [self.picked, self.name, self.note], **quiet)
+        self.apply.click(lambda name: name, self.picked, shared.texts[0], **quiet).then(**shared.showing)
+        for event in (self.rename.click, self.name.submit):
+            event(self.renamed, [self.picked, self.name, self.own], changing, **quiet)
+        self.delete.click(self.deleted, [self.picked, self.own], changing, **quiet)
+        self.load.upload(self.imported, [self.load, self.own], changing, **quiet)
+        self.one.click(self.written, [self.picked, self.own], [self.file, self.note], **quiet)
+        self.pack.click(self.packed, self.own, [self.file, self.note], **quiet)
+
+    # The shelf: what is kept, and where
+
+    def restore(self, shelf: Any, request: gr.Request) -> tuple[Any, ...]:
+        """What the visitor's browser or the shared folder holds, for ``shown``; damaged entries are left out."""
+        own: dict[str, Kept] = {}
+        if self.folder is None and isinstance(shelf, dict):
+            for name, text in list(shelf.items())[:MOST_KEPT]:
+                try:
+                    own[str(name)] = self.entry(from_bytes(base64.b64decode(text, validate=True), str(name)))
+                except (StylizeError, binascii.Error, ValueError, TypeError):
+                    continue
+        return self.refreshed(own, request)
+
+    def keep(self, own: Mapping[str, Kept], name: str, domain: Domain, request: gr.Request) -> tuple[Any, ...]:
+        """Adds a domain under a free name; for ``shown``. Raises StylizeError."""
+        own = self.current(own)
+        name = unused(" ".join(name.split())[:60] or domain.label[:60], {*own, *self.studio.stylizer.ready()})
+        return self.refreshed(self._add(own, name, domain), request)
+
+    def entry(self, domain: Domain) -> Kept:
+        """Raises DomainError for a domain of another generator."""
+        stylizer = self.studio.stylizer
+        domain.check(stylizer.fingerprint, stylizer.generator.config)
+        picture = stylizer.sample(1, 0, domain)[0]
+        return Kept(domain, picture.resize((PREVIEW_SIDE,) * 2, Image.Resampling.LANCZOS))
+
+    def _add(self, own: dict[str, Kept], name: str, domain: Domain) -> dict[str, Kept]:
+        if len(own) >= MOST_KEPT:
+            raise DomainError(f"There is room for {MOST_KEPT} kept styles; delete one first.")
+        kept = self.entry(domain)
+        if self.folder is not None:
+            domain.save(self.folder / f"{safe_name(name)}{SUFFIX}")
+            return self.current({})
+        return {**own, name: kept}
+
+    def _remove(self, own: dict[str, Kept], name: str) -> dict[str, Kept]:
+        if self.folder is not None:
+            (self.folder / f"{safe_name(name)}{SUFFIX}").unlink(missing_ok=True)
+        return {other: kept for other, kept in own.items() if other != name}
+
+    def current(self, own: Mapping[str, Kept]) -> dict[str, Kept]:
+        """The visitor's domains, or everybody's where the host shares a folder."""
+        if self.folder is None:
+            return dict(own)
+        found: dict[str, Kept] = {}
+        for path in sorted(self.folder.glob(f"*{SUFFIX}"))[:MOST_KEPT]:
+            try:
+                found[path.stem] = self._read(path, path.stat().st_mtime_ns)
+            except (StylizeError, OSError):
+                continue
+        return found
+
+    def _read_file(self, path: Path, changed: int) -> Kept:
+        return self.entry(Domain.load(path))
+
+    # What the page calls
+
+    def pictures(self, own: Mapping[str, Kept], wanted: str = "en") -> list[tuple[Any, str]]:
+        """(picture, caption) of the ready domains, then of the visitor's own."""
+        stylizer = self.studio.stylizer
+        ready = [(stylizer.preview(n), russian_name(n) if wanted == "ru" else n) for n in stylizer.ready()]
+        return [*((str(path), name) for path, name in ready), *((kept.picture, f"★ {n}") for n, kept in own.items())]
+
+    def refreshed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+        """For ``shown``."""
+        own = self.current(own)
+        shelf: Any = gr.skip()
+        if self.folder is None:
+            shelf = {name: base64.b64encode(to_bytes(kept.domain)).decode() for name, kept in own.items()}
+        choices = gr.update(choices=["", *own, *self.studio.stylizer.ready()])
+        return own, shelf, self.pictures(own, language(request)), *[choices] * (SLOTS - 1)
+
+    def select(self, own: Mapping[str, Kept], event: gr.SelectData, request: gr.Request) -> tuple[str, str, str]:
+        """(picked, name field, note) for the clicked picture."""
+        names = [*self.studio.stylizer.ready(), *own]
+        name = names[event.index] if event.index < len(names) else ""
+        return name, name, say(request, "picked" if name in own else "picked_ready", name=name)
+
+    def renamed(self, picked: str, name: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+        try:
+            here = self._own(picked, own, request)
+            name = " ".join((name or "").split())[:60]
+            if not name or name in here or name in self.studio.stylizer.ready():
+                raise DomainError(say(request, "name_taken", name=name))
+            domain = here[picked].domain
+            kept = self._add(self._remove(here, picked), name, domain)
+            return *self.refreshed(kept, request), name, name, say(request, "renamed", name=name)
+        except StylizeError as error:
+            return self._unchanged(error)
+
+    def deleted(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+        try:
+            kept = self._remove(self._own(picked, own, request), picked)
+            return *self.refreshed(kept, request), "", "", say(request, "deleted", name=picked)
+        except StylizeError as error:
+            return self._unchanged(error)
+
+    def imported(self, paths: Sequence[str], own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+        """Files and packs, all that are good; the note names the first that is not."""
+        kept, added, wrong = self.current(own), 0, ""
+        for path in (Path(path) for path in paths or ()):
+            try:
+                domains = read_pack(path) if path.suffix.lower() == ".zip" else {path.stem: Domain.load(path)}
+                for name, domain in domains.items():
+                    free = unused(name, {*kept, *self.studio.stylizer.ready()})
+                    kept, added = self._add(kept, free, domain), added + 1
+            except StylizeError as error:
+                wrong = wrong or failed(error)
+        note = " ".join(filter(None, (say(request, "imported", n=added), wrong)))
+        return *self.refreshed(kept, request), gr.skip(), gr.skip(), note
+
+    def written(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, Any]:
+        """The picked domain as a file, ready ones too."""
+        if not picked:
+            return gr.skip(), say(request, "library_pick")
+        try:
+            domains = {name: kept.domain for name, kept in self.current(own).items()}
+            return gr.update(value=domain_file(self.studio.domain(picked, domains)), visible=True), gr.skip()
+        except StylizeError as error:
+            return gr.skip(), failed(error)
+
+    def packed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, Any]:
+        """All of the visitor's domains as one zip file."""
+        domains = {name: kept.domain for name, kept in self.current(own).items()}
+        if not domains:
+            return gr.skip(), say(request, "nothing_kept")
+        path = temporary(".zip", "styles")
+        path.write_bytes(write_pack(domains))
+        return gr.update(value=str(path), visible=True), gr.skip()
+
+    def _own(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> dict[str, Kept]:
+        """The visitor's domains, among which ``picked`` is. Raises DomainError."""
+        here = self.current(own)
+        if picked not in here:
+            raise DomainError(say(request, "only_own" if picked else "library_pick"))
+        return here
+
+    def _unchanged(self, error: StylizeError) -> tuple[Any, ...]:
+        return *[gr.skip()] * (len(self.shown) + 2), failed(error)

@@ -1,0 +1,318 @@
+"""The photo that all tabs share, and the result: their layout, and what happens when anything about them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import gradio as gr
+
+from stylize.domain import Domain
+from stylize.errors import StylizeError
+from stylize.ui.visit import Look, NotReady, Recipe, Studio, Visit, mark_faces
+from stylize.ui.words import I18N as t
+from stylize.ui.words import say
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SLOTS = 4  # styles in a mix
+LARGEST_SEED = 2**31 - 1
+
+# Waits until the typing pauses, then hands over what stands in the box by then.
+TYPED = """async (...values) => {
+    const box = document.querySelector("#text textarea");
+    let before;
+    do { before = box.value; await new Promise(done => setTimeout(done, 350)); } while (box.value !== before);
+    values[TEXT] = box.value;
+    return values;
+}"""
+SAVE = """() => { const find = () => document.querySelector("#png a, a#png, #png button, button#png");
+    setTimeout(() => find()?.click(), 200); }"""
+
+
+def photo_input(**settings: Any) -> gr.Image:
+    """An image input that hands over the uploaded file itself: this project's reader knows more kinds of file."""
+    image = gr.Image(type="filepath", **settings)
+    image.preprocess = lambda payload: None if payload is None else payload.path
+    return image
+
+
+def failed(error: StylizeError) -> str:
+    return f"⚠️ {error}"
+
+
+class Shared:
+    """Components of the photo and the result. ``recipe`` (texts, weights, levels) and ``edits`` lie in a tab and are
+    handed to ``wire``; ``owned`` are the states whose domains a text may name."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self.edit_names = studio.stylizer.edits()
+        self._latest: dict[str | None, tuple[int, tuple[Any, ...]]] = {}  # by session: number and values
+        self._numbers = count()
+
+    # Layout
+
+    def lay_photo(self) -> None:
+        self.visit = gr.State(None)
+        self.photo = photo_input(
+            label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
+        )
+        examples = sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
+        if examples:
+            gr.Examples(examples, self.photo, label=t("examples"))
+        with gr.Row(elem_classes="field-row"):
+            self.seed = gr.Number(
+                0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
+            )
+            self.dice = gr.Button(t("random"), elem_id="random", scale=2, size="md", min_width=120)
+
+    def lay_result(self) -> None:
+        self.status = gr.Markdown(t("start"), elem_id="status")
+        with gr.Tabs():
+            with gr.Tab(t("whole")):
+                self.result = gr.ImageSlider(
+                    show_label=False, label=t("whole"), type="pil", format="jpeg", interactive=False, max_height=430,
+                    slider_position=30, elem_id="result",
+                )  # fmt: skip
+            small: dict[str, Any] = {"interactive": False, "height": 300, "format": "jpeg", "buttons": ["download"]}
+            with gr.Tab(t("aligned"), render_children=True), gr.Row():
+                self.face = gr.Image(label=t("aligned"), elem_id="face", min_width=140, **small)
+                self.understood = gr.Image(label=t("understood"), min_width=140, **small)
+            with gr.Tab(t("faces")):
+                self.marked = gr.Image(show_label=False, label=t("faces"), elem_id="marked", **small)
+
+    def lay_look(self) -> None:
+        self.chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
+        with gr.Row():
+            self.strength = gr.Slider(
+                -1, 2, 1, step=0.05, label=t("strength"), info=t("strength_info"), elem_id="strength", min_width=220
+            )
+            detail = self.studio.stylizer.default_detail
+            self.detail = gr.Slider(
+                0, 1, detail, step=0.05, label=t("detail"), info=t("detail_info"), elem_id="detail", min_width=220
+            )
+        self.own_colours = gr.Checkbox(False, label=t("own_colours"), info=t("own_colours_info"), elem_id="own-colours")
+        with gr.Row():
+            self.save = gr.Button(t("save_png"), size="md", elem_id="save", min_width=140)
+            self.copy = gr.Button(t("copy_link"), size="md", elem_id="copy", min_width=140)
+        self.png = gr.DownloadButton(elem_id="png", visible="hidden")
+        self.link = gr.Textbox(label=t("link"), info=t("link_info"), buttons=["copy"], visible=False, elem_id="link")
+
+    # Wiring
+
+    def wire(
+        self,
+        texts: Sequence[Any],
+        weights: Sequence[Any],
+        levels: Sequence[Any],
+        style_mix: Any,
+        edits: Sequence[Any],
+        owned: Sequence[Any],
+    ) -> None:
+        self.texts, self.weights, self.owned = list(texts), list(weights), list(owned)
+        looks = [*weights, *levels, self.strength, self.detail, self.own_colours, *edits]
+        self.inputs = [self.visit, self.chosen, style_mix, *self.owned, *texts, *looks]
+        self.showing: dict[str, Any] = {
+            "fn": self.show,
+            "inputs": self.inputs,
+            "outputs": [self.status, self.result, self.face],
+            "show_progress": "hidden",
+            "trigger_mode": "always_last",
+            "concurrency_id": "draw",
+            "concurrency_limit": 4,
+            "api_visibility": "private",
+        }
+        first = self.inputs.index(texts[0])
+        texts[0].change(js=TYPED.replace("TEXT", str(first)), **self.showing)
+        others = [text.change for text in texts[1:]]
+        gr.on([*others, *(look.change for look in looks), self.chosen.change, style_mix.change], **self.showing)
+
+        self.opened = [self.visit, self.marked, self.chosen, self.status, self.result, self.face, self.understood]
+        opened = self.opened
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
+        redraw = {**self.showing, "fn": self.redraw}
+        self.photo.change(self.open, self.photo, opened, **quiet).then(**redraw)
+        self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet).then(**self.showing)
+        self.seed.submit(self.roll_same, self.seed, opened, **quiet).then(**self.showing)
+        saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
+        saved.success(None, None, None, js=SAVE, api_visibility="private")
+        names = [*self.texts, *self.weights, self.strength, self.visit]
+        self.copy.click(self.query, names, self.link, **quiet).then(
+            None, self.link, self.link, js=COPY, api_visibility="private"
+        )
+
+    def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
+        """Reads the address when the page loads; ``query`` is a hidden text field."""
+        linked = [*self.texts, *self.weights, self.strength, self.seed, *self.opened]
+        quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+        blocks.load(self.linked, query, linked, js="() => [window.location.search]", **quiet).then(**self.showing)
+
+    def read(self, values: Sequence[Any]) -> tuple[Visit | None, list[str] | None, dict[str, Domain], Recipe, Look]:
+        """The values of ``inputs``, by what they mean."""
+        visit, chosen, style_mix = values[:3]
+        rest = iter(values[3:])
+        own: dict[str, Domain] = {}
+        for _ in self.owned:
+            own |= domains_in(next(rest), number(style_mix, 1.0))
+        texts = [next(rest) or "" for _ in range(SLOTS)]
+        weights = [number(next(rest), 1.0) for _ in range(SLOTS)]
+        coarse, medium, fine = (number(next(rest), 1.0) for _ in range(3))
+        strength, detail = number(next(rest), 1.0), number(next(rest), self.studio.stylizer.default_detail)
+        own_colours = bool(next(rest))
+        edits = {name: amount for name, amount in zip(self.edit_names, rest, strict=True) if amount}
+        recipe = Recipe(tuple(zip(texts, weights, strict=True)), (coarse, medium, fine))
+        return visit, chosen, own, recipe, Look(strength, detail, own_colours, edits)
+
+    # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
+
+    def open(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood."""
+        nothing = (None, None, gr.update(choices=[], value=[], visible=False))
+        if path is None:
+            return *nothing, say(request, "start"), None, None, None
+        try:
+            return self._opened(self.studio.open(path), request)
+        except StylizeError as error:
+            return *nothing, failed(error), None, None, None
+
+    def roll(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
+        """The random face after this one."""
+        seed = (int(seed or 0) + 1) % LARGEST_SEED
+        return *self.roll_same(seed, request), seed
+
+    def roll_same(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
+        return self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request)
+
+    def _opened(self, visit: Visit, request: gr.Request) -> tuple[Any, ...]:
+        n = len(visit.faces)
+        choice = gr.update(choices=[str(i + 1) for i in range(n)], value=[], visible=n > 1)
+        marked = visit.view if visit.seed is not None else mark_faces(visit.view, visit.near)
+        before, face = (visit.view, visit.view), visit.near[0].crop
+        return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
+
+    def linked(self, query: str, request: gr.Request) -> list[Any]:
+        """What an address asks for: texts, weights, strength, seed, and the random face of that seed."""
+        texts, weights, strength, seed = read_query(query or "")
+        rest = SLOTS - len(texts)
+        values = [*texts, *[gr.skip()] * rest, *weights, *[gr.skip()] * rest]
+        values += [gr.skip() if value is None else value for value in (strength, seed)]
+        return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
+
+    def show(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+        """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
+        has come meanwhile."""
+        session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
+        if session in self._latest and self._latest[session][1] == values:
+            return skip, skip, skip
+        self._latest[session] = mine
+        visit, chosen, own, recipe, look = self.read(values)
+        try:
+            domain = self.studio.compose(recipe, own)
+            if visit is None:
+                return skip if domain is None else say(request, "need_photo"), skip, skip
+            if domain is None and not look.edits:
+                return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
+            words = say(request, "done", name=domain.label if domain else ", ".join(look.edits))
+            result, face = self.studio.picture(visit, chosen, domain, look)
+        except StylizeError as error:
+            words = say(request, "not_ready", name=error.name) if isinstance(error, NotReady) else str(error)
+            return f"⚠️ {words}" if self._latest.get(session) is mine else skip, skip, skip
+        if self._latest.get(session) is not mine:
+            return skip, skip, skip
+        return words, (visit.view, result), face
+
+    def redraw(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+        """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
+        return self.show(request, *values) if values[0] is not None else (gr.skip(),) * 3
+
+    def forget(self, request: gr.Request) -> None:
+        """The visitor has left."""
+        self._latest.pop(request.session_hash, None)
+
+    def png_file(self, request: gr.Request, *values: Any) -> str:
+        """The result in the photo's own size."""
+        visit, chosen, own, recipe, look = self.read(values)
+        try:
+            if visit is None:
+                raise StylizeError(say(request, "need_photo"))
+            domain = self.studio.compose(recipe, own)
+            return self.studio.file(visit, chosen, domain, look, recipe)
+        except StylizeError as error:
+            raise gr.Error(str(error), print_exception=False) from None
+
+    def query(self, *values: Any) -> Any:
+        """The settings as the query part of an address; see ``read_query``."""
+        texts, weights = values[:SLOTS], values[SLOTS : 2 * SLOTS]
+        strength, visit = values[2 * SLOTS :]
+        return gr.update(value=write_query(texts, weights, strength, visit.seed if visit else None), visible=True)
+
+
+COPY = """async query => {
+    const link = window.location.origin + window.location.pathname + query;
+    try { await navigator.clipboard.writeText(link); } catch { /* the box has its own button */ }
+    return link;
+}"""
+
+
+def greeting(visit: Visit, request: gr.Request) -> str:
+    """What was found in the photo, and what to do now."""
+    if visit.seed is not None:
+        return say(request, "random_face", seed=visit.seed)
+    n = len(visit.faces)
+    return say(request, "found_many", n=n) if n > 1 else say(request, "found_one")
+
+
+def domains_in(state: Any, style_mix: float) -> Mapping[str, Domain]:
+    """The named domains that a state of a tab holds; ``style_mix`` is the share of style of one just trained."""
+    if state is None:
+        return {}
+    if isinstance(state, Mapping):
+        return {name: kept.domain for name, kept in state.items()}
+    return {state.name: replace(state.domain, style_share=style_mix)}
+
+
+def number(value: Any, default: float) -> float:
+    """What a cleared field stands for."""
+    return default if value is None else float(value)
+
+
+def write_query(
+    texts: Iterable[str | None], weights: Iterable[float | None], strength: float, seed: int | None
+) -> str:
+    """?to=TEXT&weight=X for each style, strength, and the seed of a random face."""
+    pairs: list[tuple[str, Any]] = []
+    for text, weight in zip(texts, weights, strict=True):
+        if text:
+            pairs += [("to", text), ("weight", f"{number(weight, 1.0):g}")]
+    pairs.append(("strength", f"{strength:g}"))
+    if seed is not None:
+        pairs.append(("seed", seed))
+    return "?" + urlencode(pairs)
+
+
+def read_query(query: str) -> tuple[list[str], list[float], float | None, int | None]:
+    """(texts, weights, strength, seed) of an address; what is no number in its range is left out."""
+    fields = parse_qs(query.lstrip("?")[:4000])
+
+    def numbers(name: str, low: float, high: float) -> list[float | None]:
+        out: list[float | None] = []
+        for word in fields.get(name, []):
+            try:
+                value = float(word)
+            except ValueError:
+                value = float("nan")
+            out.append(value if low <= value <= high else None)
+        return out
+
+    texts = [text[:300] for text in fields.get("to", [])][:SLOTS]
+    given = numbers("weight", -1, 2)
+    weights = [number(given[i] if i < len(given) else None, 1.0) for i in range(len(texts))]
+    strength = next(iter(numbers("strength", -1, 2)), None)
+    seed = next(iter(numbers("seed", 0, LARGEST_SEED)), None)
+    return texts, weights, strength, None if seed is None else int(seed)
+
+

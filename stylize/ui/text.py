@@ -1,0 +1,49 @@
+"""The tab that trains a style for a description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gradio as gr
+
+from stylize.training.adapt import Progress, State, adapt_text, preset
+from stylize.ui.training import Begin, Trainer
+from stylize.ui.visit import Studio
+from stylize.ui.words import I18N as t
+from stylize.ui.words import in_english
+from stylize.vocabulary import SOURCE
+
+PROMPTS = {
+    "en": ["a red mosaic", "a golden statue in sunset light", "a blue ink drawing", "a frozen zombie", "neon cartoon"],
+    "ru": ["красная мозаика", "золотая статуя на закате", "синий рисунок тушью", "ледяной зомби", "неоновый мульт"],
+}
+
+
+def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> tuple[str, int, Begin]:
+    """(name, steps, loop) of a training. Raises StylizeError for descriptions that cannot be used."""
+    target = studio.stylizer.check_description(in_english(target or ""))
+    source = in_english(source or "") or SOURCE
+
+    def begin(state: State | None, steps: int) -> Iterator[Progress]:
+        settings = preset(studio.stylizer, name, seed=seed, steps=steps)
+        return adapt_text(studio.stylizer, target, source, settings, state)
+
+    return target, preset(studio.stylizer, name).steps, begin
+
+
+class TextTab(Trainer):
+    def __init__(self, studio: Studio) -> None:
+        gr.Markdown(t("text_info"))
+        self.target = gr.Textbox(label=t("describe_target"), placeholder=t("describe_hint"), elem_id="target")
+        self.prompts = {
+            wanted: gr.Examples(
+                [[prompt] for prompt in prompts],
+                self.target,
+                label=t("ideas"),
+                elem_id=f"prompts-{wanted}",
+            )
+            for wanted, prompts in PROMPTS.items()
+        }
+        with gr.Accordion(t("more"), open=False):
+            self.source = gr.Textbox(SOURCE, label=t("source"), info=t("source_info"), elem_id="source")
+        super().__init__(studio, "text", [self.target, self.source], lambda *goal: prepare(studio, *goal))

@@ -1,0 +1,216 @@
+"""What the two tabs that train have in common: the loop with its previews, and what is done with its result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from stylize.domain import Domain
+from stylize.errors import StylizeError
+from stylize.training.adapt import Progress, State, preview
+from stylize.ui.library import Library
+from stylize.ui.result import Shared, failed
+from stylize.ui.visit import Studio, Visit, domain_file, nearer
+from stylize.ui.words import I18N as t
+from stylize.ui.words import say
+
+PRESETS = ("fast", "balanced", "strong")
+PREVIEW_EVERY = 1.5  # seconds: pictures cost as much as steps
+PREVIEW_SIDE = 256  # px
+RANDOM_FACES = 3
+QUEUE: dict[str, Any] = {"concurrency_id": "adapt", "concurrency_limit": 1}  # one training at a time on a device
+
+Begin = Callable[[State | None, int], Iterator[Progress]]  # the loop, from a state on, to so many steps
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A training that was begun: what it goes on with and what has come out so far."""
+
+    name: str
+    steps: int  # of its preset
+    begin: Begin
+    progress: Progress
+
+    @property
+    def domain(self) -> Domain:
+        return self.progress.domain
+
+
+def curve(losses: Sequence[float], label: str) -> str:
+    """A line of the losses as SVG, in the colours of the page."""
+    if len(losses) < 2:
+        return ""
+    low, high = min(losses), max(losses)
+    span = (high - low) or 1.0
+    points = " ".join(
+        f"{4 + 292 * i / (len(losses) - 1):.1f},{6 + 60 * (high - loss) / span:.1f}" for i, loss in enumerate(losses)
+    )
+    words = f"{label}: {losses[0]:.3f} → {losses[-1]:.3f}"
+    return (
+        f'<figure class="curve"><svg viewBox="0 0 300 72" preserveAspectRatio="none" role="img" aria-label="{words}">'
+        f'<polyline points="{points}" fill="none" stroke="currentColor" stroke-width="2" '
+        'vector-effect="non-scaling-stroke"/></svg>'
+        f"<figcaption>{words}</figcaption></figure>"
+    )
+
+
+def named(trained: Trained, name: str | None, style_mix: Sequence[float] = ()) -> Domain:
+    """Its domain under a name of the visitor's choice, with that share of its reference's style."""
+    name = " ".join((name or "").split())[:60] or trained.name
+    return replace(trained.domain, name=name, style_share=float(style_mix[0] if style_mix else 1.0))
+
+
+class Trainer:
+    """The lower part of a tab: preset, train, stop, continue; previews and curve; name, keep, download, discard.
+
+    prepare(preset, seed, *goal) gives (name, steps, begin), or raises StylizeError.
+    """
+
+    def __init__(
+        self,
+        studio: Studio,
+        kind: str,
+        goal: Sequence[Any],
+        prepare: Callable[..., tuple[str, int, Begin]],
+        *style_mix: Any,
+    ) -> None:
+        self.studio, self.goal, self.prepare, self.mixing = studio, list(goal), prepare, style_mix
+        self.trained = gr.State(None)
+        with gr.Row():
+            choices = [(t(name), name) for name in PRESETS]
+            self.preset = gr.Radio(
+                choices, value="balanced", label=t("preset"), info=t("preset_info"), elem_id=f"{kind}-preset"
+            )
+            self.seed = gr.Number(0, label=t("seed"), info=t("seed_info"), precision=0, minimum=0, min_width=120)
+        with gr.Row():
+            self.go = gr.Button(t("train"), size="md", variant="primary", elem_id=f"{kind}-go", min_width=110)
+            self.stop = gr.Button(t("stop"), size="md", elem_id=f"{kind}-stop", min_width=110)
+            self.resume = gr.Button(t("continue"), size="md", elem_id=f"{kind}-continue", min_width=110)
+        self.note = gr.Markdown(t("idle"), elem_id=f"{kind}-note", elem_classes="note")
+        gr.Markdown(t("preview"), elem_classes="heading")
+        self.preview = gr.Gallery(
+            label=t("preview"), show_label=False, columns=RANDOM_FACES + 1, height=170, interactive=False,
+            format="jpeg", allow_preview=False, object_fit="contain", buttons=[], elem_id=f"{kind}-preview",
+        )  # fmt: skip
+        self.curve = gr.HTML(elem_id=f"{kind}-curve")
+        with gr.Row(elem_classes="field-row"):
+            self.name = gr.Textbox(
+                label=t("name"), info=t("name_info"), max_lines=1, elem_id=f"{kind}-name", min_width=180
+            )
+            self.keep = gr.Button(t("keep"), size="md", elem_id=f"{kind}-keep", min_width=110)
+        with gr.Row():
+            self.apply = gr.Button(t("apply"), size="md", elem_id=f"{kind}-apply", min_width=110)
+            self.download = gr.Button(t("download"), size="md", elem_id=f"{kind}-download", min_width=110)
+            self.discard = gr.Button(t("discard"), size="md", elem_id=f"{kind}-discard", min_width=110)
+        self.file = gr.File(label=t("domain_file"), height=80, visible=False, elem_id=f"{kind}-file")
+
+    def wire(self, shared: Shared, library: Library) -> None:
+        self.library = library
+        quiet: dict[str, Any] = {"api_visibility": "private"}
+        shown = [self.trained, self.note, self.preview, self.curve]
+        looped: dict[str, Any] = {"outputs": shown, "show_progress_on": self.note, **QUEUE, **quiet}
+        applying: dict[str, Any] = {
+            "fn": self.text_of, "inputs": self.trained, "outputs": [shared.texts[0], self.name], **quiet
+        }  # fmt: skip
+        runs = []
+        for event in (
+            self.go.click(self.train, [shared.visit, self.preset, self.seed, *self.goal], **looped),
+            self.resume.click(self.go_on, [shared.visit, self.trained], **looped),
+        ):
+            runs.append(event)
+            event.then(**applying).then(**shared.showing)
+        stopped = self.stop.click(self.stopped, self.trained, self.note, cancels=runs, **quiet)
+        stopped.then(**applying).then(**shared.showing)
+        self.apply.click(**applying).then(**shared.showing)
+        naming = [self.trained, self.name, *self.mixing]
+        self.keep.click(self.kept, [library.own, *naming], [*library.shown, self.note], **quiet)
+        self.download.click(self.write, naming, [self.file, self.note], **quiet)
+        self.discard.click(self.nothing, None, [*shown, self.file], cancels=runs, **quiet).then(**shared.showing)
+
+    # What the page calls
+
+    def train(
+        self, request: gr.Request, visit: Visit | None, preset: str, seed: float | None, *goal: Any
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yields (trained, note, pictures, curve) until the style stands."""
+        try:
+            name, steps, begin = self.prepare(preset, abs(int(seed or 0)), *goal)
+            yield gr.skip(), say(request, "waiting", name=name), gr.skip(), gr.skip()
+            yield from self._run(name, steps, begin, None, visit, request)
+        except StylizeError as error:
+            yield gr.skip(), failed(error), gr.skip(), gr.skip()
+
+    def go_on(
+        self, request: gr.Request, visit: Visit | None, trained: Trained | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """As many steps more as its preset has, on top of what was done."""
+        if trained is None:
+            yield gr.skip(), say(request, "nothing_trained"), gr.skip(), gr.skip()
+            return
+        try:
+            yield from self._run(trained.name, trained.steps, trained.begin, trained.progress.state, visit, request)
+        except StylizeError as error:
+            yield gr.skip(), failed(error), gr.skip(), gr.skip()
+
+    def _run(
+        self, name: str, more: int, begin: Begin, state: State | None, visit: Visit | None, request: gr.Request
+    ) -> Iterator[tuple[Any, ...]]:
+        first = state.step if state is not None else 0
+        started, shown = time.monotonic(), 0.0
+        notes: list[str] = []
+        label = say(request, "loss")
+        with closing(begin(state, first + more)) as loop:  # type: ignore[type-var]
+            for progress in loop:
+                trained = Trained(name, more, begin, progress)
+                if progress.note:
+                    notes.append(progress.note)
+                pictures: Any = gr.skip()
+                if time.monotonic() - shown > PREVIEW_EVERY:
+                    pictures = self.pictures(progress.domain, visit)
+                    shown = time.monotonic()
+                left = (time.monotonic() - started) / (progress.step - first) * (progress.steps - progress.step)
+                words = say(request, "training", name=name, step=progress.step, steps=progress.steps, left=round(left))
+                drawn = curve(progress.state.history.tolist(), label)
+                yield trained, " ".join([words, *notes]), pictures, drawn
+        words = say(request, "trained", name=name, step=progress.step)
+        yield trained, " ".join([words, *notes]), self.pictures(progress.domain, visit), drawn
+
+    def pictures(self, domain: Domain, visit: Visit | None) -> list[Image.Image]:
+        """The visitor's own face, where there is a photo, and the same random faces every time."""
+        faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
+        return preview(self.studio.stylizer, domain, faces, RANDOM_FACES)
+
+    def stopped(self, trained: Trained | None, request: gr.Request) -> str:
+        return say(request, "stopped", step=trained.progress.step) if trained else say(request, "idle")
+
+    def text_of(self, trained: Trained | None) -> tuple[Any, Any]:
+        """Makes the description that of the training, which the result then draws."""
+        return (trained.name, trained.name) if trained else (gr.skip(), gr.skip())
+
+    def kept(
+        self, request: gr.Request, own: Any, trained: Trained | None, name: str, *style_mix: float
+    ) -> tuple[Any, ...]:
+        """For ``Library.shown`` and the note."""
+        unchanged = [gr.skip()] * len(self.library.shown)
+        if trained is None:
+            return *unchanged, say(request, "nothing_trained")
+        try:
+            domain = named(trained, name, style_mix)
+            return *self.library.keep(own, domain.label, domain, request), say(request, "kept", name=domain.label)
+        except StylizeError as error:
+            return *unchanged, failed(error)
+
+    def write(self, request: gr.Request, trained: Trained | None, name: str, *style_mix: float) -> tuple[Any, Any]:
+        if trained is None:
+            return gr.skip(), say(request, "nothing_trained")
+        return gr.update(value=domain_file(named(trained, name, style_mix)), visible=True), gr.skip()
+
+    def nothing(self, request: gr.Request) -> tuple[Any, ...]:
+        return None, say(request, "idle"), [], "", gr.update(value=None, visible=False)

@@ -1,0 +1,226 @@
+"""What belongs to one visitor, and the pictures that are made of it. All visitors share one ``Studio``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from stylize.align import DetectedFace
+from stylize.detail import keep_colours
+from stylize.domain import Domain, mix
+from stylize.errors import DomainError, StylizeError
+from stylize.images import read_photo, save_image, to_image
+from stylize.pipeline import Face, Stylizer
+from stylize.ui.words import in_english
+
+KEPT_SECONDS = 3600
+VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
+VIEW_CROP = 512  # px: largest aligned face of it
+RANDOM_SIDE = 512  # px: smallest random face
+GRID, CELL = 5, 192  # pictures on a side of the grid, and px of each
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """The photo and its encoded faces; ``view`` and ``near`` are the same at most VIEW px large. ``seed`` is that of a
+    random face, which takes the place of a photo and is not pasted anywhere."""
+
+    photo: Image.Image
+    faces: list[Face]
+    view: Image.Image
+    near: list[Face]
+    seed: int | None = None
+
+    def chosen(self, numbers: Sequence[str] | None) -> list[int]:
+        """Indices of the faces with these numbers, from 1; of all where none is given."""
+        return [int(number) - 1 for number in numbers or ()] or list(range(len(self.faces)))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which style: up to four (description or name, weight), and a strength for each level."""
+
+    parts: tuple[tuple[str, float], ...]
+    levels: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a style is laid on a face; see ``Stylizer.render`` and ``keep_colours``."""
+
+    strength: float = 1.0
+    detail: float = 1.0
+    own_colours: bool = False
+    edits: Mapping[str, float] = field(default_factory=dict)
+
+
+class NotReady(DomainError):
+    """A description that is understood, but would have to be trained first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no ready style for {name!r}; train one for it, or add a colour to a ready style.")
+        self.name = name
+
+
+def temporary(suffix: str, name: str = "stylize") -> Path:
+    """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for old in folder.iterdir():
+        with suppress(FileNotFoundError):  # another visitor's call was faster
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+
+
+def safe_name(name: str) -> str:
+    """A name that any file system takes, and that leads into no folder."""
+    return "".join(letter for letter in name if letter.isalnum() or letter in " -_")[:60].strip() or "stylize"
+
+
+def domain_file(domain: Domain) -> str:
+    path = temporary(".safetensors", domain.label)
+    domain.save(path)
+    return str(path)
+
+
+def mark_faces(view: Image.Image, faces: Sequence[Face]) -> Image.Image:
+    """A copy of the picture with a numbered box around each face."""
+    marked = view.copy()
+    draw, font = ImageDraw.Draw(marked), ImageFont.load_default(size=22)
+    for number, face in enumerate(faces, 1):
+        left, top, _, _ = face.detected.box
+        draw.rectangle(face.detected.box, outline="#4f46e5", width=4)
+        draw.rectangle((left, top, left + 26, top + 28), fill="#4f46e5")
+        draw.text((left + 7, top + 1), str(number), fill="white", font=font)
+    return marked
+
+
+def nearer(face: Face, scale: float, side: int) -> Face:
+    """The face of a photo that was scaled, with a crop of ``side`` px at most."""
+    left, top, right, bottom = (round(value * scale) for value in face.detected.box)
+    crop = face.crop
+    if crop.width > side:
+        crop = crop.resize((side, side), Image.Resampling.LANCZOS)
+    detected = DetectedFace((left, top, right, bottom), face.detected.landmarks * scale)
+    return replace(face, detected=detected, crop=crop)
+
+
+class Studio:
+    """Photos to visits, words to domains, and both to pictures, over one stylizer."""
+
+    def __init__(self, stylizer: Stylizer) -> None:
+        self.stylizer = stylizer
+        self._domain = lru_cache(maxsize=256)(stylizer.domain)
+
+    # Photo -> visit
+
+    def open(self, path: str) -> Visit:
+        """Raises PhotoError for what is no picture with a face."""
+        photo = read_photo(path)
+        faces = self.stylizer.faces(photo)
+        scale = min(1.0, VIEW / max(photo.size))
+        view = photo.resize([max(1, round(side * scale)) for side in photo.size]) if scale < 1 else photo
+        return Visit(photo, faces, view, [nearer(face, scale, VIEW_CROP) for face in faces])
+
+    def random(self, seed: int) -> Visit:
+        """A face that nobody has, the same for one seed."""
+        ws = self.stylizer.sample_ws(1, seed)
+        source = self.stylizer.draw(ws)
+        side = max(RANDOM_SIDE, self.stylizer.resolution)
+        photo = to_image(source).resize((side, side), Image.Resampling.LANCZOS)
+        detected = DetectedFace((0, 0, side, side), np.zeros((68, 2)))
+        face = Face(detected, photo, ws, source)
+        near = nearer(face, 1.0, VIEW_CROP)
+        return Visit(photo, [face], photo, [near], seed)
+
+    # Words -> domain
+
+    def domain(self, text: str, own: Mapping[str, Domain]) -> Domain:
+        """The visitor's own domain of that name, else what the model has or makes at once. Raises StylizeError."""
+        if text in own:
+            return own[text]
+        text = " ".join(in_english(text).split())
+        if text.lower().endswith(".safetensors"):  # a path on the host
+            raise DomainError(f"There is no style {text!r}; import domain files in the library.")
+        try:
+            return self._domain(text)
+        except DomainError:
+            if self.stylizer.has_hypernet:
+                raise
+            raise NotReady(self.stylizer.check_description(text)) from None
+
+    def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
+        """What the recipe makes; None where it names no style. Raises StylizeError."""
+        parts = [(weight, self.domain(text, own)) for text, weight in recipe.parts if text and text.strip()]
+        if not parts:
+            return None
+        if not any(weight for weight, _ in parts):
+            raise DomainError("All weights are 0, so nothing is left of the styles; move one of them.")
+        domain = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else mix(parts)
+        return domain.scaled(*recipe.levels)
+
+    # Visit and domain -> pictures
+
+    def render(self, face: Face, domain: Domain | None, look: Look) -> Image.Image:
+        picture = self.stylizer.render(face, domain, look.strength, look.detail, edits=look.edits)
+        return keep_colours(picture, face.crop) if look.own_colours else picture
+
+    def picture(
+        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, full: bool = False
+    ) -> tuple[Image.Image, Image.Image]:
+        """(the photo with the chosen faces stylised, the first of them alone), ``full`` in the photo's own size."""
+        photo, faces = (visit.photo, visit.faces) if full else (visit.view, visit.near)
+        faces = [faces[index] for index in visit.chosen(numbers)]
+        pictures = [self.render(face, domain, look) for face in faces]
+        if visit.seed is not None:
+            return pictures[0], pictures[0]
+        return self.stylizer.paste(photo, faces, pictures), pictures[0]
+
+    def file(
+        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, recipe: Recipe
+    ) -> str:
+        """A PNG in the photo's own size that carries its settings."""
+        picture, _ = self.picture(visit, numbers, domain, look, full=True)
+        settings = {
+            "to": domain.label if domain else "",
+            "parts": [list(part) for part in recipe.parts if part[0]],
+            "levels": list(recipe.levels),
+            **{name: getattr(look, name) for name in ("strength", "detail", "own_colours")},
+            "edits": dict(look.edits),
+            "seed": visit.seed,
+            "model": self.stylizer.fingerprint,
+        }
+        path = temporary(".png", "stylised")
+        save_image(picture, path, settings)
+        return str(path)
+
+    def grid(self, face: Face, corners: Sequence[Domain], look: Look) -> Image.Image:
+        """GRID x GRID pictures between up to four domains in the corners, in reading order; the corners that are left
+        are the face itself."""
+        if not corners:
+            raise StylizeError("The grid needs at least one style; describe one or pick a ready one.")
+        small = nearer(face, 1.0, CELL)
+        sheet = Image.new("RGB", (GRID * CELL,) * 2)
+        for row in range(GRID):
+            for column in range(GRID):
+                weights = corner_weights(column / (GRID - 1), row / (GRID - 1))
+                domain = mix(list(zip(weights, corners, strict=False)))
+                cell = self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
+                sheet.paste(cell, (column * CELL, row * CELL))
+        return sheet
+
+
+def corner_weights(x: float, y: float) -> tuple[float, float, float, float]:
+    """Of the corners top left, top right, bottom left, bottom right at a point of the unit square."""
+    return (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y

@@ -1,0 +1,134 @@
+"""The endpoints over HTTP, as a script would call them, on a tiny model; and as tools where the package mcp is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from tiny import load_tiny_model_with_style
+
+from stylize.domain import Domain
+from stylize.ui.page import Page
+from stylize.ui.words import I18N
+
+ENDPOINTS = ["stylize", "invert", "adapt_text", "adapt_image", "hypernet", "mix", "morph"]
+HAS_MCP = find_spec("mcp") is not None
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    stylizer = load_tiny_model_with_style(tmp_path_factory.mktemp("tiny"))
+    _, url, _ = Page(stylizer).blocks.launch(
+        prevent_thread_lock=True, quiet=True, ssr_mode=False, i18n=I18N, mcp_server=HAS_MCP
+    )
+    yield url
+    gr.close_all()
+
+
+@pytest.fixture(scope="module")
+def client(address: str) -> Client:
+    return Client(address, verbose=False)
+
+
+@pytest.fixture
+def photo(tmp_path: Path, astronaut: Image.Image) -> Any:
+    astronaut.save(tmp_path / "astronaut.png")
+    return handle_file(str(tmp_path / "astronaut.png"))
+
+
+def test_exactly_the_documented_endpoints_are_public(client: Client) -> None:
+    named = client.view_api(return_format="dict")["named_endpoints"]
+    assert sorted(named) == sorted(f"/{name}" for name in ENDPOINTS)
+    for endpoint in named.values():
+        assert endpoint["description"]
+        assert all(parameter["parameter_name"] for parameter in endpoint["parameters"])
+
+
+def test_stylize_and_invert(client: Client, photo: Any) -> None:
+    result = client.predict(photo, "pencil sketch", strength=0.5, keep_colours=True, face=1, api_name="/stylize")
+    with Image.open(result) as picture:
+        assert picture.size == (512, 512)
+    assert len(client.predict(photo, api_name="/invert")) == 1
+
+
+def test_a_trained_domain_goes_into_stylize_and_mix(client: Client, photo: Any) -> None:
+    file = client.predict("a red mosaic", steps=1, preset_name="fast", api_name="/adapt_text")
+    assert Domain.load(file).target == "a red mosaic"
+    with Image.open(client.predict(photo, "", domain=handle_file(file), api_name="/stylize")) as picture:
+        assert picture.size == (512, 512)
+    name = Path(file).stem
+    mixed = client.predict([f"{name}=0.5", "pencil sketch=-0.25"], [handle_file(file)], api_name="/mix")
+    assert list(Domain.load(mixed).ingredients().values()) == [0.5, -0.25]
+
+
+def test_adapt_image(client: Client, photo: Any) -> None:
+    file = client.predict([photo], steps=1, api_name="/adapt_image")
+    assert Domain.load(file).method == "one-shot"
+
+
+def test_morph(client: Client, photo: Any) -> None:
+    file = client.predict(photo, ["pencil sketch"], frames=4, fps=8, file_format="gif", api_name="/morph")
+    with Image.open(file) as picture:
+        assert picture.n_frames == 6  # there and back
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("stylize", ["a red mosaic"], "no ready"),
+        ("stylize", ["/etc/x.safetensors"], "no style"),
+        ("stylize", ["pencil sketch", 9.0], "strength"),
+        ("stylize", ["pencil sketch", 1.0, 1.0, None, False, 5], "no face 5"),
+        ("morph", [["pencil sketch"], 4, 0], "0 pictures a second"),
+        ("morph", [[], 4], "at least one style"),
+    ],
+)
+def test_errors_about_a_photo_are_sentences(client: Client, photo: Any, name: str, values: Any, words: str) -> None:
+    with pytest.raises(Exception, match=words):
+        client.predict(photo, *values, api_name=f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("adapt_text", [""], "empty"),
+        ("adapt_text", ["a red mosaic", "a photo of a face", 99999], "99999 steps"),
+        ("adapt_image", [[]], "0 reference pictures"),
+        ("hypernet", ["red mosaic"], "no hypernetwork"),
+        ("mix", [[]], "nothing to mix"),
+        ("mix", [["pencil sketch=much"]], "no number"),
+    ],
+)
+def test_errors_are_sentences(client: Client, name: str, values: Any, words: str) -> None:
+    with pytest.raises(Exception, match=words):
+        client.predict(*values, api_name=f"/{name}")
+
+
+@pytest.mark.skipif(not HAS_MCP, reason="needs the package mcp")
+def test_the_endpoints_are_tools(address: str) -> None:
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk() -> tuple[list[Any], Any]:
+        async with (
+            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            mix = next(tool.name for tool in tools if tool.name.endswith("mix"))
+            return tools, await session.call_tool(mix, {"parts": ["pencil sketch=0.5"]})
+
+    tools, answer = asyncio.run(talk())
+    assert len(tools) == len(ENDPOINTS)
+    stylize = next(tool for tool in tools if tool.name.endswith("stylize"))
+    assert "pastes them back" in stylize.description
+    assert "ready style" in stylize.inputSchema["properties"]["text"]["description"]
+    assert not answer.isError
