@@ -350,7 +350,42 @@ def tables(folder: Path) -> str:
                 row += [f"{mean['parameters']:,.0f}", f"{mean['bytes'] / 1000:,.0f} KB", f"{mean['seconds']:.0f}"]
             rows.append(row + [""] * (len(head) - len(row)))
         parts.append(table(head, rows))
+    parts += speed(read("generate"), read("adapt"), read("app"))
     return "\n\n".join(parts)
+
+
+def speed(generate: Any, adapt: Any, app: Any) -> list[str]:
+    """The figures of ``benchmarks`` as Markdown."""
+    parts = []
+    if generate:
+        head = [f"Generator, {generate['resolution']} px", "seconds", "times faster", "peak MB", "largest difference"]
+        head.append("share of the matrix product's speed")
+        rows = []
+        for way, row in generate["generators"].items():
+            cells = [f"{row['seconds']:.2f}", f"{row['times_faster']:.1f}", f"{row['peak_mb']:,.0f}"]
+            rows.append([way, *cells, f"{row['max_difference']:.2g}", f"{100 * row['share_of_matmul_speed']:.0f} %"])
+        loading = generate["loading"]
+        parts.append(table(head, rows))
+        parts.append(
+            f"Loading its {loading['file_mb']:.0f} MB takes {loading['seconds']:.2f} s and {loading['peak_of_file']:.2f} "
+            f"times that memory; another domain of the same face {generate['domains']['another_s']:.2f} s."
+        )
+    if adapt:
+        ways = {way: adapt[way] for way in ("published", "stylize")}
+        rows = [
+            [way, f"{row['seconds_per_step']:.3f}", f"{row['peak_mb']:,.0f}", f"{row['final_loss']:.3f}"]
+            for way, row in ways.items()
+        ]
+        parts.append(table(["Text-guided adaptation", "seconds a step", "peak MB", "final loss"], rows))
+    if app:
+        shown = {"page_visible_s": "page visible", "upload_to_picture_s": "upload to first picture"}
+        shown |= {"slider_to_picture_s": "slider to new picture"}
+        times = ", ".join(f"{words} {app['median'][name]:.1f} s" for name, words in shown.items())
+        parts.append(
+            f"In the browser: start-up {app['start_s']:.0f} s, {times}, page {app['median']['page_mb']:.1f} MB, "
+            f"server {app['server_mb'] / 1000:.1f} GB."
+        )
+    return parts
 
 
 def update_readme(readme: Path, folder: Path) -> None:
