@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 
 import torch
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Request, sync_playwright
 
 from benchmarks.generate import provenance, rounded
 
@@ -47,8 +47,9 @@ def serve(port: int) -> tuple[subprocess.Popen[bytes], float]:
 def visit(browser: Browser, address: str) -> dict[str, float]:
     """One new visitor: seconds until each thing is seen, and megabytes fetched until the page stands."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000}, locale="en-US")
-    page, fetched = context.new_page(), []
-    page.on("requestfinished", fetched.append)
+    page = context.new_page()
+    fetched: list[Request] = []
+    page.on("requestfinished", lambda request: fetched.append(request))
     clock = time.monotonic()
 
     def lap() -> float:

@@ -367,8 +367,8 @@ def speed(generate: Any, adapt: Any, app: Any) -> list[str]:
         loading = generate["loading"]
         parts.append(table(head, rows))
         parts.append(
-            f"Loading its {loading['file_mb']:.0f} MB takes {loading['seconds']:.2f} s and {loading['peak_of_file']:.2f} "
-            f"times that memory; another domain of the same face {generate['domains']['another_s']:.2f} s."
+            f"Loading its {loading['file_mb']:.0f} MB takes {loading['seconds']:.2f} s and "
+            f"{loading['peak_of_file']:.2f} times that memory; another domain of the same face {generate['domains']['another_s']:.2f} s."
         )
     if adapt:
         ways = {way: adapt[way] for way in ("published", "stylize")}
