@@ -368,7 +368,8 @@ def speed(generate: Any, adapt: Any, app: Any) -> list[str]:
         parts.append(table(head, rows))
         parts.append(
             f"Loading its {loading['file_mb']:.0f} MB takes {loading['seconds']:.2f} s and "
-            f"{loading['peak_of_file']:.2f} times that memory; another domain of the same face {generate['domains']['another_s']:.2f} s."
+            f"{loading['peak_of_file']:.2f} times that memory; "
+            f"another domain of the same face {generate['domains']['another_s']:.2f} s."
         )
     if adapt:
         ways = {way: adapt[way] for way in ("published", "stylize")}
