@@ -26,7 +26,7 @@ def test_every_step_reports_the_best_so_far(tmp_path: Path, astronaut: Image.Ima
     best = reports[totals.index(min(totals))].face
     assert torch.equal(reports[-1].face.ws, best.ws)
     assert totals[-1] < totals[0]
-    torch.testing.assert_close(reports[-1].face.source, model.draw(best.ws))
+    torch.testing.assert_close(reports[-1].face.source, model.draw(best.ws), atol=0.05, rtol=0)  # half precision
     assert reports[-1].face.crop is face.crop
 
 

@@ -143,7 +143,8 @@ class Page:
         self.blocks.load(localise, None, instant.gallery, **quiet)
         self.blocks.load(library.restore, library.shelf, library.shown, **quiet)
         shared.wire_link(self.blocks, self.query)
-        self.blocks.unload(shared.forget)
+        for leaving in (shared.forget, self.text.forget, self.oneshot.forget):
+            self.blocks.unload(leaving)
 
 
 def lay_model(stylizer: Stylizer) -> None:

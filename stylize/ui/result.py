@@ -22,12 +22,10 @@ SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
 
 # Waits until the typing pauses, then hands over what stands in the box by then.
-TYPED = """async (...values) => {
+TYPED = """async () => {
     const box = document.querySelector("#text textarea");
     let before;
     do { before = box.value; await new Promise(done => setTimeout(done, 350)); } while (box.value !== before);
-    values[TEXT] = box.value;
-    return values;
 }"""
 SAVE = """() => { const find = () => document.querySelector("#png a, a#png, #png button, button#png");
     setTimeout(() => find()?.click(), 200); }"""
@@ -126,8 +124,8 @@ class Shared:
             "concurrency_limit": 4,
             "api_visibility": "private",
         }
-        first = self.inputs.index(texts[0])
-        texts[0].change(js=TYPED.replace("TEXT", str(first)), **self.showing)
+        # What is shown is asked for after the pause, with the values of that moment.
+        texts[0].change(None, None, None, js=TYPED, api_visibility="private").then(**self.showing)
         others = [text.change for text in texts[1:]]
         gr.on([*others, *(look.change for look in looks), self.chosen.change, style_mix.change], **self.showing)
 

@@ -83,6 +83,7 @@ class Trainer:
     ) -> None:
         self.studio, self.goal, self.prepare, self.mixing = studio, list(goal), prepare, style_mix
         self.trained = gr.State(None)
+        self._asked: dict[str | None, str] = {}  # sessions whose training is queued or runs: "run", "stop" or "discard"
         with gr.Row():
             choices = [(t(name), name) for name in PRESETS]
             self.preset = gr.Radio(
@@ -119,22 +120,38 @@ class Trainer:
         applying: dict[str, Any] = {
             "fn": self.text_of, "inputs": self.trained, "outputs": [shared.texts[0], self.name], **quiet
         }  # fmt: skip
-        runs = []
-        for event in (
-            self.go.click(self.train, [shared.visit, self.preset, self.seed, *self.goal], **looped),
-            self.resume.click(self.go_on, [shared.visit, self.trained], **looped),
+        at_once: dict[str, Any] = {"queue": False, **quiet}
+        for button, run, inputs in (
+            (self.go, self.train, [shared.visit, self.preset, self.seed, *self.goal]),
+            (self.resume, self.go_on, [shared.visit, self.trained]),
         ):
-            runs.append(event)
+            event = button.click(self.ask, None, None, **at_once).then(run, inputs, **looped)
             event.then(**applying).then(**shared.showing)
-        stopped = self.stop.click(self.stopped, self.trained, self.note, cancels=runs, **quiet)
-        stopped.then(**applying).then(**shared.showing)
+        self.stop.click(self.ask_to_stop, None, None, **at_once)
         self.apply.click(**applying).then(**shared.showing)
         naming = [self.trained, self.name, *self.mixing]
         self.keep.click(self.kept, [library.own, *naming], [*library.shown, self.note], **quiet)
         self.download.click(self.write, naming, [self.file, self.note], **quiet)
-        self.discard.click(self.nothing, None, [*shown, self.file], cancels=runs, **quiet).then(**shared.showing)
+        dropped = self.discard.click(self.ask_to_discard, None, None, **at_once)
+        dropped.then(self.nothing, None, [*shown, self.file], **quiet).then(**shared.showing)
 
-    # What the page calls
+    # What the page calls. A training ends itself after the step in which it is asked to: the page's own cancelling
+    # sometimes loses what comes next.
+
+    def ask(self, request: gr.Request) -> None:
+        self._asked[request.session_hash] = "run"
+
+    def ask_to_stop(self, request: gr.Request) -> None:
+        if request.session_hash in self._asked:
+            self._asked[request.session_hash] = "stop"
+
+    def ask_to_discard(self, request: gr.Request) -> None:
+        if request.session_hash in self._asked:
+            self._asked[request.session_hash] = "discard"
+
+    def forget(self, request: gr.Request) -> None:
+        """The visitor has left."""
+        self._asked.pop(request.session_hash, None)
 
     def train(
         self, request: gr.Request, visit: Visit | None, preset: str, seed: float | None, *goal: Any
@@ -163,11 +180,19 @@ class Trainer:
         self, name: str, more: int, begin: Begin, state: State | None, visit: Visit | None, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         first = state.step if state is not None else 0
-        started, shown = time.monotonic(), 0.0
+        started, shown, asked = time.monotonic(), 0.0, self._asked.get(request.session_hash, "run")
         notes: list[str] = []
         label = say(request, "loss")
+        if asked != "run":  # while it was queued
+            self.forget(request)
+            yield gr.skip(), say(request, "idle"), gr.skip(), gr.skip()
+            return
         with closing(begin(state, first + more)) as loop:  # type: ignore[type-var]
             for progress in loop:
+                asked = self._asked.get(request.session_hash, "run")
+                if asked == "discard":
+                    self.forget(request)
+                    return
                 trained = Trained(name, more, begin, progress)
                 if progress.note:
                     notes.append(progress.note)
@@ -178,17 +203,17 @@ class Trainer:
                 left = (time.monotonic() - started) / (progress.step - first) * (progress.steps - progress.step)
                 words = say(request, "training", name=name, step=progress.step, steps=progress.steps, left=round(left))
                 drawn = curve(progress.state.history.tolist(), label)
+                if asked == "stop":
+                    break
                 yield trained, " ".join([words, *notes]), pictures, drawn
-        words = say(request, "trained", name=name, step=progress.step)
+        self.forget(request)
+        words = say(request, "stopped" if asked == "stop" else "trained", name=name, step=progress.step)
         yield trained, " ".join([words, *notes]), self.pictures(progress.domain, visit), drawn
 
     def pictures(self, domain: Domain, visit: Visit | None) -> list[Image.Image]:
         """The visitor's own face, where there is a photo, and the same random faces every time."""
         faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
         return preview(self.studio.stylizer, domain, faces, RANDOM_FACES)
-
-    def stopped(self, trained: Trained | None, request: gr.Request) -> str:
-        return say(request, "stopped", step=trained.progress.step) if trained else say(request, "idle")
 
     def text_of(self, trained: Trained | None) -> tuple[Any, Any]:
         """Makes the description that of the training, which the result then draws."""
