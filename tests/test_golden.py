@@ -19,6 +19,7 @@ from golden_numbers import HERE, draw_weights
 from torch import Tensor
 
 from stylize.checkpoints import load_into
+from stylize.domain import Domain
 from stylize.foreign import from_rosinality
 from stylize.generator import Generator, GeneratorConfig, Order
 
@@ -108,6 +109,26 @@ def test_a_rosinality_file(shared: Path) -> None:
         expected = torch.from_numpy(numbers[f"rosinality_32_ch16_w64/{case}"])
         error = (generator.synthesis(ws) - expected).abs().max() / expected.abs().max()
         assert error <= 2e-5, f"{case} is off by {error:.2e}"
+
+
+@torch.no_grad()
+@pytest.mark.slow
+def test_a_one_shot_domain_with_style_rows(shared: Path) -> None:
+    folder = shared / "golden"
+    generator, vector, _ = official(folder, 1024)
+    numbers = {name: torch.from_numpy(array) for name, array in np.load(folder / "inferencer_im2im_1024.npz").items()}
+    sizes = tuple(generator.config.domain_sizes)
+    domain = Domain(vector, sizes, "post_demod", "f" * 16, style=numbers["style_latents"][0])
+    ws = torch.lerp(generator.w_avg, numbers["w"], 0.7)[:, None].expand(-1, 18, -1)
+    mixed = domain.mixed_in(ws, 1.0)
+    expected = numbers["mixed_w_plus_trunc07"]
+    assert float((mixed - expected).abs().max()) <= 1e-5 * float(expected.abs().max())
+    for case, made in (
+        ("img_src_trunc07", generator.synthesis(ws)),
+        ("img_trg_trunc07", generator.synthesis(mixed, domain.vector, domain.order)),
+    ):
+        expected = numbers[f"{case}__s8"]
+        assert float((made[:, :, ::8, ::8] - expected).abs().max()) <= 5e-5 * float(expected.abs().max()), case
 
 
 @torch.no_grad()

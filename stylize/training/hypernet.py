@@ -67,17 +67,17 @@ class Settings:
     embeddings per known domain, beside its phrasings; ``patience``: validations without a gain before it stops. The
     others are weights of losses; ``vectors`` and ``pictures`` count where the truth is known."""
 
-    steps: int = 4000
+    steps: int = 10_000
     batch: int = 48
     drawn: int = 12
-    drawing: float = 0.2
+    drawing: float = 0.25
     lr: float = 1e-3
     width: int = 256
     depth: int = 4
     hull: float = 0.3
     bound: float = 0.95
     pictures_of: int = 8
-    patience: int = 8
+    patience: int = 20
     pool: int = 96
     direction: float = 0.0
     tt: float = 0.0
