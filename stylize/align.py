@@ -236,11 +236,10 @@ def paste_mask(size: int) -> NDArray[np.float32]:
 
 
 def edge_mask(size: int) -> NDArray[np.float32]:
-    """(size, size) in [0, 1]: the whole frame but for its edges, with a long fall at the bottom, where the neck goes
-    on. For a head that is told from its background."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) / size
-    across = _smooth(np.minimum(axis, 1 - axis) / 0.06)
-    return across[None] * np.minimum(across, _smooth((0.98 - axis) / 0.2))[:, None]
+    """(size, size) in [0, 1]: most of the frame, for a head that is told from its background. The fall is long, because
+    hair and neck go on outside of the frame."""
+    axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
+    return _smooth((0.98 - (axis[None] ** 4 + axis[:, None] ** 4) ** 0.25) / 0.35)
 
 
 def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
