@@ -9,7 +9,6 @@ by one loss on faces that neither trains on. Memory is measured in processes of 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import subprocess
@@ -24,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import _reference
-from benchmarks.generate import provenance, rounded
+from benchmarks.generate import report
 from stylize.clip import TextImageModel
 from stylize.generator import Generator, GeneratorConfig
 from stylize.pipeline import Stylizer, pick_device
@@ -218,13 +217,7 @@ def main() -> None:
     if args.probe:
         print(probe_memory(args.probe, args))
         return
-    figures = rounded({**provenance(pick_device(args.device)), "results": measure(args)})
-    figures["command"] = " ".join(["python -m benchmarks.adapt", *sys.argv[1:]])
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(text + "\n", encoding="utf-8")
+    report(measure(args), pick_device(args.device), args.json)
 
 
 if __name__ == "__main__":

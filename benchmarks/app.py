@@ -6,7 +6,6 @@ Needs Chromium and playwright (requirements-dev.txt). Times are medians of ``--r
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import socket
@@ -20,7 +19,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, Request, sync_playwright
 
-from benchmarks.generate import provenance, rounded
+from benchmarks.generate import report
 
 ROOT = Path(__file__).resolve().parent.parent
 PHOTO = ROOT / "examples" / "astronaut.jpg"
@@ -112,12 +111,7 @@ def main() -> None:
     finally:
         server.terminate()
         server.wait(20)
-    figures = rounded({**provenance(torch.device("cpu")), "results": results})
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(text + "\n", encoding="utf-8")
+    report(results, torch.device("cpu"), args.json)
 
 
 if __name__ == "__main__":

@@ -248,6 +248,15 @@ def rounded(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
+def report(results: dict[str, Any], device: torch.device, path: Path | None) -> None:
+    """Prints the figures with their provenance, and writes them to ``path``."""
+    text = json.dumps(rounded({**provenance(device), "results": results}), indent=1)
+    print(text)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.generate", description=__doc__)
     parser.add_argument("--resolution", type=int, default=1024, choices=[2**level for level in range(5, 11)])
@@ -265,12 +274,7 @@ def main() -> None:
         kind, what = args.probe
         print(json.dumps({"memory": probe_memory, "loading": probe_loading}[kind](what, args)))
         return
-    figures = rounded({**provenance(pick_device(args.device)), "results": measure(args)})
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if args.json is not None:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(text + "\n", encoding="utf-8")
+    report(measure(args), pick_device(args.device), args.json)
 
 
 if __name__ == "__main__":

@@ -257,18 +257,18 @@ def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> Domain
     if not names:
         return None
     mentioned = [name for name in match(text) if name in names]
-    parts = [(1 / len(mentioned), stylizer.domain(name)) for name in mentioned]
+    parts = [(1 / len(mentioned), stylizer.ready_domain(name)) for name in mentioned]
     colour = match_colour(text)
     if colour is not None:
         with suppress(DomainError):  # a model may ship without colours
-            parts.append((1.0, stylizer.domain(f"{colour} photo")))
+            parts.append((1.0, stylizer.ready_domain(f"{colour} photo")))
     if parts:
         return mix(parts)
     clip = stylizer.clip
     known = torch.stack([clip.describe(name) for name in [SOURCE, *names]])
     weights = torch.softmax(sharpness * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
     best = weights.topk(min(3, len(names)))
-    return mix([(float(w), stylizer.domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)])
+    return mix([(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)])
 
 
 def adapt_text(

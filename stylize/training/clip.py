@@ -160,7 +160,7 @@ class Trainer:
         vectors = []
         for name in names:
             with suppress(DomainError):
-                vectors.append(self.stylizer.domain(name).vector)
+                vectors.append(self.stylizer.ready_domain(name).vector)
         return torch.stack(vectors or [torch.zeros(self.stylizer.generator.config.domain_dim)])
 
     def _integers(self, high: int, count: int) -> Tensor:
