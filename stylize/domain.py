@@ -6,6 +6,7 @@ Alanov, Titov, Vetrov, "HyperDomainNet" (2022). Strength, mixing and levels are 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +21,10 @@ from stylize.generator import GeneratorConfig, Order
 
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
+MOST_TURNS = 100  # of a spherical mean
 TEXTS = ("order", "generator", "name", "target", "source", "method")
+LEVELS = ("coarse", "medium", "fine")
+Levels = tuple[float, float, float]  # a strength for each of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,9 +190,10 @@ def _weights(value: object) -> bool:
     return isinstance(value, dict) and all(type(weight) in (int, float) for weight in value.values())
 
 
-def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
-    """The weighted sum of domains of one generator. Its settings hold the ingredients and their weights, its prompt
-    reads like "0.5 pencil sketch + 0.5 zombie". Its style is the mean of the styles there are, by their weights.
+def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Domain:
+    """The weighted sum of domains of one generator, or their ``spherical`` mean, see ``turned``. Its settings hold the
+    ingredients and the weights of their sum, its prompt reads like "0.5 pencil sketch + 0.5 zombie". Its style is the
+    mean of the styles there are, by their weights.
 
     Raises DomainError when they do not fit together, none is given or a weight is not finite.
     """
@@ -197,7 +202,6 @@ def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
     first = weighted[0][1]
     named = [domain.generator for _, domain in weighted if domain.generator]
     first = replace(first, generator=named[0] if named else "")
-    ingredients: dict[str, float] = {}
     for weight, domain in weighted:
         if not math.isfinite(weight):
             raise DomainError(f"The weight of {domain.label!r} is {weight}; use a finite number.")
@@ -208,6 +212,11 @@ def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
                     f"{first.label!r} and {domain.label!r} cannot be mixed: their {what} differs ({a} and {b}); "
                     "use domains made for one generator in one order."
                 )
+    if spherical:
+        straight = mix(weighted)
+        return replace(mix(turned(weighted)), name=f"{straight.name}, turning")
+    ingredients: dict[str, float] = {}
+    for weight, domain in weighted:
         for name, share in domain.ingredients().items():
             ingredients[name] = ingredients.get(name, 0.0) + weight * share
     words = " + ".join(f"{weight:g} {name}" for name, weight in ingredients.items())
@@ -228,16 +237,86 @@ def mix(weighted: Sequence[tuple[float, Domain]]) -> Domain:
     )
 
 
+def turned(weighted: Sequence[tuple[float, Domain]]) -> list[tuple[float, Domain]]:
+    """The weights of the straight mix that is the spherical one: its direction is the weighted spherical mean of the
+    directions, its length the weighted sum of the lengths. A negative weight asks for the opposite direction.
+
+    The mean x is where sum_i w_i log_x(p_i) = 0 for unit vectors p_i and weights that sum to one (Buss, Fillmore 2001,
+    "Spherical averages", algorithm A1, begun at the straight mean); for two it is slerp (Shoemake 1985). Where there is
+    no such mean, as between opposites, the weights stay as they are.
+    """
+    vectors = torch.stack([domain.vector for _, domain in weighted]).double()
+    weights, lengths = torch.tensor([weight for weight, _ in weighted]).double(), vectors.norm(dim=1)
+    used = (weights != 0) & (lengths > 0)
+    if used.sum() < 2:
+        return list(weighted)
+    shares = weights[used].abs() / weights[used].abs().sum()
+    points = vectors[used] * (weights.sign() / lengths)[used, None]
+    products = points @ points.T
+    mean = shares  # as factors of the points
+    for _ in range(MOST_TURNS):
+        size = (mean @ products @ mean).clamp(min=0).sqrt()
+        mean = mean / size
+        angles = (products @ mean).clamp(-1, 1).acos()
+        if size < 1e-4 or angles.max() > math.pi - 1e-3:
+            return list(weighted)
+        pull = shares / torch.sinc(angles / math.pi)
+        move = pull - (pull @ angles.cos()) * mean
+        angle = (move @ products @ move).clamp(min=0).sqrt()
+        if angle < 1e-9:
+            break
+        mean = angle.cos() * mean + angle.sin() / angle * move
+    factors = torch.zeros_like(weights)
+    factors[used] = mean * (weights.abs() @ lengths) * (weights.sign() / lengths)[used]
+    return [(factor, domain) for factor, (_, domain) in zip(factors.tolist(), weighted, strict=True)]
+
+
 def interpolate(a: Domain, b: Domain, t: float, spherical: bool = False) -> Domain:
-    """From ``a`` (t = 0) to ``b`` (t = 1) on a straight line, or ``spherical``: turning from one direction to the other
-    while the length goes straight (Shoemake 1985). Raises DomainError when they do not fit together."""
-    weights = (1 - t, t)
-    lengths = [float(domain.vector.norm()) for domain in (a, b)]
-    if spherical and min(lengths) > 0:
-        cosine = float(torch.nn.functional.cosine_similarity(a.vector, b.vector, dim=0))
-        angle = math.acos(max(-1.0, min(1.0, cosine)))
-        if math.sin(angle) > 1e-4:
-            length = weights[0] * lengths[0] + weights[1] * lengths[1]
-            turns = [math.sin(weight * angle) / math.sin(angle) for weight in weights]
-            weights = (turns[0] * length / lengths[0], turns[1] * length / lengths[1])
-    return mix([(weights[0], a), (weights[1], b)])
+    """From ``a`` (t = 0) to ``b`` (t = 1). Raises DomainError when they do not fit together."""
+    return mix([(1 - t, a), (t, b)], spherical)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One style of a mix in words: a name, file or description, its weight, and a strength for each of its levels."""
+
+    text: str
+    weight: float = 1.0
+    levels: Levels = (1.0, 1.0, 1.0)
+
+    @classmethod
+    def parse(cls, words: str) -> Part:
+        """Of "zombie", "zombie=0.8" or "zombie=0.8,medium=0.5,fine=0". Raises DomainError."""
+        level = rf",\s*({'|'.join(LEVELS)})\s*=([^=,]*)"
+        found = re.fullmatch(rf"(.*?)(?:=([^=,]*))?((?:{level})*)", words, re.DOTALL)
+        if found is None or not (text := found[1].strip()):
+            raise DomainError(f"{words!r} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.")
+        levels = dict.fromkeys(LEVELS, 1.0) | {name: cls._number(x, words) for name, x in re.findall(level, found[3])}
+        weight = 1.0 if found[2] is None else cls._number(found[2], words)
+        return cls(text, weight, (levels["coarse"], levels["medium"], levels["fine"]))
+
+    @staticmethod
+    def _number(text: str, words: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise DomainError(f"{text!r} in {words!r} is not a number; write it like sepia=0.5 or sepia=0.5,fine=0.")
+        return value
+
+
+def blend(parts: Sequence[tuple[Part, Domain]], spherical: bool = False) -> Domain:
+    """The mix that the parts ask for, each with its domain; one alone with the weight 1 keeps its name.
+
+    Raises DomainError as ``mix`` does, and when nothing is left of them.
+    """
+    weighted = [(part.weight, domain.scaled(*part.levels)) for part, domain in parts]
+    alone = len(weighted) == 1 and weighted[0][0] == 1
+    domain = weighted[0][1] if alone else mix(weighted, spherical)
+    if not any(weight for weight, _ in weighted):
+        raise DomainError("All weights are 0, so nothing is left of the styles; move one of them.")
+    if domain.vector.abs().max() < 1e-6 and domain.style is None:
+        names = " and ".join(part.text for part, _ in parts)
+        raise DomainError(f"The weights of {names} cancel out, so nothing is left; move one of them.")
+    return domain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stylize.domain import LARGEST_FILE, Domain, mix
+from stylize.domain import LARGEST_FILE, Domain, Part, blend, mix
 from stylize.errors import DomainError
 from stylize.generator import GeneratorConfig
 
@@ -275,3 +276,83 @@ def test_no_file_gives_one_sentence(tmp_path: Path) -> None:
     for path in (tmp_path / "none.safetensors", tmp_path):
         with pytest.raises(DomainError, match="no domain file"):
             Domain.load(path)
+
+
+# --- spherical mixing, and mixes in words
+
+
+def angle(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float(torch.nn.functional.cosine_similarity(a.double(), b.double(), dim=0).clamp(-1, 1).acos())
+
+
+@pytest.mark.parametrize("t", [0.1, 0.5, 0.75])
+def test_a_spherical_mix_of_two_is_slerp(t: float) -> None:
+    a, b = make(seed=1), 3.0 * make(seed=2)
+    x, y = (domain.vector.double() / domain.vector.double().norm() for domain in (a, b))
+    whole = angle(x, y)
+    direction = (torch.sin(torch.tensor((1 - t) * whole)) * x + torch.sin(torch.tensor(t * whole)) * y) / torch.sin(
+        torch.tensor(whole)
+    )
+    length = (1 - t) * a.vector.norm() + t * b.vector.norm()
+    torch.testing.assert_close(mix([(1 - t, a), (t, b)], spherical=True).vector, (direction * length).float())
+
+
+def test_a_spherical_mix_of_many_is_their_mean_on_the_sphere() -> None:
+    weights = [0.5, 0.3, 0.2, -0.4]
+    domains = [make(f"style {seed}", seed) for seed in range(4)]
+    mixed = mix(list(zip(weights, domains, strict=True)), spherical=True)
+    shares = torch.tensor(weights).abs() / torch.tensor(weights).abs().sum()
+    x = mixed.vector.double() / mixed.vector.double().norm()
+    pull = torch.zeros_like(x)
+    for share, weight, domain in zip(shares, weights, domains, strict=True):
+        point = (1 if weight > 0 else -1) * domain.vector.double() / domain.vector.double().norm()
+        turn = torch.acos(point @ x)
+        pull += share * turn / turn.sin() * (point - turn.cos() * x)
+    assert float(pull.norm()) < 1e-5  # the weighted sum of the logarithms at x, float32
+    lengths = sum(abs(w) * float(d.vector.norm()) for w, d in zip(weights, domains, strict=True))
+    assert float(mixed.vector.norm()) == pytest.approx(lengths, rel=1e-5)
+    assert mixed.name == "0.5 style 0 + 0.3 style 1 + 0.2 style 2 + -0.4 style 3, turning"
+    straight = mix([(mixed.ingredients()[domain.name], domain) for domain in domains])
+    torch.testing.assert_close(straight.vector, mixed.vector)
+
+
+@pytest.mark.parametrize("second", [make(seed=1), -make(seed=1), 0.0 * make(seed=2)], ids=["same", "opposite", "none"])
+def test_where_nothing_turns_a_spherical_mix_is_straight(second: Domain) -> None:
+    parts = [(0.75, make(seed=1)), (0.25, second)]
+    torch.testing.assert_close(mix(parts, spherical=True).vector, mix(parts).vector)
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("zombie", Part("zombie")),
+        (" zombie = 0.8 ", Part("zombie", 0.8)),
+        ("a=b.safetensors=-1e-1", Part("a=b.safetensors", -0.1)),
+        ("a red, fine mosaic=2,fine=0", Part("a red, fine mosaic", 2.0, (1.0, 1.0, 0.0))),
+        ("zombie=0.8, coarse=0.5,medium=0 ,fine=2", Part("zombie", 0.8, (0.5, 0.0, 2.0))),
+        ("zombie,medium=0.5", Part("zombie", 1.0, (1.0, 0.5, 1.0))),
+    ],
+)
+def test_a_part_of_a_mix_is_read_from_words(words: str, part: Part) -> None:
+    assert Part.parse(words) == part
+
+
+@pytest.mark.parametrize("words", ["", "=1", " ,fine=0", "zombie=much", "zombie=", "zombie=nan", "zombie=1,fine=x"])
+def test_a_part_that_cannot_be_read_is_named(words: str) -> None:
+    with pytest.raises(DomainError, match=re.escape(repr(words))) as caught:
+        Part.parse(words)
+    assert one_sentence(str(caught.value))
+
+
+def test_a_blend_has_its_own_levels_for_each_part() -> None:
+    ones = make(vector=torch.ones(CONFIG.domain_dim))
+    one, other = Part("a", 0.5, (1.0, 0.0, 0.0)), Part("b", 1.0, (0.0, 0.0, 2.0))
+    means = [float(piece.mean()) for piece in blend([(one, ones), (other, ones)]).vector.split(SIZES)]
+    assert means == [0.5] * 3 + [0.0] * 4 + [2.0] * 2
+    assert blend([(Part("a"), ones)]) is ones
+
+
+@pytest.mark.parametrize(("weights", "words"), [((0.0, 0.0), "All weights are 0"), ((0.7, -0.7), "cancel out")])
+def test_a_blend_of_nothing_is_refused(weights: tuple[float, float], words: str) -> None:
+    with pytest.raises(DomainError, match=words):
+        blend([(Part("a", weight), make()) for weight in weights])
