@@ -94,16 +94,19 @@ class TextImageModel(nn.Module):
         return self.encode_text([template.format(self._phrase(text)) for template in self.templates]).mean(0)
 
     def check_english(self, text: str) -> None:
-        """Raises PromptError for letters that are not Latin, and for a text whose end the model would not read."""
+        """Raises PromptError for letters that are not Latin."""
         foreign = "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))
         if foreign:
             raise PromptError(f"The text-image model reads English, not {foreign!r}; describe it in English.")
-        room = int(self.settings["text_cfg"]["context_length"]) - 2  # less the start and the end
-        longest = max((self.tokenize.encode(template.format("")) for template in self.templates), key=len)
-        tokens = self.tokenize.encode(text)
-        if len(tokens) > room - len(longest):
-            kept = self.tokenize.decode(tokens[: room - len(longest)]).strip()
-            raise PromptError(f"The text-image model would read only {kept!r}; shorten the description.")
+
+    def check_length(self, text: str) -> None:
+        """Raises PromptError for a text whose end the model would not read."""
+        longest = max(len(self.tokenize.encode(template.format(""))) for template in self.templates)
+        room = int(self.settings["text_cfg"]["context_length"]) - 2 - longest  # less the start and the end
+        tokens = self.tokenize.encode(self._phrase(text))
+        if len(tokens) > room:
+            cut = self.tokenize.decode(tokens[room:]).strip()
+            raise PromptError(f"The description is too long for the text-image model, which would cut {cut!r}.")
 
     def _phrase(self, text: str) -> str:
         """What fills a template: those of the mini model take an article, those of ImageNet bring their own."""

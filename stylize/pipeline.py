@@ -27,7 +27,8 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
-from stylize.vocabulary import match, match_colour, nearest, unknown_words
+from stylize.russian import CYRILLIC, in_english, nearest_russian
+from stylize.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
@@ -295,11 +296,11 @@ class Stylizer:
         Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
         PromptError when the text is empty, too long or not understood.
         """
-        text = check_prompt(text)
-        if text.endswith(".safetensors"):
-            domain = Domain.load(text)
+        if text.strip().endswith(".safetensors"):
+            domain = Domain.load(text.strip())
             domain.check(self.fingerprint, self.generator.config)
             return domain
+        text = check_prompt(text)
         try:
             return self.ready_domain(text)
         except DomainError:
@@ -358,28 +359,36 @@ class Stylizer:
         return Domain.load(self.folder / "domains" / f"{name}.safetensors")
 
     def check_description(self, text: str) -> str:
-        """The description, tidied, if the text-image model can understand it; else PromptError with near words."""
+        """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
+        with near words, or with what it would leave out."""
         text = check_prompt(text)
         if self.clip.vocabulary == "english":
             self.clip.check_english(text)
-            return text
-        unknown = unknown_words(text)
-        if unknown and not match(text):
-            raise PromptError(
-                f"The {self.name} model does not know {', '.join(map(repr, unknown))}; "
-                f"the nearest it knows: {', '.join(nearest(text))}."
-            )
+        else:
+            unknown = unknown_words(text)
+            if not match(text) and (unknown or says_nothing(text)):
+                russian = CYRILLIC.search(text)
+                near = nearest_russian(" ".join(unknown)) if russian else nearest(text)
+                tongues = "" if russian or text.isascii() else "it reads English and Russian, and "
+                raise PromptError(
+                    f"The {self.name} model does not know {', '.join(map(repr, unknown or [text]))}; "
+                    f"{tongues}the nearest it knows: {', '.join(near)}."
+                )
+        self.clip.check_length(text)
         return text
 
 
 def check_prompt(text: str) -> str:
-    """The text without surplus spaces. Raises PromptError when it is empty or too long."""
+    """The text without surplus spaces, in English where it is Russian (see ``in_english``). Raises PromptError when it
+    is empty, has no words or is too long."""
     text = " ".join(text.split())
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:
         raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
-    return text
+    if not any(letter.isalnum() for letter in text):
+        raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
+    return in_english(text)
 
 
 def load_encoder(path: Path, generator: Generator) -> AnyEncoder:

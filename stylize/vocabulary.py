@@ -437,9 +437,9 @@ _CAPTIONS: dict[Kind, tuple[str, ...]] = {
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words without punctuation, in British spelling."""
+    """Lower-case words of any alphabet without punctuation, in British spelling."""
     text = text.lower().replace("color", "colour").replace("gray", "grey").replace("sculpted", "sculpture")
-    return re.findall(r"[a-z]+|[0-9]+", text)
+    return re.findall(r"[^\W\d_]+|[0-9]+", text)
 
 
 _MASS = {
@@ -515,6 +515,11 @@ def known_words() -> frozenset[str]:
 
 
 KNOWN_WORDS = known_words()
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a description has no words but such as "a", "the style of"."""
+    return set(tokens(text)) <= _FILLERS
 
 
 def unknown_words(text: str) -> list[str]:

@@ -98,11 +98,25 @@ def test_what_is_not_ready_is_said(stylizer: Stylizer, text: str) -> None:
 
 
 def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
-    for text, words in (("  ", "empty"), ("x" * 5000, "5000 characters")):
+    for text, words in (("  ", "empty"), ("x" * 5000, "5000 characters"), ("🔥", "no words"), ("?!...", "no words")):
         with pytest.raises(PromptError, match=words):
             stylizer.domain(text)
-    with pytest.raises(PromptError, match=r"does not know 'qwertz'.*nearest"):
-        stylizer.check_description("qwertz")
+    for text, words in (
+        ("qwertz", "does not know 'qwertz'; the nearest it knows"),
+        ("снегурочка в акворели", "does not know 'снегурочка', 'акворели'; the nearest it knows: акварель"),
+        ("僵尸 🔥", "does not know '僵尸'; it reads English and Russian"),
+        ("mоsaic", "does not know 'mоsaic'"),  # with a Cyrillic o
+        ("in the style of a", "does not know 'in the style of a'"),
+        ("a pencil sketch of " + "a red mosaic " * 12, "too long.* cut '.*red mosaic a red mosaic'"),
+    ):
+        with pytest.raises(PromptError, match=words):
+            stylizer.check_description(text)
+
+
+def test_russian_descriptions_are_answered_everywhere(stylizer: Stylizer) -> None:
+    assert stylizer.domain("красная мозаика").name == "red mosaic"
+    assert stylizer.domain("СЕПИЯ 🔥").name == "sepia"
+    assert stylizer.check_description("зомби углём") == "zombie charcoal drawing"
 
 
 def test_a_domain_of_another_generator_is_refused(stylizer: Stylizer, face: Face, tmp_path: Path) -> None:
@@ -183,9 +197,10 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
     assert [clip.describe("x").shape for clip in model.clips] == [(16,), (24,)]
     assert model.clip is model.clips[0]
     assert model.check_description("  a wistful   qwertz, d\u00e9j\u00e0 vu ") == "a wistful qwertz, d\u00e9j\u00e0 vu"
-    with pytest.raises(PromptError, match="reads English"):
-        model.check_description("\u0437\u043e\u043c\u0431\u0438")
-    with pytest.raises(PromptError, match=r"would read only 'red red.*shorten"):
+    assert model.check_description("красная мозаика") == "red mosaic"
+    with pytest.raises(PromptError, match="reads English, not 'грустная'"):
+        model.check_description("грустная красная мозаика")
+    with pytest.raises(PromptError, match=r"would cut 'red red"):
         model.check_description("red " * 60)
 
 

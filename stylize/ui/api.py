@@ -19,7 +19,6 @@ from stylize.training.oneshot import adapt_image, one_shot_preset
 from stylize.ui.result import photo_input
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
-from stylize.ui.words import in_english
 from stylize.vocabulary import SOURCE
 
 Preset = Literal["fast", "balanced", "strong"]
@@ -111,7 +110,7 @@ class Api:
         """
         with sentences():
             settings = preset(self.studio.stylizer, preset_name, **numbers(steps, seed))
-            loop = adapt_text(self.studio.stylizer, in_english(text), in_english(source), settings)
+            loop = adapt_text(self.studio.stylizer, text, source, settings)
             yield from last_domain(loop)
 
     def adapt_image(
@@ -144,7 +143,7 @@ class Api:
             A domain file (.safetensors) for the endpoints that take one.
         """
         with sentences():
-            return domain_file(self.studio.stylizer.instant(in_english(text)))
+            return domain_file(self.studio.stylizer.instant(text))
 
     def mix(self, parts: list[str], domains: list[str] | None = None) -> str:
         """Mixes styles by weight into a new one.

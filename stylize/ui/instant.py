@@ -12,10 +12,11 @@ from stylize.detail import keep_colours
 from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.morph import save_moving, walk
+from stylize.russian import russian_name
 from stylize.ui.result import SLOTS, Shared, failed
 from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, temporary
 from stylize.ui.words import I18N as t
-from stylize.ui.words import russian_name, say
+from stylize.ui.words import say
 
 FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20

@@ -24,10 +24,11 @@ from PIL import Image
 
 from stylize.domain import LARGEST_FILE, Domain
 from stylize.errors import DomainError, StylizeError
+from stylize.russian import russian_name
 from stylize.ui.result import SLOTS, Shared, failed
 from stylize.ui.visit import Studio, domain_file, safe_name, temporary
 from stylize.ui.words import I18N as t
-from stylize.ui.words import language, russian_name, say
+from stylize.ui.words import language, say
 
 MOST_KEPT = 60  # a browser stores about 5 MB
 MOST_ENTRIES = 500  # of a pack

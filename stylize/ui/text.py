@@ -10,7 +10,6 @@ from stylize.training.adapt import Progress, State, adapt_text, preset
 from stylize.ui.training import Begin, Trainer
 from stylize.ui.visit import Studio
 from stylize.ui.words import I18N as t
-from stylize.ui.words import in_english
 from stylize.vocabulary import SOURCE
 
 PROMPTS = {
@@ -21,8 +20,8 @@ PROMPTS = {
 
 def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> tuple[str, int, Begin]:
     """(name, steps, loop) of a training. Raises StylizeError for descriptions that cannot be used."""
-    target = studio.stylizer.check_description(in_english(target or ""))
-    source = in_english(source or "") or SOURCE
+    target = studio.stylizer.check_description(target or "")
+    source = (source or "").strip() or SOURCE
 
     def begin(state: State | None, steps: int) -> Iterator[Progress]:
         settings = preset(studio.stylizer, name, seed=seed, steps=steps)

@@ -21,7 +21,6 @@ from stylize.domain import Domain, mix
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo, save_image, to_image
 from stylize.pipeline import Face, Stylizer
-from stylize.ui.words import in_english
 
 KEPT_SECONDS = 3600
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
@@ -150,8 +149,7 @@ class Studio:
         """The visitor's own domain of that name, else what the model has or makes at once. Raises StylizeError."""
         if text in own:
             return own[text]
-        text = " ".join(in_english(text).split())
-        if text.lower().endswith(".safetensors"):  # a path on the host
+        if text.strip().lower().endswith(".safetensors"):  # a path on the host
             raise DomainError(f"There is no style {text!r}; import domain files in the library.")
         try:
             return self._domain(text)

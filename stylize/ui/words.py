@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import gradio as gr
 
 WORDS: dict[str, dict[str, str]] = {
@@ -325,84 +323,3 @@ def language(request: gr.Request | None) -> str:
 def say(request: gr.Request | None, key: str, **values: object) -> str:
     """A sentence in the visitor's language."""
     return WORDS[language(request)][key].format(**values)
-
-
-# The ready styles for Russian readers, and the word stems by which a Russian description names them.
-RUSSIAN_STYLES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "pencil sketch": ("карандаш", ("карандаш", "эскиз", "наброс", "скетч")),
-    "charcoal drawing": ("уголь", ("угл", "угол")),
-    "ink drawing": ("тушь", ("туш", "чернил")),
-    "oil painting": ("масло", ("масл",)),
-    "watercolour": ("акварель", ("акварел",)),
-    "cartoon": ("мультфильм", ("мульт",)),
-    "comic halftone": ("комикс", ("комикс",)),
-    "pixel art": ("пиксели", ("пиксел",)),
-    "mosaic": ("мозаика", ("мозаи",)),
-    "sepia": ("сепия", ("сепи",)),
-    "old black and white photo": ("старое фото", ("черно", "чёрно", "стар", "ретро")),
-    "neon": ("неон", ("неон",)),
-    "thermal camera": ("тепловизор", ("теплов",)),
-    "negative": ("негатив", ("негатив",)),
-    "blueprint": ("чертёж", ("черт",)),
-    "cyanotype": ("цианотипия", ("цианот",)),
-    "marble statue": ("мрамор", ("мрамор",)),
-    "bronze statue": ("бронза", ("бронз",)),
-    "gold statue": ("золото", ("золото",)),
-    "zombie": ("зомби", ("зомби",)),
-    "joker": ("джокер", ("джокер",)),
-    "blue alien": ("инопланетянин", ("инопланет", "пришел", "аватар")),
-    "vampire": ("вампир", ("вампир",)),
-    "pop art": ("поп-арт", ("поп-арт", "попарт")),
-    "woodblock print": ("гравюра", ("гравюр",)),
-    "stained glass": ("витраж", ("витраж",)),
-    "pastel drawing": ("пастель", ("пастел",)),
-    "embossed relief": ("рельеф", ("рельеф", "барельеф", "чекан")),
-    "infrared photo": ("инфракрасное", ("инфракрасн",)),
-    "night vision": ("ночное видение", ("ночн",)),
-    "duotone": ("двухцветное", ("двухцвет", "дуотон")),
-    "sunset light": ("закат", ("закат",)),
-    "ice sculpture": ("лёд", ("лед", "лёд")),
-    "clay sculpture": ("глина", ("глин",)),
-    "porcelain figure": ("фарфор", ("фарфор",)),
-    "hulk": ("халк", ("халк",)),
-    "devil": ("дьявол", ("дьявол", "демон", "бес")),
-    "chalkboard drawing": ("мел на доске", ("мел", "доск")),
-    "cyberpunk": ("киберпанк", ("киберпанк",)),
-    "x ray": ("рентген", ("рентген",)),
-}
-RUSSIAN_COLOURS = {
-    "red": ("красн", "алый", "алая", "алое"),
-    "blue": ("синий", "синяя", "синее", "сине", "голуб"),
-    "green": ("зелен", "зелён"),
-    "golden": ("золотой", "золотая", "золотое", "золотист", "желт", "жёлт"),
-    "pink": ("розов",),
-    "purple": ("фиолет", "пурпур"),
-    "orange": ("оранж",),
-    "teal": ("бирюз",),
-    "brown": ("коричн",),
-    "silver": ("серебр",),
-}
-RUSSIAN_FILLERS = ("рисун", "портр", "картин", "живопис", "стил", "фото", "стату", "скульп", "лиц", "изображ", "виден")
-
-
-def russian_name(style: str) -> str:
-    """What a ready style is called in Russian; its own name where there is no other."""
-    return RUSSIAN_STYLES[style][0] if style in RUSSIAN_STYLES else style
-
-
-def in_english(text: str) -> str:
-    """A Russian description in the words of the model: its colours, then its styles; what is not understood stays."""
-    words = re.findall(r"[a-zа-яё-]+", text.lower())
-    if not any(re.search("[а-яё]", word) for word in words):
-        return text
-    colours, styles, rest = [], [], []
-    for word in words:
-        colour = next((name for name, stems in RUSSIAN_COLOURS.items() if word.startswith(stems)), None)
-        style = next((name for name, (_, stems) in RUSSIAN_STYLES.items() if word.startswith(stems)), None)
-        if colour:
-            colours.append(colour)
-        elif style:
-            styles.append(style)
-        elif len(word) > 3 and not word.startswith(RUSSIAN_FILLERS):
-            rest.append(word)
-    return " ".join(dict.fromkeys([*colours, *styles, *rest]))

@@ -1,0 +1,118 @@
+"""Descriptions in Russian, told to the models in English: styles, colours, and what may stand around them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+# Of every style: its name, and patterns of the words that mean it; where no ending is written out, any will do.
+STYLES: dict[str, tuple[str, str]] = {
+    "pencil sketch": ("карандаш", r"карандаш\w*|эскиз\w*|наброс\w*|скетч\w*|графит\w*"),
+    "charcoal drawing": ("уголь", r"уголь\w*|угл(?:я|ю|ем|ём|е)|угольк\w*"),
+    "ink drawing": ("тушь", r"туш(?:ь|и|ью|евой|евый|евая)|чернил\w*|перо|пером|лайн-?арт\w*|контурн\w*"),
+    "oil painting": ("масло", r"масл\w*|холст\w*"),
+    "watercolour": ("акварель", r"акварел\w*"),
+    "cartoon": ("мультфильм", r"мульт\w*|анимац\w*|анимир\w*"),
+    "comic halftone": ("комикс", r"комикс\w*|полутон\w*|растров\w*"),
+    "pixel art": ("пиксели", r"пиксел\w*|(?:8|восьми)[ -]?бит\w*"),
+    "mosaic": ("мозаика", r"мозаи\w*|плитк\w*|смальт\w*"),
+    "sepia": ("сепия", r"сепи\w*|винтаж\w*"),
+    "old black and white photo": (
+        "старое фото",
+        r"ч[её]рно-?бел\w*|монохром\w*|стар\w* (?:фото\w*|снимо?к\w*)|ретро(?:[ -]?фото\w*)?",
+    ),
+    "neon": ("неон", r"неон\w*|светящ\w*"),
+    "thermal camera": ("тепловизор", r"теплов\w*|термограф\w*|термокам\w*"),
+    "negative": ("негатив", r"негатив\w*|инверт\w*|инверси\w*"),
+    "blueprint": ("чертёж", r"черт[её]ж\w*|светокоп\w*"),
+    "cyanotype": ("цианотипия", r"цианот\w*|берлинск\w* лазур\w*"),
+    "marble statue": ("мрамор", r"мрамор\w*|камен\w*|камня"),
+    "bronze statue": ("бронза", r"бронз\w*"),
+    "gold statue": (
+        "золото",
+        r"золот(?:о|а|у|ом|е)|золот\w* (?:стату\w*|скульп\w*|бюст\w*)(?! из)",
+    ),
+    "zombie": ("зомби", r"зомби\w*|нежит\w*|мертвец\w*|мертвяк\w*"),
+    "joker": ("джокер", r"джокер\w*|клоун\w*"),
+    "blue alien": ("инопланетянин", r"инопланет\w*|пришел(?:ец|ьц\w*)|аватар\w*|син\w* кож\w*"),
+    "vampire": ("вампир", r"вампир\w*|дракул\w*|упыр\w*"),
+    "pop art": ("поп-арт", r"поп[ -]?арт\w*|уорхол\w*"),
+    "woodblock print": ("гравюра", r"(?:лино)?гравюр\w*|ксилограф\w*|уки[её]\w*"),
+    "stained glass": ("витраж", r"витраж\w*"),
+    "pastel drawing": ("пастель", r"пастел\w*"),
+    "embossed relief": ("рельеф", r"(?:ба|го)?рельеф\w*|чекан\w*|тисн[её]н\w*"),
+    "infrared photo": ("инфракрасное", r"инфракрасн\w*"),
+    "night vision": ("ночное видение", r"ночн\w*(?: виден\w*)?"),
+    "duotone": ("двухцветное", r"двухцвет\w*|двух цвет\w*|дуотон\w*"),
+    "sunset light": ("закат", r"закат\w*|золот\w* час\w*|вечерн\w*"),
+    "ice sculpture": ("лёд", r"л[её]д|льд\w*|ледян\w*|ледов\w*|зам[её]рз\w*|замор[ао]ж\w*|мороз\w*|ине(?:й|я|ем)"),
+    "clay sculpture": ("глина", r"глин\w*|терракот\w*"),
+    "porcelain figure": ("фарфор", r"фарфор\w*|гжел\w*|кукл\w*|кукол\w*"),
+    "hulk": ("халк", r"халк\w*|зел[её]н\w* (?:великан|гигант|монстр|чудовищ)\w*"),
+    "devil": ("дьявол", r"дьявол\w*|демон\w*|бес(?:а|у|ом|е|ы|ов)?|ч[её]рт(?:а|у|ом|е|и|ей)?|сатан\w*"),
+    "chalkboard drawing": (
+        "мел на доске",
+        r"(?:мел(?:а|у|ом|е|ок|ки|ком)?|мелов\w*)(?: на (?:\w+ )?доск\w*)?|(?:школьн\w* )?доск\w*",
+    ),
+    "cyberpunk": ("киберпанк", r"кибер-?панк\w*|синтвейв\w*|ретровейв\w*"),
+    "x ray": ("рентген", r"рентген\w*|икс-?луч\w*"),
+}
+COLOURS: dict[str, tuple[str, str]] = {
+    "red": ("красный", r"красн\w*|ал(?:ый|ая|ое|ые|ого|ой|ому|ым|ую|ых|ыми|ом)|багр\w*|бордов\w*|малинов\w*|пунцов\w*"),
+    "blue": ("синий", r"син(?:ий|яя|ее|ие|его|ей|ему|им|юю|их|ими|ем)|сине(?=-)|голуб\w*|лазурн\w*"),
+    "green": ("зелёный", r"зел[её]н\w*|изумруд\w*|салатов\w*"),
+    "golden": ("золотой", r"золот(?:ой|ая|ое|ые|ого|ому|ым|ую|ых|ыми)|золотист\w*|ж[её]лт\w*"),
+    "pink": ("розовый", r"розов\w*"),
+    "purple": ("фиолетовый", r"фиолет\w*|пурпур\w*|сирен\w*|лилов\w*"),
+    "orange": ("оранжевый", r"оранж\w*|рыж\w*"),
+    "teal": ("бирюзовый", r"бирюз\w*|аквамарин\w*"),
+    "brown": ("коричневый", r"коричн\w*|бур(?:ый|ая|ое|ые|ого|ой|ому|ым|ую|ых|ыми|ом)|шоколадн\w*"),
+    "silver": ("серебряный", r"серебр\w*"),
+}
+AROUND = re.compile(
+    r"\w{1,3}|(?:на)?рис[уо]\w*|цвет(?:а|ом|е|ов\w*)?|(?:видео)?игр\w*|портр\w*|картин\w*|живопис\w*|стил\w*"
+    r"|фото\w*|сним\w*|стату\w*|скульп\w*|лиц\w*|изображ\w*|человек\w*|женщин\w*|мужчин\w*|бюст\w*|фигур\w*"
+)
+
+
+def _pattern(table: dict[str, tuple[str, str]], key: str) -> re.Pattern[str]:
+    """Whole words, after a hyphen too: "жёлто-красный"."""
+    return re.compile(rf"(?<!\w)(?:{table[key][1]})(?!\w)")
+
+
+# Styles come first, because some are a noun with its colour.
+PATTERNS = [(name, _pattern(STYLES, name)) for name in STYLES] + [(name, _pattern(COLOURS, name)) for name in COLOURS]
+CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
+
+
+def russian_name(style: str) -> str:
+    """What a style is called in Russian; its own name where there is no other."""
+    return STYLES[style][0] if style in STYLES else style
+
+
+def in_english(text: str) -> str:
+    """A Russian description in the words of the models: its colours, then its styles, then what is not understood.
+
+    A text without Cyrillic letters stays as it is, and so does one of which nothing would be left.
+    """
+    if not CYRILLIC.search(text):
+        return text
+    rest, places = text.lower(), {}
+    for name, pattern in PATTERNS:
+        if found := pattern.search(rest):
+            places[name] = found.start()
+            rest = pattern.sub(lambda match: " " * len(match[0]), rest)  # of the same length: places stay comparable
+    said = sorted(places, key=lambda name: (name in STYLES, places[name]))
+    said += [word for word in re.findall(r"[\w-]*\w", rest) if not (CYRILLIC.search(word) and AROUND.fullmatch(word))]
+    return " ".join(dict.fromkeys(said)) or text
+
+
+def nearest_russian(text: str, count: int = 3) -> list[str]:
+    """The Russian names of the styles and colours that are spelled most like a word of the text, nearest first."""
+    words = text.lower()[:100].split()
+    names = [name for table in (STYLES, COLOURS) for name, _ in table.values()]
+
+    def likeness(name: str) -> float:
+        return max((difflib.SequenceMatcher(None, name, word).ratio() for word in words), default=0.0)
+
+    return sorted(names, key=likeness, reverse=True)[:count]

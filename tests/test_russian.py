@@ -1,0 +1,82 @@
+"""Russian descriptions in the words of the models."""
+
+from __future__ import annotations
+
+import pytest
+
+from stylize.russian import COLOURS, STYLES, in_english, nearest_russian, russian_name
+from stylize.vocabulary import COLOUR_WORDS, NAMES, match, match_colour
+
+HARD = ("ый", "ая", "ое", "ые", "ого", "ой", "ому", "ым", "ую", "ых", "ыми", "ом")
+SOFT = ("ий", "яя", "ее", "ие", "его", "ей", "ему", "им", "юю", "их", "ими", "ем")
+ADJECTIVES = {
+    "red": ("красн", HARD), "blue": ("син", SOFT), "green": ("зелён", HARD), "golden": ("жёлт", HARD),
+    "pink": ("розов", HARD), "purple": ("фиолетов", HARD), "orange": ("оранжев", HARD), "teal": ("бирюзов", HARD),
+    "brown": ("коричнев", HARD), "silver": ("серебрян", HARD),
+}  # fmt: skip
+
+
+def test_every_style_and_colour_has_a_russian_name() -> None:
+    assert set(STYLES) == set(NAMES)
+    assert set(COLOURS) == set(ADJECTIVES) == set(COLOUR_WORDS)
+    assert russian_name("sepia") == "сепия"
+    assert russian_name("mine") == "mine"
+
+
+@pytest.mark.parametrize("style", NAMES)
+@pytest.mark.parametrize("form", ["{}", "Портрет: {}!", "лицо в стиле «{}»"])
+def test_the_russian_name_of_a_style_means_it(style: str, form: str) -> None:
+    name = russian_name(style)
+    assert in_english(form.format(name)) == style
+    assert in_english(name.upper().replace("Ё", "Е")) == style
+    assert match(in_english(name)) == [style]
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_every_form_of_a_colour_means_it(colour: str) -> None:
+    stem, endings = ADJECTIVES[colour]
+    for ending in endings:
+        for word in (stem + ending, (stem + ending).replace("ё", "е")):
+            assert in_english(f"{word} мозаика") == f"{colour} mosaic"
+    assert match_colour(in_english(COLOURS[colour][0])) == colour
+
+
+@pytest.mark.parametrize(
+    ("russian", "english"),
+    [
+        ("Портрет карандашом", "pencil sketch"),
+        ("красная мозаика", "red mosaic"),
+        ("мозаика красного цвета", "red mosaic"),
+        ("золотая статуя из бронзы", "golden bronze statue"),
+        ("золотая статуя на закате", "gold statue sunset light"),
+        ("статуя из золота", "gold statue"),
+        ("золотой зомби", "golden zombie"),
+        ("в стиле поп-арт", "pop art"),
+        ("поп арт", "pop art"),
+        ("нарисовано мелом на школьной доске", "chalkboard drawing"),
+        ("мельница", "мельница"),
+        ("чёрт", "devil"),
+        ("черты лица", "черты"),
+        ("технический чертёж", "blueprint технический"),
+        ("угловатый уголь", "charcoal drawing угловатый"),
+        ("леди во льду", "ice sculpture леди"),
+        ("чёрно-белое фото", "old black and white photo"),
+        ("старая фотография", "old black and white photo"),
+        ("8-битная игра", "pixel art"),
+        ("сине-зелёный неон", "blue green neon"),
+        ("зелёный великан", "hulk"),
+        ("ночное видение", "night vision"),
+        ("красный mosaic", "red mosaic"),
+        ("a red mosaic", "a red mosaic"),
+        ("снегурочка", "снегурочка"),
+        ("портрет", "портрет"),
+        ("🔥", "🔥"),
+    ],
+)
+def test_russian_descriptions_are_understood(russian: str, english: str) -> None:
+    assert in_english(russian) == english
+
+
+def test_misspelt_words_are_near_their_style() -> None:
+    assert nearest_russian("акворель")[0] == "акварель"
+    assert nearest_russian("красня")[0] == "красный"
