@@ -35,7 +35,12 @@ MOST_SAMPLES = 400
 LONGEST_MOVING = 1024  # px of a photo in a moving picture
 PRESETS = ("fast", "balanced", "strong")
 KEPT_EVERY = 5  # steps of a training: a killed one loses no more
-DOMAIN = "a ready domain, a domain file or a description"
+DOMAIN = "a ready domain, a domain file, a description, or a picture of the style (its colours and tones at once)"
+MIX = """Each PART is a DOMAIN and, after =, its weight (1 where it is left out). A strength for its levels may follow:
+coarse (structure), medium (features) and fine (colours), 1 where they are left out.
+
+  sepia=0.5 red.safetensors=0.5
+  "pencil sketch=1,coarse=1,fine=0" "bronze statue=0.8,coarse=0" painting.jpg=0.3"""
 
 CONVERT = """What FILE is shows in its contents:
   generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
@@ -141,7 +146,8 @@ def _stylise(words: list[str]) -> None:
     args = parser.parse_args(words)
     if args.to is None and not args.edit:
         parser.error("the following arguments are required: --to")
-    edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
+    edits = dict(_edit(word) for word in args.edit)
+    _check_styles([args.to] if args.to else [])
     folder = args.photo.is_dir()
     if not folder:
         _check_output(args.output, PICTURES, [args.photo])
@@ -245,6 +251,7 @@ def _sample(words: list[str]) -> None:
     if args.number > MOST_SAMPLES:
         raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
     _check_output(args.output, PICTURES)
+    _check_styles([args.to] if args.to else [])
 
     from stylize.images import save_image, side_by_side
 
@@ -338,25 +345,21 @@ def _read_state(path: Path, job: dict[str, Any]) -> State:
 
 
 def _mix(words: list[str]) -> None:
-    parser = _parser("mix", HELP["mix"])
-    parser.add_argument(
-        "parts",
-        nargs="+",
-        metavar="DOMAIN=WEIGHT",
-        help=f"{DOMAIN}, and its weight",
-    )
+    parser = _parser("mix", HELP["mix"], MIX)
+    parser.add_argument("parts", nargs="+", metavar="PART", help=f"DOMAIN=WEIGHT; DOMAIN is {DOMAIN}")
+    parser.add_argument("--spherical", action="store_true", help="turn between the domains instead of blending them")
     _add_output(parser, "DOMAIN.safetensors", "domain file to write")
     _add_method(parser)
     args = parser.parse_args(words)
-    parts = [_part(word) for word in args.parts]
-    _check_output(args.output, TENSORS, [Path(text) for text, _ in parts if _is_file(text)])
+
+    from stylize.domain import Part, blend
+
+    parts = [Part.parse(word) for word in args.parts]
+    _check_output(args.output, TENSORS, [Path(part.text) for part in parts if _is_file(part.text)])
+    _check_styles([part.text for part in parts])
 
     stylizer = _load(args)
-    (text, weight), *others = parts
-    domain = _domain(stylizer, text, args) * weight
-    for text, weight in others:
-        domain = domain + _domain(stylizer, text, args) * weight
-    domain.save(args.output)
+    blend([(part, _domain(stylizer, part.text, args)) for part in parts], args.spherical).save(args.output)
     _wrote(args.output)
 
 
@@ -401,6 +404,7 @@ def _morph(words: list[str]) -> None:
     parser.add_argument("--aligned", action="store_true", help="show the face only, without pasting it back")
     args = parser.parse_args(words)
     _check_output(args.output, (".mp4", ".gif", ".webp"), [args.photo])
+    _check_styles(args.to)
 
     from stylize.images import read_photo
     from stylize.morph import path, save_moving
@@ -510,6 +514,8 @@ def _load(args: argparse.Namespace) -> Stylizer:
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
     if args.method == "adapt":
         return _train_domain(stylizer, text, args.seed)
+    if _is_picture(text):
+        return _pictured_domain(stylizer, Path(text), args)
     if args.method == "instant" or _is_file(text):
         return stylizer.domain(text)
     try:
@@ -518,10 +524,27 @@ def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
         return _train_domain(stylizer, text, args.seed)
 
 
-def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
-    from stylize.training.adapt import adapt_text, preset
+def _pictured_domain(stylizer: Stylizer, path: Path, args: argparse.Namespace) -> Domain:
+    if args.method == "auto" and not stylizer.has_hypernet:
+        return _train_domain(stylizer, str(path), args.seed)
+    from stylize.images import read_photo
 
-    for progress in adapt_text(stylizer, target, settings=preset(stylizer, seed=seed)):
+    return stylizer.instant(read_photo(path), path.stem)
+
+
+def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
+    loop: Iterator[Progress]
+    if _is_picture(target):
+        from stylize.images import read_photo
+        from stylize.training.oneshot import adapt_image, one_shot_preset
+
+        settings = one_shot_preset(stylizer, seed=seed)
+        loop = adapt_image(stylizer, [read_photo(target)], settings, name=Path(target).stem)
+    else:
+        from stylize.training.adapt import adapt_text, preset
+
+        loop = adapt_text(stylizer, target, settings=preset(stylizer, seed=seed))
+    for progress in loop:
         _show(progress)
     return progress.domain
 
@@ -587,14 +610,25 @@ def _is_file(text: str) -> bool:
     return text.lower().endswith(TENSORS)
 
 
-def _part(word: str, wanted: str = "a domain with its weight, like sepia=0.5") -> tuple[str, float]:
-    text, separator, weight = word.rpartition("=")
+def _is_picture(text: str) -> bool:
+    return text.lower().endswith(PICTURES)
+
+
+def _check_styles(texts: Sequence[str]) -> None:
+    """Before any work is done: raise unless the pictures among the domains exist."""
+    for text in texts:
+        if _is_picture(text) and not Path(text).is_file():
+            raise StylizeError(f"There is no picture {text}; check the path, or describe the style in words.")
+
+
+def _edit(word: str) -> tuple[str, float]:
+    text, separator, amount = word.rpartition("=")
     if not separator or not text.strip():
-        raise StylizeError(f"{word!r} is not {wanted}.")
+        raise StylizeError(f"{word!r} is not an edit with its amount, like age=2.")
     try:
-        return text, _number(weight)
+        return text, _number(amount)
     except argparse.ArgumentTypeError:
-        raise StylizeError(f"{weight!r} in {word!r} is not a number; write {wanted}.") from None
+        raise StylizeError(f"{amount!r} in {word!r} is not a number; write it like age=2.") from None
 
 
 # --- kinds of arguments -------------------------------------------------------------------------------

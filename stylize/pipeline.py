@@ -308,8 +308,9 @@ class Stylizer:
                 raise
             return self.instant(text)
 
-    def instant(self, prompt: str | Image.Image) -> Domain:
-        """What the hypernetwork makes of a description, or of a picture where it has learnt from pictures.
+    def instant(self, prompt: str | Image.Image, name: str = "picture") -> Domain:
+        """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
+        pictures: of a small model it takes the tones and colours.
 
         Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
         """
@@ -317,7 +318,7 @@ class Stylizer:
             text = self.check_description(prompt)
             return self.hypernet.domain(self.clip.describe(text), text)
         with torch.no_grad():
-            return self.hypernet.domain(self.clip.encode_image(to_tensor(prompt).to(self.device))[0], "picture")
+            return self.hypernet.domain(self.clip.encode_image(to_tensor(prompt).to(self.device))[0], name)
 
     @property
     def has_hypernet(self) -> bool:
@@ -334,9 +335,14 @@ class Stylizer:
         net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
+            maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for the generator {net.generator}, not for {self.fingerprint}; "
-                "train it anew."
+                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
+            )
+        if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
+            raise CheckpointError(
+                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
+                f"gives {width}; use the one it was trained with."
             )
         return net.to(self.device)
 

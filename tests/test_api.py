@@ -66,6 +66,8 @@ def test_a_trained_domain_goes_into_stylize_and_mix(client: Client, photo: Any) 
     name = Path(file).stem
     mixed = client.predict([f"{name}=0.5", "pencil sketch=-0.25"], [handle_file(file)], api_name="/mix")
     assert list(Domain.load(mixed).ingredients().values()) == [0.5, -0.25]
+    mixed = client.predict(["pencil sketch=2,coarse=0", "pencil sketch,medium=0"], spherical=True, api_name="/mix")
+    assert Domain.load(mixed).name.endswith("1 pencil sketch (medium 0), turning")
 
 
 def test_adapt_image(client: Client, photo: Any) -> None:
@@ -74,9 +76,15 @@ def test_adapt_image(client: Client, photo: Any) -> None:
 
 
 def test_morph(client: Client, photo: Any) -> None:
-    file = client.predict(photo, ["pencil sketch"], frames=4, fps=8, file_format="gif", api_name="/morph")
+    walk = {"frames": 4, "fps": 8, "file_format": "gif", "spherical": True}
+    file = client.predict(photo, ["pencil sketch"], **walk, api_name="/morph")
     with Image.open(file) as picture:
         assert picture.n_frames == 6  # there and back
+
+
+def test_a_picture_goes_to_the_hypernetwork(client: Client, photo: Any) -> None:
+    with pytest.raises(Exception, match="no hypernetwork"):
+        client.predict("", photo, api_name="/hypernet")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +111,9 @@ def test_errors_about_a_photo_are_sentences(client: Client, photo: Any, name: st
         ("adapt_image", [[]], "0 reference pictures"),
         ("hypernet", ["red mosaic"], "no hypernetwork"),
         ("mix", [[]], "nothing to mix"),
-        ("mix", [["pencil sketch=much"]], "no number"),
+        ("mix", [["pencil sketch=much"]], "not a number"),
+        ("mix", [["pencil sketch=1", "pencil sketch=-1"]], "cancel out"),
+        ("mix", [["pencil sketch=0"]], "All weights are 0"),
     ],
 )
 def test_errors_are_sentences(client: Client, name: str, values: Any, words: str) -> None:

@@ -17,18 +17,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from stylize import cli
+from stylize.domain import Domain
 from stylize.errors import DomainError, NoFaceError
 
 
 @dataclass
 class FakeDomain:
     terms: dict[str, float]
-
-    def __mul__(self, factor: float) -> FakeDomain:
-        return FakeDomain({name: value * factor for name, value in self.terms.items()})
-
-    def __add__(self, other: FakeDomain) -> FakeDomain:
-        return FakeDomain(self.terms | other.terms)
 
     def save(self, path: Path) -> None:
         path.write_text(repr(self.terms))
@@ -241,10 +236,45 @@ def test_training_shows_progress_on_standard_error(
     assert len(output.err.splitlines()) == 10
 
 
-def test_mix_adds_weighted_domains(stylizer: FakeStylizer, tmp_path: Path) -> None:
-    out = tmp_path / "mix.safetensors"
-    assert run("mix", "sepia=0.5", "a=b.safetensors=0.25", "gold=-1", "-o", out) == 0
-    assert out.read_text() == "{'sepia': 0.5, 'a=b.safetensors': 0.25, 'gold': -1.0}"
+def test_mix_blends_domains_by_weight_and_level(stylizer: FakeStylizer, tmp_path: Path, photo: Path) -> None:
+    out, vector = tmp_path / "mix.safetensors", {"sepia": (1.0, 0.0), "gold": (0.0, 1.0), "photo": (0.0, -2.0)}
+
+    def domain(text: str) -> Domain:
+        values = torch.tensor(vector[text]).repeat_interleave(2).repeat(8)
+        return Domain(values, (4,) * 8, "pre_demod", "0123456789abcdef", text)
+
+    stylizer.domain, stylizer.has_hypernet = domain, True
+    stylizer.instant = lambda picture, name: domain(name)
+    assert run("mix", "sepia=0.5", "gold=-1,coarse=0,fine=0.5", "-o", out) == 0
+    pieces = Domain.load(out).vector.view(8, 2, 2).mean(2)  # at 4, 8, 8, 16, 16, 32, 32, 64 px
+    assert pieces[:, 0].tolist() == [0.5] * 8
+    assert pieces[:, 1].tolist() == [0.0] * 3 + [-1.0] * 4 + [-0.5]
+    assert run("mix", "sepia", f"{photo}=0.5", "--spherical", "-o", out) == 0
+    assert Domain.load(out).ingredients() == pytest.approx({"sepia": 2 * 0.75**0.5, "photo": 0.5}, rel=1e-5)
+
+
+def test_a_picture_is_a_style_at_once_or_trained(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_module(
+        monkeypatch,
+        "stylize.training.oneshot",
+        one_shot_preset=lambda stylizer, seed: SimpleNamespace(seed=seed),
+        adapt_image=lambda stylizer, pictures, settings, name: iter(
+            [SimpleNamespace(step=1, steps=1, losses={}, domain=FakeDomain({f"trained {name}": 1.0}), note="")]
+        ),
+    )
+    stylizer.instant = lambda picture, name: FakeDomain({name: float(picture.width)})
+    for has_hypernet, method, name in (
+        (True, "auto", "photo"),
+        (False, "auto", "trained photo"),
+        (True, "adapt", "trained photo"),
+        (False, "instant", "photo"),
+    ):
+        stylizer.calls.clear()
+        stylizer.has_hypernet = has_hypernet
+        assert run(photo, "--to", photo, "--method", method, "--face", 1, "-o", tmp_path / "out.png") == 0
+        assert list(stylizer.calls[1][2].terms) == [name]
 
 
 def test_invert_writes_latents_and_face(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
@@ -318,7 +348,11 @@ BAD = {
     "edit word": (["PHOTO", "--edit", "age", "-o", "OUT.png"], "age=2"),
     "nothing to do": (["PHOTO", "-o", "OUT.png"], "required: --to"),
     "unknown download": (["download", "everything"], "clip-vit-b-32"),
-    "mix word": (["mix", "sepia", "-o", "OUT.safetensors"], "sepia=0.5"),
+    "mix word": (["mix", "sepia,fine=much", "-o", "OUT.safetensors"], "sepia=0.5"),
+    "mix no picture": (["mix", "sepia=1", "OUT.jpg=1", "-o", "OUT.safetensors"], "no picture"),
+    "to no picture": (["PHOTO", "--to", "OUT.png", "-o", "OUT.png"], "no picture"),
+    "sample no picture": (["sample", "--to", "OUT.png", "-o", "OUT.png"], "no picture"),
+    "morph no picture": (["morph", "PHOTO", "--to", "a", "--to", "OUT.png", "-o", "OUT.mp4"], "no picture"),
     "mix weight": (["mix", "sepia=half", "-o", "OUT.safetensors"], "'half'"),
     "mix nameless": (["mix", "=1", "-o", "OUT.safetensors"], "'=1'"),
     "mix picture": (["mix", "sepia=1", "-o", "OUT.png"], ".safetensors"),

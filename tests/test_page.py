@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,9 @@ import pytest
 from PIL import Image
 from tiny import load_tiny_model_with_style
 
-from stylize.domain import Domain
+from stylize.domain import LEVELS, Domain, Part
 from stylize.errors import DomainError
+from stylize.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
 from stylize.training.adapt import AdaptSettings
 from stylize.training.oneshot import OneShotSettings
@@ -24,8 +26,8 @@ from stylize.ui import page as page_module
 from stylize.ui.instant import FPS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
-from stylize.ui.result import read_query, write_query
-from stylize.ui.visit import CELL, GRID, corner_weights, safe_name
+from stylize.ui.result import SLOTS, TURNING, read_query, write_query
+from stylize.ui.visit import CELL, GRID, Recipe, corner_weights, safe_name
 from stylize.ui.words import I18N, WORDS, say
 
 
@@ -74,7 +76,10 @@ def inputs(page: Page, **given: Any) -> list[Any]:
         "trained": page.oneshot.trained,
         **{f"text{i}": text for i, text in enumerate(instant.texts)},
         **{f"weight{i}": weight for i, weight in enumerate(instant.weights)},
-        **dict(zip(("coarse", "medium", "fine"), instant.levels, strict=True)),
+        **dict(zip(LEVELS, instant.levels, strict=True)),
+        **dict(zip((f"{level}{i}" for i in range(SLOTS) for level in LEVELS), instant.own_levels, strict=True)),
+        "way": instant.way,
+        "pictured": instant.pictured,
     }
     values = {id(places[name]): value for name, value in given.items()}
     return [values.get(id(component), component.value) for component in shared.inputs]
@@ -120,7 +125,7 @@ def test_without_a_style_the_photo_itself_is_shown(page: Page, visit: Any) -> No
 def test_every_control_changes_the_picture(page: Page, visit: Any) -> None:
     settings: list[dict[str, Any]] = [
         {}, {"strength": 0.3}, {"detail": 0.0}, {"own_colours": True}, {"weight0": -0.5}, {"coarse": 0.0},
-        {"text1": "pencil sketch", "weight1": 0.6},
+        {"text1": "pencil sketch", "weight1": 0.6}, {"medium0": 0.0}, {"text1": "pencil sketch", "coarse1": 2.0},
     ]  # fmt: skip
     results = [show(page, visit=visit, text0="pencil sketch", **one)[1][1] for one in settings]
     assert all(difference(results[0], other) > 0 for other in results[1:])
@@ -150,12 +155,13 @@ def test_the_download_has_the_photos_size_and_its_settings(page: Page, tmp_path:
     astronaut.resize((1600, 1600)).save(tmp_path / "large.jpg")
     visit = page.shared.open(str(tmp_path / "large.jpg"), ENGLISH)[0]
     assert max(visit.view.size) == 1024
-    values = inputs(page, visit=visit, text0="pencil sketch", strength=0.5, fine=0.0)
+    values = inputs(page, visit=visit, text0="pencil sketch", strength=0.5, fine=0.0, medium0=0.5, way=TURNING)
     with Image.open(page.shared.png_file(ENGLISH, *values)) as picture:
         settings = json.loads(picture.info["stylize"])
         assert picture.size == (1600, 1600)
     assert settings["strength"] == 0.5
-    assert settings["parts"] == [["pencil sketch", 1.0]]
+    assert settings["parts"] == [["pencil sketch", 1.0, [1.0, 0.5, 1.0]]]
+    assert settings["spherical"] is True
     assert settings["levels"] == [1.0, 1.0, 0.0]
 
 
@@ -175,8 +181,14 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
     [
         ("qwertz", "does not know"),
         ("x" * 5000, "5000"),
+        ("🔥🔥", "no words"),
+        ("?!", "no words"),
+        ("僵尸", "does not know"),
+        ("снегурочка", "does not know"),
+        ("mоsaic", "does not know"),  # with a Cyrillic o
         ("a red mosaic", "By words"),
         ("/etc/secret.safetensors", "library"),
+        (" /etc/secret.SAFETENSORS ", "library"),
     ],
 )
 def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str) -> None:
@@ -186,6 +198,8 @@ def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: st
 def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> None:
     assert "All weights are 0" in show(page, visit=visit, text0="pencil sketch", weight0=0)[0]
     assert "All weights are 0" not in show(page, visit=visit, text0="pencil sketch", weight0=None)[0]
+    both = {"text0": "pencil sketch", "text1": "pencil sketch", "weight0": 0.5}
+    assert "cancel out" in show(page, visit=visit, weight1=-0.5, **both)[0]
 
 
 def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> None:
@@ -202,20 +216,28 @@ def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> No
 
 
 def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
-    query = write_query(["red mosaic", None, "a & b=c", ""], [1.0, 1.0, None, 2.0], 0.75, 7)
-    assert read_query(query) == (["red mosaic", "a & b=c"], [1.0, 1.0], 0.75, 7)
+    parts = (Part("red mosaic"), Part("a & b=c", 0.3, (1.0, 0.0, 2.0)))
+    recipe = Recipe(parts, (1.0, 1.0, 0.5), spherical=True)
+    query = write_query(replace(recipe, parts=(parts[0], Part(""), parts[1])), 0.75, 7)
+    assert read_query(query) == (recipe, 0.75, 7)
+    assert write_query(Recipe(parts[:1]), 1.0, None) == "?to=red+mosaic&weight=1&strength=1"
     values = page.shared.linked(query, ENGLISH)
-    assert values[0] == "red mosaic"
-    assert values[8] == 0.75
-    assert values[10].seed == 7
+    mixed, (strength, seed, visit, *_) = values[: len(page.instant.recipe)], values[len(page.instant.recipe) :]
+    assert mixed[:SLOTS] == ["red mosaic", "a & b=c", "", ""]
+    assert (strength, seed, visit.seed) == (0.75, 7, 7)
+    assert page.shared.query(*mixed, strength, visit)["value"] == query
 
 
 @pytest.mark.parametrize(
-    "query", ["", "?", "?to=", "?strength=9&seed=-1&weight=x", "?seed=nan&strength=1e999", "?" + "&" * 9000]
+    "query",
+    [
+        "", "?", "?to=", "?strength=9&seed=-1&weight=x", "?seed=nan&strength=1e999", "?" + "&" * 9000,
+        "?levels=1,2&fine=x&coarse=7&way=around",
+    ],
 )
 def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
-    assert read_query(query) == ([], [], None, None)
-    assert len(page.shared.linked(query, ENGLISH)) == 10 + len(page.shared.opened)
+    assert read_query(query) == (Recipe(()), None, None)
+    assert len(page.shared.linked(query, ENGLISH)) == len(page.instant.recipe) + 2 + len(page.shared.opened)
 
 
 # --- instant
@@ -240,6 +262,40 @@ def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
     assert path.stat().st_size > 1000
+
+
+@pytest.fixture(scope="module")
+def instant_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    """The page of a model that answers anything at once."""
+    folder = tmp_path_factory.mktemp("instant")
+    sizes, fingerprint = (model := load_tiny_model_with_style(folder)).generator.config.domain_sizes, model.fingerprint
+    HyperNet(HyperNetConfig(tuple(sizes), 16, 8, 8, 2), generator=fingerprint).save(folder / "hypernet.safetensors")
+    return Page(model)
+
+
+def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: Path) -> None:
+    instant, visit = instant_page.instant, instant_page.shared.open(photo, ENGLISH)[0]
+    _, pictured, first, *_ = instant.add_picture(ENGLISH, photo, {}, "", "", None, "")
+    assert first == "picture astronaut"
+    _, pictured, *texts = instant.add_picture(RUSSIAN, photo, pictured, "zombie", None, "neon", "")
+    assert texts == [gr.skip(), "картинка astronaut", gr.skip(), gr.skip()]
+    *_, last = instant.add_picture(ENGLISH, photo, pictured, "zombie", "neon", "neon", "neon")
+    assert last == "picture astronaut 2"
+    both = {"text0": "pencil sketch", "text1": "картинка astronaut"}
+    assert show(instant_page, visit=visit, pictured=pictured, **both)[0].startswith("Done: 1 pencil sketch + 0.5 карт")
+    (tmp_path / "letter.png").write_text("hello")
+    assert "not a picture" in instant.add_picture(ENGLISH, str(tmp_path / "letter.png"), {}, "", "", "", "")[0]
+    assert instant.add_picture(ENGLISH, None, {}, "") == (gr.skip(),) * 3
+
+
+def test_a_hypernetwork_of_another_generator_becomes_a_sentence(tmp_path: Path, photo: str) -> None:
+    page = Page(load_tiny_model_with_style(tmp_path))
+    visit = page.shared.open(photo, ENGLISH)[0]
+    for sizes, embedding, generator in (((8,) * 8, 16, "f" * 16), ((4, 4), 16, ""), ((8,) * 8, 24, "")):
+        net = HyperNet(HyperNetConfig(sizes, embedding, 8, 8, 2), generator=generator)
+        net.save(tmp_path / "hypernet.safetensors")
+        words = show(page, visit=visit, text0="a red zombie", strength=0.1 + embedding / 100)[0]
+        assert words.startswith("⚠️ The hypernetwork")
 
 
 # --- training

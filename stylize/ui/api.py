@@ -10,7 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 from PIL import Image
 
-from stylize.domain import Domain, mix
+from stylize.domain import Domain, Part, blend
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo
 from stylize.morph import save_moving, walk
@@ -130,40 +130,49 @@ class Api:
         with sentences():
             settings = one_shot_preset(self.studio.stylizer, preset_name, **numbers(steps, seed))
             photos = [read_photo(path) for path in pictures or ()]
-            name = Path(pictures[0]).stem[:40] if pictures else ""
+            name = named(pictures[0]) if pictures else ""
             yield from last_domain(adapt_image(self.studio.stylizer, photos, settings, name=name))
 
-    def hypernet(self, text: str) -> str:
-        """Makes a style of any description at once, by the hypernetwork.
+    def hypernet(self, text: str = "", picture: str | None = None) -> str:
+        """Makes a style of any description or picture at once, by the hypernetwork.
 
         Args:
             text: what the faces become, such as "blue charcoal drawing"
+            picture: picture of the style to use in the place of the text; its colours and tones are taken
 
         Returns:
             A domain file (.safetensors) for the endpoints that take one.
         """
         with sentences():
-            return domain_file(self.studio.stylizer.instant(text))
+            instant = self.studio.stylizer.instant
+            return domain_file(instant(text) if picture is None else instant(read_photo(picture), named(picture)))
 
-    def mix(self, parts: list[str], domains: list[str] | None = None) -> str:
+    def mix(self, parts: list[str], domains: list[str] | None = None, spherical: bool = False) -> str:
         """Mixes styles by weight into a new one.
 
         Args:
-            parts: styles with their weights, such as ["pencil sketch=0.5", "zombie=0.8"]; without a weight it is 1
+            parts: styles with their weights, such as ["pencil sketch=0.5", "zombie=0.8"]; without a weight it is 1;
+                coarse (structure), medium (features) and fine (colours) may follow, as in "zombie=0.8,coarse=1,fine=0"
             domains: domain files (.safetensors) that parts may name by their file name without the ending
+            spherical: turn between the styles instead of blending them, which keeps a mix as strong as they are
 
         Returns:
             A domain file (.safetensors) for the endpoints that take one.
         """
         with sentences():
             own = {Path(path).stem: self._domain("", path) for path in domains or ()}
-            weighted = []
-            for part in parts or ():
-                text, weight = split_part(part)
-                weighted.append((weight, self.studio.domain(text.strip(), own)))
-            return domain_file(mix(weighted))
+            mixed = [Part.parse(words) for words in parts or ()]
+            return domain_file(blend([(part, self.studio.domain(part.text, own)) for part in mixed], spherical))
 
-    def morph(self, photo: str, texts: list[str], frames: int = 48, fps: int = 24, file_format: Format = "mp4") -> str:
+    def morph(
+        self,
+        photo: str,
+        texts: list[str],
+        frames: int = 48,
+        fps: int = 24,
+        file_format: Format = "mp4",
+        spherical: bool = False,
+    ) -> str:
         """Draws a moving picture in which the largest face walks through styles, from its own look on.
 
         Args:
@@ -172,6 +181,7 @@ class Api:
             frames: how many pictures, up to 600
             fps: pictures a second, 1 to 60
             file_format: "mp4", "gif" or "webp"
+            spherical: turn from style to style instead of blending them
 
         Returns:
             The file.
@@ -184,7 +194,8 @@ class Api:
                 raise DomainError("There is nothing to walk through; give at least one style.")
             face = nearer(self.studio.open(photo).faces[0], 1.0, MORPH_SIDE)
             path = temporary(f".{file_format}", "morph")
-            pictures = walk(self.studio.stylizer, face, [0.0 * domains[0], *domains], int(frames))
+            stages = [0.0 * domains[0], *domains]
+            pictures = walk(self.studio.stylizer, face, stages, int(frames), spherical=spherical)
             save_moving(list(pictures), path, int(fps))
             return str(path)
 
@@ -193,15 +204,9 @@ def numbers(steps: float, seed: float) -> dict[str, int]:
     return {"seed": abs(int(seed or 0)), **({"steps": int(steps)} if steps else {})}
 
 
-def split_part(part: str) -> tuple[str, float]:
-    """("zombie", 0.8) of "zombie=0.8". Raises DomainError."""
-    text, equals, weight = part.rpartition("=")
-    if not equals:
-        return part, 1.0
-    try:
-        return text, float(weight)
-    except ValueError:
-        raise DomainError(f"The weight in {part!r} is no number; write it like 'zombie=0.8'.") from None
+def named(path: str) -> str:
+    """What a style is called after its picture."""
+    return Path(path).stem[:40]
 
 
 def last_domain(loop: Iterator[Progress]) -> Iterator[str | None]:
@@ -254,11 +259,11 @@ def add_api(studio: Studio) -> None:
             (api.invert, [photo_input()], gallery, quick),
             (api.adapt_text, [words(), words(SOURCE), whole(0), whole(0), presets], one(), QUEUE),
             (api.adapt_image, [files("image"), whole(0), whole(0), presets], one(), QUEUE),
-            (api.hypernet, [words()], one(), quick),
-            (api.mix, [many(), files(".safetensors")], one(), quick),
+            (api.hypernet, [words(), one("image")], one(), quick),
+            (api.mix, [many(), files(".safetensors"), gr.Checkbox(False)], one(), quick),
             (
                 api.morph,
-                [photo_input(), many(), whole(48), whole(24), choice("mp4", "gif", "webp")],
+                [photo_input(), many(), whole(48), whole(24), choice("mp4", "gif", "webp"), gr.Checkbox(False)],
                 one(),
                 {"concurrency_id": "moving", "concurrency_limit": 1},
             ),

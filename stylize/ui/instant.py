@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import ImageDraw, ImageFont
 
 from stylize.detail import keep_colours
-from stylize.domain import Domain
+from stylize.domain import LEVELS, Domain
 from stylize.errors import StylizeError
+from stylize.images import read_photo
 from stylize.morph import save_moving, walk
 from stylize.russian import russian_name
-from stylize.ui.result import SLOTS, Shared, failed
+from stylize.ui.library import PREVIEW_SIDE, Kept, unused
+from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, failed, photo_input
 from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
@@ -54,24 +57,36 @@ class InstantTab:
             self.pictures(), label=t("ready"), show_label=False, columns=5, height=300, allow_preview=False,
             object_fit="cover", buttons=[], interactive=False, elem_id="ready", elem_classes="styles",
         )  # fmt: skip
+        self.pictured = gr.State({})
+        if studio.stylizer.has_hypernet:
+            with gr.Accordion(t("pictured"), open=False, elem_id="pictured"):
+                gr.Markdown(t("pictured_info"))
+                self.picture = photo_input(
+                    label=t("pictured_label"), sources=["upload", "clipboard"], height=160, elem_id="pictured-picture"
+                )
         with gr.Accordion(t("mix"), open=False, elem_id="mix"):
             gr.Markdown(t("mix_info"))
-            self.weights = [self._weight(1)]
-            self.others = []
-            for slot in range(2, SLOTS + 1):
+            self.others, self.weights, self.own_levels = [], [], []
+            for slot in range(1, SLOTS + 1):
                 with gr.Row():
-                    self.others.append(
-                        gr.Dropdown(
-                            ["", *ready], value="", label=t(f"style_{slot}"), allow_custom_value=True, min_width=150,
-                            elem_id=f"style-{slot}",
-                        )
-                    )  # fmt: skip
-                    self.weights.append(self._weight(slot))
+                    if slot > 1:
+                        self.others.append(
+                            gr.Dropdown(
+                                ["", *ready], value="", label=t(f"style_{slot}"), allow_custom_value=True,
+                                min_width=150, elem_id=f"style-{slot}",
+                            )
+                        )  # fmt: skip
+                    weight = 1 if slot == 1 else ADDED
+                    words = {"label": t(f"weight_{slot}"), "info": t("weight_info")}
+                    self.weights.append(
+                        gr.Slider(LOW, HIGH, weight, step=0.05, min_width=150, elem_id=f"weight-{slot}", **words)
+                    )
+                with gr.Accordion(t(f"levels_{slot}"), open=False, elem_id=f"levels-{slot}"), gr.Row():
+                    self.own_levels += self._levels(f"-{slot}")
+            ways = [(t(way), way) for way in (STRAIGHT, TURNING)]
+            self.way = gr.Radio(ways, value=STRAIGHT, label=t("way"), info=t("way_info"), elem_id="way")
         with gr.Accordion(t("levels"), open=False, elem_id="levels"):
-            self.levels = [
-                gr.Slider(-1, 2, 1, step=0.05, label=t(name), info=t(f"{name}_info"), elem_id=name)
-                for name in ("coarse", "medium", "fine")
-            ]
+            self.levels = self._levels()
         self.edits = []
         if studio.stylizer.edits():
             with gr.Accordion(t("edits"), open=False):
@@ -95,15 +110,22 @@ class InstantTab:
             self.moving = gr.File(label=t("moving"), height=80, visible=False, elem_id="morph")
 
     @staticmethod
-    def _weight(slot: int) -> gr.Slider:
-        return gr.Slider(
-            -1, 2, 1 if slot == 1 else 0.5, step=0.05, label=t(f"weight_{slot}"), info=t("weight_info"), min_width=150,
-            elem_id=f"weight-{slot}",
-        )  # fmt: skip
+    def _levels(slot: str = "") -> list[gr.Slider]:
+        return [
+            gr.Slider(
+                LOW, HIGH, 1, step=0.05, label=t(name), info=t(f"{name}_info"), min_width=150, elem_id=f"{name}{slot}"
+            )
+            for name in LEVELS
+        ]
 
     @property
     def texts(self) -> list[Any]:
         return [self.text, *self.others]
+
+    @property
+    def recipe(self) -> list[Any]:
+        """What ``read_recipe`` reads."""
+        return [*self.texts, *self.weights, *self.own_levels, *self.levels, self.way]
 
     def wire(self, shared: Shared) -> None:
         self.shared = shared
@@ -111,6 +133,14 @@ class InstantTab:
         self.gallery.select(self.pick, None, self.text, show_progress="hidden", **quiet).then(**shared.showing)
         for examples in self.ideas.values():
             examples.load_input_event.then(**shared.showing)
+        if self.studio.stylizer.has_hypernet:
+            self.picture.upload(
+                self.add_picture,
+                [self.picture, self.pictured, *self.texts],
+                [shared.status, self.pictured, *self.texts],
+                show_progress_on=shared.status,
+                **quiet,
+            ).then(**shared.showing)
         self.draw_grid.click(
             self.grid, shared.inputs, [shared.status, self.grid_picture], show_progress_on=self.grid_picture, **quiet
         )
@@ -143,21 +173,42 @@ class InstantTab:
         x, y = (min(position // CELL, GRID - 1) / (GRID - 1) for position in event.index)
         return [round(weight, 3) for weight in corner_weights(x, y)]
 
-    def _styles(self, values: tuple[Any, ...], request: gr.Request) -> tuple[Any, list[Domain], Any]:
-        """(a visible face, the domains that are named, the look). Raises StylizeError."""
+    def add_picture(
+        self, request: gr.Request, path: str | None, pictured: Mapping[str, Kept], *texts: str | None
+    ) -> tuple[Any, ...]:
+        """A picture as a style: (status, the visitor's pictures, texts with its name in the first slot that is free,
+        else in the last)."""
+        unchanged = [gr.skip()] * (1 + len(texts))
+        if path is None:
+            return gr.skip(), *unchanged
+        try:
+            picture = read_photo(path)
+            name = unused(say(request, "picture_name", name=Path(path).stem[:40]), pictured)
+            domain = self.studio.stylizer.instant(picture, name)
+        except StylizeError as error:
+            return failed(error), *unchanged
+        picture.thumbnail((PREVIEW_SIDE,) * 2)
+        free = next((slot for slot, text in enumerate(texts) if not (text or "").strip()), len(texts) - 1)
+        named = [name if slot == free else gr.skip() for slot in range(len(texts))]
+        return gr.skip(), {**pictured, name: Kept(domain, picture)}, *named
+
+    def _styles(self, values: tuple[Any, ...], request: gr.Request) -> tuple[Any, list[Domain], Any, bool]:
+        """(a visible face, the domains that are named, the look, whether to turn between them). Raises StylizeError."""
         visit, chosen, own, recipe, look = self.shared.read(values)
         if visit is None:
             raise StylizeError(say(request, "need_photo"))
-        domains = [self.studio.domain(text, own).scaled(*recipe.levels) for text, _ in recipe.parts if text.strip()]
+        domains = [
+            self.studio.domain(part.text, own).scaled(*part.levels).scaled(*recipe.levels) for part in recipe.named
+        ]
         if not domains:
             raise StylizeError(say(request, "need_style"))
-        return visit.near[visit.chosen(chosen)[0]], domains, look
+        return visit.near[visit.chosen(chosen)[0]], domains, look, recipe.spherical
 
     def grid(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, Any]]:
         """(status, one picture of GRID x GRID mixes with the styles' names in the corners)."""
         try:
-            face, domains, look = self._styles(values, request)
-            sheet = self.studio.grid(face, domains, look)
+            face, domains, look, spherical = self._styles(values, request)
+            sheet = self.studio.grid(face, domains, look, spherical)
         except StylizeError as error:
             yield failed(error), gr.skip()
             return
@@ -174,13 +225,14 @@ class InstantTab:
     def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, Any]]:
         """(status, file) of a walk from the face itself through every style."""
         try:
-            face, domains, look = self._styles(values, request)
+            face, domains, look, spherical = self._styles(values, request)
             face = nearer(face, 1.0, MORPH_SIDE)
             stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
             frames = round(seconds * FPS) * len(domains) + 1
             path = temporary(f".{kind.lower()}", "morph")
             pictures = []
-            for number, picture in enumerate(walk(self.studio.stylizer, face, stages, frames, look.detail), 1):
+            drawn = walk(self.studio.stylizer, face, stages, frames, look.detail, spherical)
+            for number, picture in enumerate(drawn, 1):
                 pictures.append(keep_colours(picture, face.crop) if look.own_colours else picture)
                 if number % FPS == 0:
                     yield say(request, "morphing", n=number, of=frames), gr.skip()

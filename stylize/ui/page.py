@@ -127,8 +127,8 @@ class Page:
 
     def _wire(self) -> None:
         shared, instant, library = self.shared, self.instant, self.library
-        owned = [library.own, self.text.trained, self.oneshot.trained]
-        shared.wire(instant.texts, instant.weights, instant.levels, self.oneshot.style_mix, instant.edits, owned)
+        owned = [library.own, self.text.trained, self.oneshot.trained, instant.pictured]
+        shared.wire(instant.recipe, self.oneshot.style_mix, instant.edits, owned)
         instant.wire(shared)
         library.wire(shared, instant.others)
         self.text.wire(shared, library)

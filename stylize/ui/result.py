@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
 
-from stylize.domain import Domain
+from stylize.domain import LEVELS, Domain, Levels, Part
 from stylize.errors import StylizeError
 from stylize.ui.visit import Look, NotReady, Recipe, Studio, Visit, mark_faces
 from stylize.ui.words import I18N as t
@@ -20,6 +20,9 @@ from stylize.ui.words import say
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
+ADDED = 0.5  # weight of a style that is added to the first
+LOW, HIGH = -1, 2  # of weights, levels and strength
+STRAIGHT, TURNING = "straight", "turning"
 
 # Waits until the typing pauses, then hands over what stands in the box by then.
 TYPED = """async () => {
@@ -43,8 +46,8 @@ def failed(error: StylizeError) -> str:
 
 
 class Shared:
-    """Components of the photo and the result. ``recipe`` (texts, weights, levels) and ``edits`` lie in a tab and are
-    handed to ``wire``; ``owned`` are the states whose domains a text may name."""
+    """Components of the photo and the result. Those of the recipe and ``edits`` lie in a tab and are handed to
+    ``wire``; ``owned`` are the states whose domains a text may name."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
@@ -104,15 +107,15 @@ class Shared:
 
     def wire(
         self,
-        texts: Sequence[Any],
-        weights: Sequence[Any],
-        levels: Sequence[Any],
+        recipe: Sequence[Any],
         style_mix: Any,
         edits: Sequence[Any],
         owned: Sequence[Any],
     ) -> None:
-        self.texts, self.weights, self.owned = list(texts), list(weights), list(owned)
-        looks = [*weights, *levels, self.strength, self.detail, self.own_colours, *edits]
+        """``recipe``: SLOTS texts and what ``read_recipe`` says."""
+        self.recipe, self.owned = list(recipe), list(owned)
+        self.texts = texts = self.recipe[:SLOTS]
+        looks = [*self.recipe[SLOTS:], self.strength, self.detail, self.own_colours, *edits]
         self.inputs = [self.visit, self.chosen, style_mix, *self.owned, *texts, *looks]
         self.showing: dict[str, Any] = {
             "fn": self.show,
@@ -138,14 +141,14 @@ class Shared:
         self.seed.submit(self.roll_same, self.seed, opened, **quiet).then(**self.showing)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
-        names = [*self.texts, *self.weights, self.strength, self.visit]
+        names = [*self.recipe, self.strength, self.visit]
         self.copy.click(self.query, names, self.link, **quiet).then(
             None, self.link, self.link, js=COPY, api_visibility="private"
         )
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
         """Reads the address when the page loads; ``query`` is a hidden text field."""
-        linked = [*self.texts, *self.weights, self.strength, self.seed, *self.opened]
+        linked = [*self.recipe, self.strength, self.seed, *self.opened]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(self.linked, query, linked, js="() => [window.location.search]", **quiet).then(**self.showing)
 
@@ -156,13 +159,10 @@ class Shared:
         own: dict[str, Domain] = {}
         for _ in self.owned:
             own |= domains_in(next(rest), number(style_mix, 1.0))
-        texts = [next(rest) or "" for _ in range(SLOTS)]
-        weights = [number(next(rest), 1.0) for _ in range(SLOTS)]
-        coarse, medium, fine = (number(next(rest), 1.0) for _ in range(3))
+        recipe = read_recipe([next(rest) for _ in self.recipe])
         strength, detail = number(next(rest), 1.0), number(next(rest), self.studio.stylizer.default_detail)
         own_colours = bool(next(rest))
         edits = {name: amount for name, amount in zip(self.edit_names, rest, strict=True) if amount}
-        recipe = Recipe(tuple(zip(texts, weights, strict=True)), (coarse, medium, fine))
         return visit, chosen, own, recipe, Look(strength, detail, own_colours, edits)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
@@ -193,10 +193,9 @@ class Shared:
         return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
 
     def linked(self, query: str, request: gr.Request) -> list[Any]:
-        """What an address asks for: texts, weights, strength, seed, and the random face of that seed."""
-        texts, weights, strength, seed = read_query(query or "")
-        rest = SLOTS - len(texts)
-        values = [*texts, *[gr.skip()] * rest, *weights, *[gr.skip()] * rest]
+        """What an address asks for: the recipe, strength, seed, and the random face of that seed."""
+        recipe, strength, seed = read_query(query or "")
+        values = write_recipe(recipe) if recipe.parts else [gr.skip()] * len(self.recipe)
         values += [gr.skip() if value is None else value for value in (strength, seed)]
         return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
 
@@ -244,9 +243,9 @@ class Shared:
 
     def query(self, *values: Any) -> Any:
         """The settings as the query part of an address; see ``read_query``."""
-        texts, weights = values[:SLOTS], values[SLOTS : 2 * SLOTS]
-        strength, visit = values[2 * SLOTS :]
-        return gr.update(value=write_query(texts, weights, strength, visit.seed if visit else None), visible=True)
+        *recipe, strength, visit = values
+        query = write_query(read_recipe(recipe), number(strength, 1.0), visit.seed if visit else None)
+        return gr.update(value=query, visible=True)
 
 
 COPY = """async query => {
@@ -278,39 +277,70 @@ def number(value: Any, default: float) -> float:
     return default if value is None else float(value)
 
 
-def write_query(
-    texts: Iterable[str | None], weights: Iterable[float | None], strength: float, seed: int | None
-) -> str:
-    """?to=TEXT&weight=X for each style, strength, and the seed of a random face."""
+def read_recipe(values: Sequence[Any]) -> Recipe:
+    """Of the values of SLOTS texts, SLOTS weights, the levels of each slot, those of the mix, and "turning" or not."""
+    rest = iter(values[:-1])
+    texts = [next(rest) or "" for _ in range(SLOTS)]
+    weights = [number(next(rest), 1.0) for _ in range(SLOTS)]
+    *own, levels = (
+        (number(next(rest), 1.0), number(next(rest), 1.0), number(next(rest), 1.0)) for _ in range(SLOTS + 1)
+    )
+    parts = (Part(text, weight, of_it) for text, weight, of_it in zip(texts, weights, own, strict=True))
+    return Recipe(tuple(parts), levels, values[-1] == TURNING)
+
+
+def write_recipe(recipe: Recipe) -> list[Any]:
+    """The values that ``read_recipe`` reads; the slots that are left are empty."""
+    parts = [*recipe.parts, *[Part("", ADDED)] * (SLOTS - len(recipe.parts))]
+    own = [level for part in parts for level in part.levels]
+    way = TURNING if recipe.spherical else STRAIGHT
+    return [*(part.text for part in parts), *(part.weight for part in parts), *own, *recipe.levels, way]
+
+
+def write_query(recipe: Recipe, strength: float, seed: int | None) -> str:
+    """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE for each where one has its own; then what of the
+    mix is not as it usually is, the strength, and the seed of a random face."""
     pairs: list[tuple[str, Any]] = []
-    for text, weight in zip(texts, weights, strict=True):
-        if text:
-            pairs += [("to", text), ("weight", f"{number(weight, 1.0):g}")]
+    own_levels = any(part.levels != Part.levels for part in recipe.named)
+    for part in recipe.named:
+        pairs += [("to", part.text), ("weight", f"{part.weight:g}")]
+        if own_levels:
+            pairs.append(("levels", ",".join(f"{level:g}" for level in part.levels)))
+    pairs += [(name, f"{level:g}") for name, level in zip(LEVELS, recipe.levels, strict=True) if level != 1]
+    if recipe.spherical:
+        pairs.append(("way", TURNING))
     pairs.append(("strength", f"{strength:g}"))
     if seed is not None:
         pairs.append(("seed", seed))
-    return "?" + urlencode(pairs)
+    return "?" + urlencode(pairs, safe=",")
 
 
-def read_query(query: str) -> tuple[list[str], list[float], float | None, int | None]:
-    """(texts, weights, strength, seed) of an address; what is no number in its range is left out."""
+def read_query(query: str) -> tuple[Recipe, float | None, int | None]:
+    """(recipe, strength, seed) of an address; what is no number in its range is left out."""
     fields = parse_qs(query.lstrip("?")[:4000])
 
-    def numbers(name: str, low: float, high: float) -> list[float | None]:
-        out: list[float | None] = []
-        for word in fields.get(name, []):
-            try:
-                value = float(word)
-            except ValueError:
-                value = float("nan")
-            out.append(value if low <= value <= high else None)
-        return out
+    def within(word: str, low: float, high: float) -> float | None:
+        try:
+            value = float(word)
+        except ValueError:
+            return None
+        return value if low <= value <= high else None
+
+    def first(name: str, low: float = LOW, high: float = HIGH) -> float | None:
+        return within(fields.get(name, [""])[0], low, high)
+
+    def levels(words: Sequence[str]) -> Levels:
+        """Of as many words as there are levels; of others the usual ones."""
+        coarse, medium, fine = (number(within(w, LOW, HIGH), 1.0) for w in (words if len(words) == 3 else [""] * 3))
+        return coarse, medium, fine
 
     texts = [text[:300] for text in fields.get("to", [])][:SLOTS]
-    given = numbers("weight", -1, 2)
-    weights = [number(given[i] if i < len(given) else None, 1.0) for i in range(len(texts))]
-    strength = next(iter(numbers("strength", -1, 2)), None)
-    seed = next(iter(numbers("seed", 0, LARGEST_SEED)), None)
-    return texts, weights, strength, None if seed is None else int(seed)
-
-
+    weights, own = ([*fields.get(name, []), *[""] * SLOTS] for name in ("weight", "levels"))
+    parts = [
+        Part(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
+        for text, weight, of_it in zip(texts, weights, own, strict=False)
+    ]
+    of_all = levels([fields.get(name, [""])[0] for name in LEVELS])
+    recipe = Recipe(tuple(parts), of_all, fields.get("way") == [TURNING])
+    seed = first("seed", 0, LARGEST_SEED)
+    return recipe, first("strength"), None if seed is None else int(seed)

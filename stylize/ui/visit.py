@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from stylize.align import DetectedFace
 from stylize.detail import keep_colours
-from stylize.domain import Domain, mix
+from stylize.domain import Domain, Levels, Part, blend, mix
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo, save_image, to_image
 from stylize.pipeline import Face, Stylizer
@@ -47,10 +47,16 @@ class Visit:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which style: up to four (description or name, weight), and a strength for each level."""
+    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
 
-    parts: tuple[tuple[str, float], ...]
-    levels: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    parts: tuple[Part, ...]
+    levels: Levels = (1.0, 1.0, 1.0)
+    spherical: bool = False
+
+    @property
+    def named(self) -> list[Part]:
+        """The parts that name a style."""
+        return [part for part in self.parts if part.text.strip()]
 
 
 @dataclass(frozen=True)
@@ -160,13 +166,8 @@ class Studio:
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
         """What the recipe makes; None where it names no style. Raises StylizeError."""
-        parts = [(weight, self.domain(text, own)) for text, weight in recipe.parts if text and text.strip()]
-        if not parts:
-            return None
-        if not any(weight for weight, _ in parts):
-            raise DomainError("All weights are 0, so nothing is left of the styles; move one of them.")
-        domain = parts[0][1] if len(parts) == 1 and parts[0][0] == 1 else mix(parts)
-        return domain.scaled(*recipe.levels)
+        parts = [(part, self.domain(part.text, own)) for part in recipe.named]
+        return blend(parts, recipe.spherical).scaled(*recipe.levels) if parts else None
 
     # Visit and domain -> pictures
 
@@ -192,8 +193,9 @@ class Studio:
         picture, _ = self.picture(visit, numbers, domain, look, full=True)
         settings = {
             "to": domain.label if domain else "",
-            "parts": [list(part) for part in recipe.parts if part[0]],
+            "parts": [[part.text, part.weight, list(part.levels)] for part in recipe.named],
             "levels": list(recipe.levels),
+            "spherical": recipe.spherical,
             **{name: getattr(look, name) for name in ("strength", "detail", "own_colours")},
             "edits": dict(look.edits),
             "seed": visit.seed,
@@ -203,7 +205,7 @@ class Studio:
         save_image(picture, path, settings)
         return str(path)
 
-    def grid(self, face: Face, corners: Sequence[Domain], look: Look) -> Image.Image:
+    def grid(self, face: Face, corners: Sequence[Domain], look: Look, spherical: bool = False) -> Image.Image:
         """GRID x GRID pictures between up to four domains in the corners, in reading order; the corners that are left
         are the face itself."""
         if not corners:
@@ -213,7 +215,7 @@ class Studio:
         for row in range(GRID):
             for column in range(GRID):
                 weights = corner_weights(column / (GRID - 1), row / (GRID - 1))
-                domain = mix(list(zip(weights, corners, strict=False)))
+                domain = mix(list(zip(weights, corners, strict=False)), spherical)
                 cell = self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
                 sheet.paste(cell, (column * CELL, row * CELL))
         return sheet
