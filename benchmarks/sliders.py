@@ -1,0 +1,129 @@
+"""How smoothly and how fast the picture follows a slider, on the mini model.
+
+Smoothness: random faces are drawn at every step of a slider, 0.05 apart; a step's size is the mean absolute difference,
+in grey levels of 255, between neighbouring pictures. A slider is smooth when its largest step is not much larger than
+its mean one. Speed: the astronaut is drawn anew with another weight, as the page does it, up to the JPEG that is sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.generate import report
+from stylize.domain import Domain, Part, mix
+from stylize.pipeline import Face, Stylizer
+from stylize.ui.visit import Look, Recipe, Studio, Visit, nearer
+
+PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
+PAIRS = (("pencil sketch", "bronze statue"), ("zombie", "a blue mosaic"), ("golden charcoal drawing", "neon"))
+SIDE = 256  # px of the faces of the walks
+VIEWS = (512, 1024)  # px of the photo that is redrawn
+WIDE = np.linspace(-1, 2, 61)  # what the sliders of the page go through
+SHARES = np.linspace(0, 1, 21)
+
+Walk = Iterator[Domain]
+
+
+def walks(a: Domain, b: Domain) -> dict[str, Walk]:
+    """What each slider goes through."""
+    return {
+        "strength": (x * a for x in WIDE.tolist()),
+        "weight": (mix([(1.0, a), (x, b)]) for x in WIDE.tolist()),
+        "straight": (mix([(1 - x, a), (x, b)]) for x in SHARES.tolist()),
+        "turning": (mix([(1 - x, a), (x, b)], spherical=True) for x in SHARES.tolist()),
+    }
+
+
+def difference(a: Image.Image, b: Image.Image) -> float:
+    return float(np.abs(np.asarray(a, np.float32) - np.asarray(b, np.float32)).mean())
+
+
+def smoothness(stylizer: Stylizer, face: Face, walk: Walk) -> dict[str, float]:
+    """Mean and largest step of a walk, their ratio, and how far the picture halfway is from the unstylised face, as a
+    share of how far the two ends are."""
+    pictures = [stylizer.render(face, domain) for domain in walk]
+    steps = [difference(a, b) for a, b in pairwise(pictures)]
+    first, middle, last = (
+        difference(pictures[i], stylizer.render(face, None)) for i in (0, len(pictures) // 2, len(pictures) - 1)
+    )
+    mean = statistics.mean(steps)
+    return {"mean": mean, "largest": max(steps), "ratio": max(steps) / mean, "halfway": 2 * middle / (first + last)}
+
+
+def smooth(stylizer: Stylizer, studio: Studio) -> dict[str, dict[str, float]]:
+    """Of each slider: the mean over the pairs of styles, and the worst ratio of them."""
+    rows: dict[str, list[dict[str, float]]] = {}
+    for seed, names in enumerate(PAIRS):
+        face = nearer(studio.random(seed).faces[0], 1.0, SIDE)
+        for name, walk in walks(*(stylizer.domain(text) for text in names)).items():
+            rows.setdefault(name, []).append(smoothness(stylizer, face, walk))
+    return {
+        name: {key: statistics.mean(row[key] for row in of_it) for key in of_it[0]}
+        | {"worst_ratio": max(row["ratio"] for row in of_it)}
+        for name, of_it in rows.items()
+    }
+
+
+def redraws(studio: Studio, visit: Visit) -> Callable[[], None]:
+    """Draws the visit with the next weight, as ``Shared.show`` does, and encodes it."""
+    weights = iter(np.linspace(-1, 2, 10_000).tolist())
+
+    def redraw() -> None:
+        recipe = Recipe((Part(PAIRS[0][0]), Part(PAIRS[0][1], next(weights))))
+        picture, _ = studio.picture(visit, None, studio.compose(recipe, {}), Look())
+        picture.save(io.BytesIO(), "JPEG")
+
+    return redraw
+
+
+def milliseconds(work: Callable[[], None], repeats: int, clock: Callable[[], float]) -> list[float]:
+    work()  # reads the styles, finds the head
+    times = []
+    for _ in range(repeats):
+        start = clock()
+        work()
+        times.append(1000 * (clock() - start))
+    return times
+
+
+def redrawing(studio: Studio, side: int, repeats: int) -> dict[str, float]:
+    """Median and fastest time of a redraw, and the work of one core in it, which other programs do not add to."""
+    with tempfile.TemporaryDirectory() as folder, Image.open(PHOTO) as photo:
+        path = Path(folder) / "photo.png"
+        photo.convert("RGB").resize((side, side), Image.Resampling.LANCZOS).save(path)
+        redraw = redraws(studio, studio.open(str(path)))
+    threads = torch.get_num_threads()
+    waited = milliseconds(redraw, repeats, time.perf_counter)
+    torch.set_num_threads(1)
+    worked = milliseconds(redraw, repeats, time.thread_time)
+    torch.set_num_threads(threads)
+    return {"median": statistics.median(waited), "fastest": min(waited), "work": statistics.median(worked)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sliders", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=15, help="redraws of which the median is taken")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    args = parser.parse_args()
+    stylizer = Stylizer.load("mini", "cpu")
+    studio = Studio(stylizer)
+    results: dict[str, Any] = {"redraw_ms": {str(side): redrawing(studio, side, args.repeats) for side in VIEWS}}
+    torch.set_num_threads(1)  # is not slower where others work too
+    results["smoothness"] = smooth(stylizer, studio)
+    report(results, torch.device("cpu"), args.json)
+
+
+if __name__ == "__main__":
+    main()
