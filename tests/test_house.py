@@ -16,7 +16,7 @@ HOUSE = ROOT / "stylize"
 
 # A module imports from lines above its own, and from its left on its own line.
 ORDER = """
-    errors images vocabulary russian
+    errors images vocabulary dictionary
     checkpoints unpickle
     align detail generator domain encoder e4e clip hypernet foreign
     pipeline morph

@@ -10,11 +10,11 @@ import gradio as gr
 from PIL import ImageDraw, ImageFont
 
 from stylize.detail import keep_colours
+from stylize.dictionary import russian_name
 from stylize.domain import LEVELS, Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.morph import save_moving, walk
-from stylize.russian import russian_name
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
 from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, failed, photo_input
 from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, temporary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stylize.russian import COLOURS, STYLES, in_english, nearest_russian, russian_name
+from stylize.dictionary import COLOURS, STYLES, in_english, nearest_russian, russian_name
 from stylize.vocabulary import COLOUR_WORDS, NAMES, match, match_colour
 
 HARD = ("ый", "ая", "ое", "ые", "ого", "ой", "ому", "ым", "ую", "ых", "ыми", "ом")
