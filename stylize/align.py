@@ -101,8 +101,8 @@ class FaceFinder:
         return large
 
     def boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
-        """(box (4,): left, top, right, bottom; score) of what may be faces at least that sure, best first, looked for in
-        the photo scaled to ``longest`` px."""
+        """(box (4,): left, top, right, bottom; score) of what may be faces at least that sure, best first, looked for
+        in the photo scaled to ``longest`` px."""
         with self._lock:
             return self._boxes(photo, longest, least_score)
 
@@ -333,8 +333,8 @@ def paste_face(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a frame lies in a photo: the rectangle around it that is inside of the photo, ``low`` to ``high`` (x, y), and
-    the quad within that rectangle."""
+    """Where a frame lies in a photo: the rectangle around it that is inside of the photo, ``low`` to ``high`` (x, y),
+    and the quad within that rectangle."""
 
     low: NDArray[np.int64]
     high: NDArray[np.int64]

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
@@ -23,9 +24,11 @@ from stylize.errors import DomainError, PhotoError, StylizeError
 if TYPE_CHECKING:
 
     from stylize.domain import Domain
+    from stylize.film import Film
     from stylize.pipeline import Face, Stylizer
     from stylize.training.adapt import Progress, State
     from stylize.training.refine import Progress as Refined
+    from stylize.video import Style
 
     Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
@@ -115,15 +118,17 @@ def _stylise(words: list[str]) -> None:
     others = "".join(f"\n  {name:10}{text}" for name, text in HELP.items())
     parser = _parser(
         "",
-        "Stylise every face of a photo, or of every photo in a folder, and paste it back.",
+        "Stylise every face of a photo, a video or an animated picture, or of all in a folder, and paste it back.",
         f"other commands (each has --help):{others}",
     )
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="a photo, or a folder of photos; OUT is then one too")
+    parser.add_argument(
+        "photo", type=Path, metavar="PHOTO", help="a photo, a short video or a folder of them; OUT is then one too"
+    )
     parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
     parser.add_argument(
         "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
     )
-    _add_output(parser, "OUT", "picture to write, or the folder for them")
+    _add_output(parser, "OUT", "picture to write (of a moving one .mp4, .gif or .webp), or the folder for them")
     _add_method(parser)
     parser.add_argument(
         "--strength", type=_number, metavar="X", default=1.0, help="0 leaves the face as it is (default: 1)"
@@ -143,11 +148,21 @@ def _stylise(words: list[str]) -> None:
         parser.error("the following arguments are required: --to")
     edits = dict(_part(word, "an edit with its amount, like age=2") for word in args.edit)
     folder = args.photo.is_dir()
-    if not folder:
-        _check_output(args.output, PICTURES, [args.photo])
 
     from stylize.detail import keep_colours
+    from stylize.film import LIMITS, Film, is_moving
     from stylize.images import read_photo, save_image
+    from stylize.video import Style
+
+    def makes_film(source: Path, out: Path) -> bool:
+        kind = out.suffix.lower()
+        return kind in LIMITS and (kind not in PICTURES or is_moving(source))
+
+    if not folder:
+        moving = makes_film(args.photo, args.output)
+        _check_output(args.output, tuple(LIMITS) if moving else PICTURES, [args.photo])
+        if moving and (args.aligned or args.face is not None):
+            parser.error("--face and --aligned belong to photos")
 
     load = cache(lambda: _load(args))  # once, after a first photo could be read
     make = cache(lambda: None if args.to is None else _domain(load(), args.to, args))
@@ -166,15 +181,45 @@ def _stylise(words: list[str]) -> None:
         result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, args.background)
         save_image(result, out, settings)
 
+    def stylise_film(source: Path, out: Path) -> None:
+        film, stylizer = Film.open(source, LIMITS[out.suffix.lower()]), load()
+        detail = stylizer.default_detail if args.detail is None else args.detail
+        style = Style(make(), args.strength, detail, args.keep_colours, args.background, edits)
+        _restyle(stylizer, film, style, out)
+
+    def work(source: Path, out: Path) -> None:
+        (stylise_film if makes_film(source, out) else stylise)(source, out)
+
+    def ending(source: Path) -> str:
+        kind = source.suffix.lower()
+        return ".png" if not is_moving(source) else kind if kind in LIMITS else ".mp4"
+
     if folder:
-        _each(args.photo, args.output, stylise)
+        _each(args.photo, args.output, work, ending)
     else:
-        stylise(args.photo, args.output)
+        work(args.photo, args.output)
         _wrote(args.output)
 
 
-def _each(folder: Path, out: Path, work: Callable[[Path, Path], None]) -> None:
+def _restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
+    from stylize.video import restyle
+
+    if film.brought_down:
+        size = f"{film.size[0]}x{film.size[1]} px, {film.fps:.0f} frames a second"
+        print(f"{film.path.name} is brought down to {size}.", file=sys.stderr)
+    started, percent = time.monotonic(), 0
+    for progress in restyle(stylizer, film, style, out):
+        if int(100 * progress.done) > percent:
+            percent = int(100 * progress.done)
+            spent = time.monotonic() - started
+            left = spent * (1 - progress.done) / progress.done
+            _tell(f"{percent} %, about {left:.0f} s left", percent, 100)
+    print(f"{film.count} frames at {film.count / (time.monotonic() - started):.1f} a second", file=sys.stderr)
+
+
+def _each(folder: Path, out: Path, work: Callable[[Path, Path], None], ending: Callable[[Path], str]) -> None:
     """Every photo of a folder into another, those that are there already left out; what fails is told at the end.
+    ``ending``: of what is made of a file.
 
     Processes that torchrun started share the photos."""
     from tqdm import tqdm
@@ -186,7 +231,7 @@ def _each(folder: Path, out: Path, work: Callable[[Path, Path], None]) -> None:
     if not photos:
         raise StylizeError(f"There are no files in {folder}; give a folder of photos.")
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    todo = [(path, out / f"{path.name}.png") for path in photos[rank::size]]
+    todo = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
     failed = []
     for path, target in tqdm([pair for pair in todo if not pair[1].exists()], unit="photo", disable=None):
         part = target.with_name(f".{target.name}")  # a killed process leaves no half picture that looks done
@@ -537,7 +582,11 @@ def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
 def _show(progress: Progress | Refined) -> None:
     step, steps, note = progress.step, progress.steps, getattr(progress, "note", "")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    line = f"step {step} of {steps}: {losses}"
+    _tell(f"step {step} of {steps}: {losses}", step, steps, note)
+
+
+def _tell(line: str, step: int, steps: int, note: str = "") -> None:
+    """One line that is written over in a terminal; elsewhere every tenth of the steps."""
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="\n" if step == steps or note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:

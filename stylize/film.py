@@ -63,8 +63,9 @@ def is_moving(path: Path) -> bool:
 class Film:
     """A moving picture, opened: its frames can be gone through again and again, and are never all in memory.
 
-    ``size`` and ``fps`` are those that ``frames`` gives, ``own_size`` and ``own_fps`` the file's; ``count`` says how many
-    frames there are, exactly or nearly; ``seconds`` is the time of the last after the first, which the file shows at ``start``.
+    ``size`` and ``fps`` are those that ``frames`` gives, ``own_size`` and ``own_fps`` the file's; ``count`` says how
+    many frames there are, exactly or nearly; ``seconds`` is the time of the last after the first, which the file shows
+    at ``start``.
     """
 
     path: Path
@@ -76,6 +77,7 @@ class Film:
     seconds: float
     count: int
     animated: bool  # read by Pillow
+    limits: Limits
 
     @classmethod
     def open(cls, path: str | Path, limits: Limits = LIMITS[".mp4"]) -> Film:
@@ -89,7 +91,7 @@ class Film:
             raise FilmError(f"{path.name} has no frames; use another file.")
         if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
             raise FilmError(
-                f"{path.name} has {size[0]}x{size[1]} pixels; use one of at least {LEAST_SIDE} px a side and of at most "
+                f"{path.name} has {size[0]}x{size[1]} pixels; use one from {LEAST_SIDE} px a side to "
                 f"{MOST_PIXELS // 10**6} megapixels."
             )
         seconds = times[-1] - times[0]
@@ -100,7 +102,13 @@ class Film:
         scale = min(1.0, limits.side / max(size))
         width, height = (max(2, round(side * scale / 2) * 2) for side in size)  # H.264 halves the colours
         fps = (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else own_fps
-        return cls(path, (width, height), size, fps, own_fps, times[0], seconds, len(kept), animated is not None)
+        small = (width, height)
+        return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated is not None, limits)
+
+    @property
+    def brought_down(self) -> bool:
+        """Whether it is written smaller, or with fewer frames a second, than it is."""
+        return max(self.size) < max(self.own_size) - 1 or self.fps < 0.95 * self.own_fps
 
     def frames(self) -> Iterator[tuple[float, Frame]]:
         """(seconds from the first frame, frame), upright, in ``size`` and at most at ``fps``. Raises FilmError."""
@@ -109,7 +117,7 @@ class Film:
         for time, read in source:
             if time < due:
                 continue
-            due = time + 0.9 / self.fps if self.fps < 0.95 * self.own_fps else due
+            due = time + 0.9 / self.limits.fps
             yield time, read()
 
     def _animated_frames(self) -> Iterator[tuple[float, Any]]:
@@ -302,7 +310,8 @@ class Writer:
 
 def _palette(size: tuple[int, int], time_base: Fraction) -> Graph:
     graph = Graph()
-    source = graph.add_buffer(width=size[0], height=size[1], format="rgb24", time_base=time_base)
+    layout = av.VideoFormat("rgb24", *size)
+    source = graph.add_buffer(width=size[0], height=size[1], format=layout, time_base=time_base)
     split, maker, user = graph.add("split"), graph.add("palettegen", PALETTE), graph.add("paletteuse", DITHER)
     sink = graph.add("buffersink")
     source.link_to(split)
@@ -321,7 +330,7 @@ def _sound(film: Film, out: Any) -> Iterator[Any]:
         if not file.streams.audio:
             return
         source, end = file.streams.audio[0], film.start + film.seconds + 1 / film.fps
-        if source.codec_context.name not in COPIED:
+        if source.codec_context.codec.canonical_name not in COPIED:
             yield from _encoded(file, source, out, film.start, end)
             return
         target = out.add_stream_from_template(source)
@@ -331,7 +340,8 @@ def _sound(film: Film, out: Any) -> Iterator[Any]:
             if packet.dts * packet.time_base > end:
                 return
             shift = round(film.start / packet.time_base)
-            packet.stream, packet.pts, packet.dts = target, packet.pts - shift, packet.dts - shift
+            stamp = packet.dts if packet.pts is None else packet.pts
+            packet.stream, packet.pts, packet.dts = target, stamp - shift, packet.dts - shift
             yield packet
 
 

@@ -215,12 +215,8 @@ class Stylizer:
         style_mix: see ``draw``.
         edits: see ``edit``; they change shapes, which only a low detail shows.
         """
-        low, high = STRENGTHS
-        if not low <= strength <= high:
-            raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
         detail = self.default_detail if detail is None else detail
-        if not 0 <= detail <= 1:
-            raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
+        check_amounts(strength, detail)
         ws = self.edit(face.ws, edits or {})
         target = face.source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
         crop = to_tensor(face.crop).to(self.device)
@@ -370,6 +366,15 @@ class Stylizer:
                 f"the nearest it knows: {', '.join(nearest(text))}."
             )
         return text
+
+
+def check_amounts(strength: float, detail: float) -> None:
+    """Raises StylizeError for what ``Stylizer.render`` cannot take."""
+    low, high = STRENGTHS
+    if not low <= strength <= high:
+        raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
+    if not 0 <= detail <= 1:
+        raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
 
 
 def check_prompt(text: str) -> str:

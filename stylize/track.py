@@ -162,7 +162,7 @@ def _box(track: Track) -> Array:
     """(4,): where the detector's box would be around the last landmarks."""
     points = track.points[-1]
     x, y, half = track.anchor * points.std()
-    centre = points.mean(0) + [x, y]
+    centre = points.mean(0) + np.array([x, y])
     return np.array([*(centre - half), *(centre + half)])
 
 

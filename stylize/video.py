@@ -1,14 +1,14 @@
 """Moving pictures restyled: every face of a film is followed, encoded, drawn in a style and laid back, steadily.
 
 The film is gone through three times, so that all smoothing looks ahead as far as back, and no frame is kept:
-faces -> W+ and heads at every few frames -> pictures. Between those few frames the model's change is blended; it is laid
-on each frame itself, so that nothing is blurred by being cut out and pasted.
+faces -> W+ and heads at every few frames -> pictures. Between those few frames the model's change is blended; it is
+laid on each frame itself, so that nothing is blurred by being cut out and pasted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -20,21 +20,37 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from stylize.align import HEAD_SIDE, Array, Place, crop_face, edge_mask, head_mask, paste_mask
+from stylize.align import (
+    HEAD_SIDE,
+    LEAST_FACE,
+    LEAST_SCORE,
+    Array,
+    DetectedFace,
+    Place,
+    crop_face,
+    edge_mask,
+    head_mask,
+    overlap,
+    paste_mask,
+    plausible,
+)
 from stylize.detail import fit_change, keep_colours
 from stylize.domain import Domain
 from stylize.errors import NoFaceError
 from stylize.film import Film, Frame, Writer
-from stylize.pipeline import Stylizer
-from stylize.track import Track, Tracker, steady
+from stylize.pipeline import Stylizer, check_amounts
+from stylize.track import MOST_FACES, Track, Tracker, steady
 
-KEY_EVERY = 3  # frames from one that is encoded and drawn to the next
+KEY_EVERY = 4  # frames from one that is encoded and drawn to the next
 ENCODED_SIDE = 256  # px of an aligned face
 BATCH = 8  # faces encoded or drawn at a time, ...
 LARGE = 256  # ... but one of a model whose pictures are larger than this (px)
 STEADY_SECONDS = 0.3  # standard deviation in time over which W+ and heads are smoothed
 REAL_CHANGE = 2.0  # times the usual difference from key to key: what differs more is another expression, no noise
-SHARES = {"faces": 0.2, "encode": 0.3, "draw": 0.5}  # of the whole time
+LIVE_SIDE = 640  # px: the longest of a camera's frame
+LIVE_SHARE = 0.35  # of a new frame in what is shown of a face that keeps still, ...
+LIVE_MOVE = 0.1  # ... and all of it, where the landmarks have moved by this share of their spread
+SHARES = {"faces": 0.15, "encode": 0.4, "draw": 0.45}  # of the whole time
 
 Stage = Literal["faces", "encode", "draw"]
 Planes = NDArray[np.float32]
@@ -88,9 +104,11 @@ class Keys:
 def restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> Iterator[Progress]:
     """Writes the film with every face in the style, and the film's sound where ``out`` is an MP4.
 
-    Yields after every frame of each of its three rounds; closing it stops the work and leaves no file. Raises NoFaceError
-    where no frame has a face, FilmError and StylizeError.
+    Yields after every frame of each of its three rounds; closing it stops the work and leaves no file. Raises
+    NoFaceError where no frame has a face, FilmError and StylizeError.
     """
+    check_amounts(style.strength, style.detail)
+    _ = stylizer.encoder  # a model without one says so before any work
     tracks: list[Track] = []
     yield from _faces(stylizer, film, tracks)
     if not tracks:
@@ -203,7 +221,7 @@ def _changes(stylizer: Stylizer, keys: Keys, style: Style) -> Iterator[Change]:
     batch = BATCH if stylizer.resolution <= LARGE else 1
     for start in range(0, len(keys.at), batch):
         part = slice(start, start + batch)
-        yield from changes(stylizer, keys.ws[part], keys.heads[part].astype(np.float32) / 255, style)
+        yield from changes(stylizer, keys.ws[part], np.float32(1 / 255) * keys.heads[part], style)
 
 
 @torch.no_grad()
@@ -226,20 +244,21 @@ def lay(frame: Frame, quad: Array, change: Change, style: Style, weight: float =
     part = place.part(frame)
     head = change.head
     soft = paste_mask(HEAD_SIDE) if style.background else edge_mask(len(head)) * head
-    mask = (weight * place.warp(soft, cv2.INTER_LINEAR))[:, :, None]
-    picture = np.zeros(part.shape, np.float32)
+    mask = np.float32(weight) * place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
+    picture: Planes = np.zeros(part.shape, np.float32)
     if style.detail > 0:
         picture += np.float32(style.detail) * _with_detail(part, change.maps, place)
     if style.detail < 1:
         side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
         own = change.own.transpose(1, 2, 0)
         if len(own) > side:
-            own = cv2.resize(own, (side, side), interpolation=cv2.INTER_AREA)
-        picture += np.float32(1 - style.detail) * place.warp(own, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE).clip(-1, 1)
-    picture = (picture + 1) * 127.5
+            own = np.asarray(cv2.resize(own, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        smooth: Planes = place.warp(own, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE).clip(-1, 1)
+        picture += np.float32(1 - style.detail) * smooth
+    picture = (picture + np.float32(1)) * np.float32(127.5)
     if style.own_colours:
         drawn = Image.fromarray(np.rint(picture).astype(np.uint8))
-        picture = np.asarray(keep_colours(drawn, Image.fromarray(part)), dtype=np.float32)
+        picture = np.asarray(keep_colours(drawn, Image.fromarray(part))).astype(np.float32)
     part[:] = np.rint(part + mask * (picture - part)).astype(np.uint8)
 
 
@@ -253,3 +272,49 @@ def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
         mapped = sum(a * b for a, b in zip(planes[3 * row : 3 * row + 3], colours, strict=True))
         out[..., row] = mapped + planes[9 + row] + lines[row]
     return out.clip(-1, 1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face in the last frame of a camera, steadied; ``head`` (n, n) in [0, 1]."""
+
+    face: DetectedFace
+    ws: Tensor
+    head: Planes
+
+
+def restyle_live(
+    stylizer: Stylizer, picture: Image.Image, style: Style, before: Sequence[Seen]
+) -> tuple[Image.Image, list[Seen]]:
+    """A camera's frame in the style, at most LIVE_SIDE px large, and its faces for the next call; without a face the
+    frame as it is. Raises StylizeError."""
+    check_amounts(style.strength, style.detail)
+    picture = picture.convert("RGB")
+    picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
+    found = stylizer.finder.boxes(picture, LIVE_SIDE, LEAST_SCORE)
+    faces = [stylizer.finder.read(picture, box) for box, _ in found if box[2] - box[0] >= LEAST_FACE][:MOST_FACES]
+    faces = [face for face in faces if plausible(face)]
+    if not faces:
+        return picture, []
+    crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
+    seen = [
+        _steadied(Seen(face, ws, head_mask(crop, face.points)), before)
+        for face, ws, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
+    ]
+    frame = np.array(picture)
+    drawn = changes(stylizer, torch.stack([face.ws for face in seen]), np.stack([face.head for face in seen]), style)
+    for face, change in zip(seen, drawn, strict=True):
+        lay(frame, face.face.quad, change, style)
+    return Image.fromarray(frame), seen
+
+
+def _steadied(new: Seen, before: Sequence[Seen]) -> Seen:
+    """Blended with the same face of the frame before, the more so the less it moved."""
+    old = next((old for old in before if overlap(old.face.box, new.face.box)), None)
+    if old is None:
+        return new
+    moved = np.abs(new.face.landmarks - old.face.landmarks).mean() / new.face.landmarks.std()
+    share = float(np.clip(moved / LIVE_MOVE, LIVE_SHARE, 1))
+    points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
+    head = old.head + np.float32(share) * (new.head - old.head)
+    return Seen(replace(new.face, landmarks=points), torch.lerp(old.ws, new.ws, share), head)

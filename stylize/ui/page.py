@@ -17,6 +17,7 @@ from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
 from stylize.ui.result import Shared, failed
 from stylize.ui.text import TextTab
+from stylize.ui.video import VideoTab
 from stylize.ui.visit import KEPT_SECONDS, Studio
 from stylize.ui.words import I18N as t
 from stylize.ui.words import language, say
@@ -118,6 +119,8 @@ class Page:
                     self.text = TextTab(studio)
                 with gr.Tab(t("tab_oneshot"), elem_id="tab-oneshot"):
                     self.oneshot = OneShotTab(studio)
+                with gr.Tab(t("tab_video"), elem_id="tab-video"):
+                    self.video = VideoTab(studio)
                 with gr.Tab(t("tab_library"), elem_id="tab-library"):
                     self.library = Library(studio)
         self.library.shelf.render()
@@ -133,6 +136,7 @@ class Page:
         library.wire(shared, instant.others)
         self.text.wire(shared, library)
         self.oneshot.wire(shared, library)
+        self.video.wire(shared)
 
         def localise(request: gr.Request) -> Any:
             """Captions in the visitor's language."""
@@ -143,7 +147,7 @@ class Page:
         self.blocks.load(localise, None, instant.gallery, **quiet)
         self.blocks.load(library.restore, library.shelf, library.shown, **quiet)
         shared.wire_link(self.blocks, self.query)
-        for leaving in (shared.forget, self.text.forget, self.oneshot.forget):
+        for leaving in (shared.forget, self.text.forget, self.oneshot.forget, self.video.forget):
             self.blocks.unload(leaving)
 
 
