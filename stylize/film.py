@@ -53,7 +53,7 @@ def is_moving(path: Path) -> bool:
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         pass
     try:
-        with av.open(str(path)) as file:
+        with _open_video(path) as file:
             return _picture_stream(file) is not None
     except (av.FFmpegError, OSError):
         return False
@@ -189,7 +189,7 @@ def _read_animated(path: Path) -> tuple[tuple[int, int], list[float]] | None:
 def _read_video(path: Path) -> tuple[tuple[int, int], list[float]]:
     """(upright size, times of the frames), from the packets and the first frame. Raises FilmError."""
     try:
-        file = av.open(str(path))
+        file = _open_video(path)
     except (av.FFmpegError, OSError):
         raise FilmError(
             f"{path.name} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP."
@@ -212,6 +212,15 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float]]:
         width = round(frame.width * (stream.sample_aspect_ratio or 1))  # pixels of some videos are not square
         size = (width, frame.height)
         return size[::-1] if round(frame.rotation / 90) % 2 else size, times
+
+
+def _open_video(path: Path) -> Any:
+    """The opened file. Raises OSError for a still picture, which the library takes for a video of one frame."""
+    file = av.open(str(path))
+    if file.format.name == "image2" or file.format.name.endswith("_pipe"):
+        file.close()
+        raise OSError(f"{path.name} is a still picture")
+    return file
 
 
 def _picture_stream(file: Any) -> Any | None:

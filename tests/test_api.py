@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from clips import read_clip, still, write_clip
 from gradio_client import Client, handle_file
 from PIL import Image
 from tiny import load_tiny_model_with_style
@@ -18,7 +19,7 @@ from stylize.domain import Domain
 from stylize.ui.page import Page
 from stylize.ui.words import I18N
 
-ENDPOINTS = ["stylize", "invert", "adapt_text", "adapt_image", "hypernet", "mix", "morph"]
+ENDPOINTS = ["stylize", "invert", "adapt_text", "adapt_image", "hypernet", "mix", "morph", "video"]
 HAS_MCP = find_spec("mcp") is not None
 
 
@@ -77,6 +78,14 @@ def test_morph(client: Client, photo: Any) -> None:
     file = client.predict(photo, ["pencil sketch"], frames=4, fps=8, file_format="gif", api_name="/morph")
     with Image.open(file) as picture:
         assert picture.n_frames == 6  # there and back
+
+
+def test_video(client: Client, photo: Any, astronaut: Image.Image, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "me.mp4", still(astronaut.crop((100, 0, 380, 280)), 3), "aac")
+    file = client.predict(handle_file(str(clip)), "pencil sketch", keep_colours=True, api_name="/video")
+    assert len(read_clip(Path(file))) == 3
+    with pytest.raises(Exception, match="still picture"):
+        client.predict(photo, "pencil sketch", api_name="/video")
 
 
 @pytest.mark.parametrize(

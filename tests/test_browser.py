@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clips import moved, read_clip, tone_of, write_clip
 from conftest import CHROMIUM
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
@@ -220,6 +221,35 @@ def test_a_picture_is_learnt_and_who_leaves_frees_the_queue(
     expect(page.locator("#status")).to_contain_text("Done: reference", timeout=30_000)
 
 
+def test_a_video_is_drawn_with_its_sound_and_can_be_stopped(page: Page, astronaut: Image.Image, tmp_path: Path) -> None:
+    frames = moved(astronaut.crop((100, 0, 380, 280)), 8, lambda frame: (3 * frame, 20))
+    write_clip(tmp_path / "me.mp4", frames, "aac")
+    page.locator("#text textarea").fill("sepia")
+    tab(page, "Video")
+    page.locator("#video-source input[type=file]").set_input_files(str(tmp_path / "me.mp4"))
+    expect(page.locator("#video-source").get_by_text("me")).to_be_attached()
+    page.locator("#video-go").click()
+    expect(page.locator("#video-note")).to_contain_text("Ready in", timeout=90_000)
+    expect(page.locator("#video video")).to_be_visible()
+    link = page.locator("#video-file a").first
+    (tmp_path / "out.mp4").write_bytes(page.request.get(str(link.get_attribute("href"))).body())
+    drawn = read_clip(tmp_path / "out.mp4")
+    assert len(drawn) == 8
+    assert tone_of(tmp_path / "out.mp4") == pytest.approx(440, abs=3)
+    middle = (slice(90, 150), slice(90, 130))
+    right = np.asarray(filtered(frames[4], "sepia"))
+    before, after = (float(np.abs(a[middle].astype(float) - right[middle]).mean()) for a in (frames[4], drawn[4]))
+    assert after < 0.6 * before
+    write_clip(tmp_path / "long.mp4", [*frames] * 20)
+    page.locator("#video-source").get_by_label("Clear").click()
+    page.locator("#video-source input[type=file]").set_input_files(str(tmp_path / "long.mp4"))
+    expect(page.locator("#video-source").get_by_text("long")).to_be_attached()
+    page.locator("#video-go").click()
+    expect(page.locator("#video-note")).to_contain_text("%", timeout=60_000)
+    page.locator("#video-stop").click()
+    expect(page.locator("#video-note")).to_contain_text("Stopped", timeout=30_000)
+
+
 def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> None:
     (me.parent / "letter.jpg").write_text("Dear reader")
     upload(page, me.parent / "letter.jpg", "not a picture")
@@ -267,7 +297,7 @@ def test_a_phone_in_russian_is_readable(browser: Browser, address: str, look: An
     upload(page, me, "Найдено одно лицо")
     page.locator("#text textarea").fill("красная мозаика")
     expect(page.locator("#status")).to_contain_text("red mosaic", timeout=20_000)
-    for name in ("Сразу", "По словам", "По фото", "Мои"):
+    for name in ("Сразу", "По словам", "По фото", "Видео", "Мои"):
         tab(page, name)
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clips import write_clip
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -39,6 +40,7 @@ class FakeStylizer:
     """Two faces, one ready domain; draws plain colours and notes what it was asked."""
 
     count: int = 2
+    default_detail: float = 1.0
     name: str = "mini"
     fingerprint: str = "0123456789abcdef"
     calls: list[tuple[Any, ...]] = field(default_factory=list)
@@ -167,6 +169,36 @@ def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp
     ]
     with Image.open(out) as picture:
         assert picture.size == (40, 30)
+
+
+def test_a_clip_and_a_folder_with_one(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def restyle(model: Any, film: Any, style: Any, out: Path) -> Iterator[Any]:
+        stylizer.calls.append(("restyle", film.path.name, style.domain, style.strength, style.detail, out.suffix))
+        for number in range(1, film.count + 1):
+            yield SimpleNamespace(done=number / film.count)
+        out.write_bytes(b"moving")
+
+    monkeypatch.setattr("stylize.video.restyle", restyle)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    clip = write_clip(clips / "clip.mov", [np.full((32, 32, 3), 9, np.uint8)] * 4)
+    domain = FakeDomain({"sepia": 1.0})
+    assert run(clip, "--to", "sepia", "-o", tmp_path / "out.mp4", "--strength", "0.5") == 0
+    assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, 1.0, ".mp4")]
+    said = capsys.readouterr().err
+    assert "50 %, about 0 s left" in said
+    assert "4 frames at" in said
+    Image.new("RGB", (40, 30)).save(clips / "moving.gif", save_all=True, append_images=[Image.new("RGB", (40, 30), 9)])
+    Image.new("RGB", (40, 30)).save(clips / "still.gif")
+    assert run(clips, "--to", "sepia", "-o", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "clip.mov.mp4",
+        "moving.gif.gif",
+        "still.gif.png",
+    ]
 
 
 def test_one_face_can_be_chosen(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
@@ -316,6 +348,9 @@ BAD = {
     "seed": (["sample", "-o", "OUT.png", "--seed", "-1"], "--seed"),
     "many": (["sample", "-o", "OUT.png", "-n", "100000"], "400"),
     "edit word": (["PHOTO", "--edit", "age", "-o", "OUT.png"], "age=2"),
+    "photo as clip": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4"], "still picture"),
+    "no clip": (["TEXT", "--to", "sepia", "-o", "OUT.gif"], "not a video"),
+    "clip of a face": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4", "--aligned"], "belong to photos"),
     "nothing to do": (["PHOTO", "-o", "OUT.png"], "required: --to"),
     "unknown download": (["download", "everything"], "clip-vit-b-32"),
     "mix word": (["mix", "sepia", "-o", "OUT.safetensors"], "sepia=0.5"),

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from clips import still, write_clip
 from PIL import Image
 from tiny import load_tiny_model_with_style
 
@@ -262,6 +263,58 @@ def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
     assert path.stat().st_size > 1000
+
+
+# --- videos
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, astronaut: Image.Image) -> str:
+    frames = still(astronaut.crop((100, 0, 380, 280)), 3)
+    return str(write_clip(tmp_path_factory.mktemp("clips") / "me.mp4", frames, "aac"))
+
+
+@pytest.mark.parametrize("kind", ["MP4", "GIF"])
+def test_a_video_takes_the_style_of_the_first_tab(
+    page: Page, clip: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylize.ui.video.SHOWN_EVERY", 0)
+    reports = list(page.video.film(ENGLISH, clip, kind, *inputs(page, text0="pencil sketch")))
+    words = [report[0] for report in reports]
+    assert words[0] == WORDS["en"]["video_waiting"]
+    assert any(word.startswith("Drawing: ") and "s left" in word for word in words)
+    assert "frames a second" in words[-1]
+    _, picture, player, file = reports[-1]
+    assert Path(file["value"]).suffix == f".{kind.lower()}"
+    assert (player if kind == "MP4" else picture)["value"] == file["value"]
+
+
+def test_a_video_that_is_stopped_or_cannot_be_made_is_a_sentence(page: Page, clip: str, photo: str) -> None:
+    def last(path: str | None, **given: Any) -> str:
+        return list(page.video.film(ENGLISH, path, "MP4", *inputs(page, **given)))[-1][0]
+
+    assert WORDS["en"]["need_style"] in last(clip)
+    assert WORDS["en"]["need_video"] in last(None, text0="pencil sketch")
+    assert "still picture" in last(photo, text0="pencil sketch")
+    page.video.ask_to_stop(ENGLISH)
+    assert last(clip, text0="pencil sketch") == WORDS["en"]["video_stopped"]
+    page.video.ask_to_stop(ENGLISH)
+    page.video.ask(ENGLISH)
+    assert last(clip, text0="pencil sketch").startswith("Ready")
+
+
+def test_the_camera_is_offered_on_demand(
+    page: Page, stylizer: Stylizer, astronaut: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page.video.camera is None
+    monkeypatch.setenv("STYLIZE_LIVE", "1")
+    live = Page(stylizer)
+    assert live.video.camera is not None
+    picture, seen = live.video.live(ENGLISH, astronaut.copy(), None, *inputs(live, text0="pencil sketch"))
+    assert difference(picture, astronaut) > 0
+    assert len(seen) == 1
+    unchanged, _ = live.video.live(ENGLISH, astronaut, seen, *inputs(live))
+    assert difference(unchanged, astronaut) == 0
 
 
 # --- training
