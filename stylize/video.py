@@ -45,7 +45,8 @@ KEY_EVERY = 4  # frames from one that is encoded and drawn to the next
 ENCODED_SIDE = 256  # px of an aligned face
 BATCH = 8  # faces encoded or drawn at a time, ...
 LARGE = 256  # ... but one of a model whose pictures are larger than this (px)
-STEADY_SECONDS = 0.3  # standard deviation in time over which W+ and heads are smoothed
+STEADY_SECONDS = 0.3  # standard deviation in time over which W+ is smoothed, ...
+STEADY_HEADS = 2.0  # ... and times that for heads, which turn slowly
 REAL_CHANGE = 2.0  # times the usual difference from key to key: what differs more is another expression, no noise
 LIVE_SIDE = 640  # px: the longest of a camera's frame
 LIVE_SHARE = 0.35  # of a new frame in what is shown of a face that keeps still, ...
@@ -178,23 +179,28 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
 def steady_keys(
     ws: Tensor, heads: NDArray[np.uint8], at: Sequence[int], deviation: float
 ) -> tuple[Tensor, NDArray[np.uint8]]:
-    """W+ and heads, each a mean over its neighbours in time, a bell of ``deviation`` frames wide.
+    """W+ and heads, each a mean over its neighbours in time, a bell of ``deviation`` frames wide, wider for heads.
 
-    Neighbours whose W+ differ by much more than is usual count less (as in the bilateral filter, Tomasi and Manduchi
-    1998): noise goes, and another expression comes as fast as it came.
+    Neighbours whose W+ differ by much more than is usual count less for W+ (as in the bilateral filter, Tomasi and
+    Manduchi 1998): noise goes, and another expression comes as fast as it came.
     """
     if len(at) < 2:
         return ws, heads
     flat = ws.flatten(1)
     usual = (flat[1:] - flat[:-1]).norm(dim=1).median().clamp_min(1e-6)
     time = torch.tensor(at, dtype=flat.dtype, device=flat.device)
-    weights = torch.exp(-((time[:, None] - time) ** 2) / (2 * deviation**2))
-    weights = weights * torch.exp(-((torch.cdist(flat, flat) / (REAL_CHANGE * usual)) ** 2) / 2)
-    weights = weights / weights.sum(1, keepdim=True)
-    mixed = (weights @ flat).view(ws.shape)
-    shares = weights.cpu().numpy()
-    smooth = [np.tensordot(row[row > 0.001], heads[row > 0.001], 1) for row in shares]
-    return mixed, np.rint(smooth).astype(np.uint8)
+    apart = (time[:, None] - time) / deviation
+    alike = torch.cdist(flat, flat) / (REAL_CHANGE * usual)
+    mixed = _bell(apart, alike) @ flat
+    weights = _bell(apart / STEADY_HEADS).cpu().numpy()
+    smooth = [np.tensordot(row[row > 0.001], heads[row > 0.001], 1) for row in weights]
+    return mixed.view(ws.shape), np.rint(smooth).clip(0, 255).astype(np.uint8)
+
+
+def _bell(*distances: Tensor) -> Tensor:
+    """Weights (n, n) that fall with each of the distances, in standard deviations; every row sums to one."""
+    weights = torch.exp(torch.stack(distances).square().sum(0) / -2)
+    return weights / weights.sum(1, keepdim=True)
 
 
 class Drawn:

@@ -38,6 +38,7 @@ CSS = """
     #shown > * {margin: 0}
     #result {width: 64vw; margin: 0 auto}
     .tabs, .tab-wrapper {max-width: calc(100vw - 24px)}
+    #tabs .tab-container button {padding: 0 6px}
 }
 .tab-container {overflow: hidden}
 #status {min-height: 2.2em}
