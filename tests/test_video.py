@@ -74,7 +74,7 @@ def test_a_still_clip_does_not_flicker(stylizer: Stylizer, style: Style, face: I
 def test_smoothing_takes_flicker_away(
     stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = write_clip(tmp_path / "in.mp4", still(face, 8, noise=12))
+    source = write_clip(tmp_path / "in.mp4", still(face, 6, noise=12))
 
     def measured() -> float:
         blurred = [

@@ -43,7 +43,7 @@ class VideoTab:
         self._stopped: set[str | None] = set()  # sessions that want no more of their film
         gr.Markdown(t("video_info"))
         self.source = gr.File(
-            label=t("video_source"), file_types=["video", ".gif", ".webp"], height=130, elem_id="video-source"
+            label=t("video_source"), file_types=["video", ".gif", ".webp"], height=150, elem_id="video-source"
         )
         self.kind = gr.Radio(list(KINDS), value="MP4", label=t("format"), elem_id="video-format")
         with gr.Row():
