@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,7 @@ from stylize.ui.result import Shared, failed
 from stylize.ui.text import TextTab
 from stylize.ui.visit import KEPT_SECONDS, Studio
 from stylize.ui.words import I18N as t
-from stylize.ui.words import language, say
+from stylize.ui.words import WORDS, language, say
 
 # The result stands beside the photo and the tabs on a wide screen and stays in sight; on a phone it comes after the
 # photo and sticks to the top.
@@ -84,7 +85,27 @@ THEME.set(
     checkbox_label_background_fill_selected="*primary_600",
     checkbox_label_background_fill_selected_dark="*primary_600",
 )
-LANGUAGE = "() => { if (navigator.language.startsWith('ru')) document.body.classList.add('ru'); }"
+MENDED = ("example", "empty", "too_large", "wrong_kind")
+# What the browser does once: marks the language, and mends what Gradio leaves unsaid (names of pictures that are
+# buttons, a role for what has a label) or says in English only (why a file was refused).
+MEND = """() => {
+    const russian = navigator.language.startsWith("ru"), words = WORDS[russian ? "ru" : "en"];
+    document.body.classList.toggle("ru", russian);
+    const each = (selector, mend) => document.querySelectorAll(selector).forEach(mend);
+    const mend = () => {
+        each(".empty[aria-label]:not([role])", e => { e.role = "img"; e.ariaLabel = words.empty; });
+        each("#examples button.gallery-item:not([aria-label])", (e, n) => {
+            e.ariaLabel = `${words.example} ${n + 1}`;
+        });
+        each("[data-testid=toast-text]", e => {
+            const size = e.textContent.match(/maximum allowed size of ([\\d.]+)/);
+            if (size) e.textContent = words.too_large.replace("{size}", Number(size[1]));
+            if (e.textContent.startsWith("Invalid file type")) e.textContent = words.wrong_kind;
+        });
+    };
+    new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
+    mend();
+}""".replace("WORDS", json.dumps({tongue: {key: words[key] for key in MENDED} for tongue, words in WORDS.items()}))
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -139,7 +160,7 @@ class Page:
             return instant.pictures("ru") if language(request) == "ru" else gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.blocks.load(None, None, None, js=LANGUAGE)
+        self.blocks.load(None, None, None, js=MEND)
         self.blocks.load(localise, None, instant.gallery, **quiet)
         self.blocks.load(library.restore, library.shelf, library.shown, **quiet)
         shared.wire_link(self.blocks, self.query)

@@ -61,7 +61,7 @@ class Shared:
         )
         examples = sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
         if examples:
-            gr.Examples(examples, self.photo, label=t("examples"))
+            gr.Examples(examples, self.photo, label=t("examples"), elem_id="examples")
         with gr.Row(elem_classes="field-row"):
             self.seed = gr.Number(
                 0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
