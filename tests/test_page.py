@@ -193,16 +193,19 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "words", "russian"),
     [
-        ("qwertz", "does not know"),
-        ("x" * 5000, "5000"),
-        ("a red mosaic", "By words"),
-        ("/etc/secret.safetensors", "library"),
+        ("qwertz", "does not know", "не знает «qwertz»"),
+        ("x" * 5000, "5000", "5000 знаков"),
+        ("a red mosaic", "By words", "«a red mosaic» не готов"),
+        ("/etc/secret.safetensors", "library", "Мои"),
     ],
 )
-def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str) -> None:
+def test_unusable_descriptions_become_sentences(
+    page: Page, visit: Any, text: str, words: str, russian: str
+) -> None:
     assert words in show(page, visit=visit, text0=text)[0]
+    assert russian in show(page, RUSSIAN, visit=visit, text0=text)[0]
 
 
 def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> None:

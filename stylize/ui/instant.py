@@ -158,7 +158,7 @@ class InstantTab:
             face, domains, look = self._styles(values, request)
             sheet = self.studio.grid(face, domains, look)
         except StylizeError as error:
-            yield failed(error), gr.skip()
+            yield failed(error, request), gr.skip()
             return
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=28)
         for index, domain in enumerate(domains):
@@ -186,4 +186,4 @@ class InstantTab:
             save_moving(pictures, path, FPS)
             yield say(request, "morph_done"), gr.update(value=str(path), visible=True)
         except StylizeError as error:
-            yield failed(error), gr.skip()
+            yield failed(error, request), gr.skip()

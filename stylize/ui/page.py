@@ -195,4 +195,4 @@ def get_full(request: gr.Request) -> Iterator[str]:
             yield f"{progress.weight.name}: {progress.stage}" + (f" {done}{of}" if progress.done else "")
         yield say(request, "full_done")
     except StylizeError as error:
-        yield failed(error)
+        yield failed(error, request)

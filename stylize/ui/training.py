@@ -15,7 +15,7 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.training.adapt import Progress, State, preview
 from stylize.ui.library import Library
-from stylize.ui.result import Shared, failed
+from stylize.ui.result import Shared, explain, failed
 from stylize.ui.visit import Studio, Visit, domain_file, nearer
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
@@ -162,7 +162,7 @@ class Trainer:
             yield gr.skip(), say(request, "waiting", name=name), gr.skip(), gr.skip()
             yield from self._run(name, steps, begin, None, visit, request)
         except StylizeError as error:
-            yield gr.skip(), failed(error), gr.skip(), gr.skip()
+            yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
     def go_on(
         self, request: gr.Request, visit: Visit | None, trained: Trained | None
@@ -174,7 +174,7 @@ class Trainer:
         try:
             yield from self._run(trained.name, trained.steps, trained.begin, trained.progress.state, visit, request)
         except StylizeError as error:
-            yield gr.skip(), failed(error), gr.skip(), gr.skip()
+            yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
     def _run(
         self, name: str, more: int, begin: Begin, state: State | None, visit: Visit | None, request: gr.Request
@@ -195,7 +195,7 @@ class Trainer:
                     return
                 trained = Trained(name, more, begin, progress)
                 if progress.note:
-                    notes.append(progress.note)
+                    notes.append(explain(progress.note, request))
                 pictures: Any = gr.skip()
                 if time.monotonic() - shown > PREVIEW_EVERY:
                     pictures = self.pictures(progress.domain, visit)
@@ -230,7 +230,7 @@ class Trainer:
             domain = named(trained, name, style_mix)
             return *self.library.keep(own, domain.label, domain, request), say(request, "kept", name=domain.label)
         except StylizeError as error:
-            return *unchanged, failed(error)
+            return *unchanged, failed(error, request)
 
     def write(self, request: gr.Request, trained: Trained | None, name: str, *style_mix: float) -> tuple[Any, Any]:
         if trained is None:

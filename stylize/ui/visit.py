@@ -64,14 +64,6 @@ class Look:
     edits: Mapping[str, float] = field(default_factory=dict)
 
 
-class NotReady(DomainError):
-    """A description that is understood, but would have to be trained first."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no ready style for {name!r}; train one for it, or add a colour to a ready style.")
-        self.name = name
-
-
 def temporary(suffix: str, name: str = "stylize") -> Path:
     """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
@@ -158,7 +150,11 @@ class Studio:
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
-            raise NotReady(self.stylizer.check_description(text)) from None
+            name = self.stylizer.check_description(text)
+            raise DomainError(
+                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
+                "style."
+            ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
         """What the recipe makes; None where it names no style. Raises StylizeError."""

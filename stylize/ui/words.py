@@ -155,7 +155,6 @@ WORDS: dict[str, dict[str, str]] = {
         "random_face": "A random face, number {seed}. Now describe a style or pick one.",
         "need_photo": "Choose a photo with a face first.",
         "need_style": "Describe a style or pick a ready one.",
-        "not_ready": "“{name}” is not ready; train it in the tab “By words”, or add a colour to a ready style.",
         "training": "Training “{name}”: step {step} of {steps}, about {left} s left.",
         "waiting": "Training “{name}” starts ...",
         "trained": "Trained “{name}” in {step} steps; keep it, apply it, or continue.",
@@ -308,9 +307,6 @@ WORDS: dict[str, dict[str, str]] = {
         "random_face": "Случайное лицо номер {seed}. Опишите стиль или выберите его.",
         "need_photo": "Сначала выберите фото с лицом.",
         "need_style": "Опишите стиль или выберите готовый.",
-        "not_ready": (
-            "«{name}» не готов; обучите его во вкладке «По словам» или добавьте цвет к готовому стилю."
-        ),
         "training": "Обучается «{name}»: шаг {step} из {steps}, осталось около {left} с.",
         "waiting": "Начинается обучение «{name}» ...",
         "trained": "«{name}» обучен за {step} шагов; сохраните, примените или продолжите.",
