@@ -221,6 +221,31 @@ def test_a_picture_is_learnt_and_who_leaves_frees_the_queue(
     expect(page.locator("#status")).to_contain_text("Done: reference", timeout=30_000)
 
 
+@pytest.mark.parametrize("kind", ["grid", "morph"])
+def test_who_leaves_frees_the_queue_of_what_draws_long(
+    page: Page, browser: Browser, address: str, me: Path, kind: str
+) -> None:
+    first = browser.new_context(locale="en-US")
+    leaver = first.new_page()
+    for visitor in (leaver, page):
+        visitor.goto(address)
+        upload(visitor, me)
+        visitor.locator("#text textarea").fill("sepia")
+        expect(visitor.locator("#status")).to_contain_text("Done: sepia")
+        visitor.locator(f"#{kind}-panel button.label-wrap").click()
+    if kind == "morph":
+        leaver.get_by_label("Seconds for each style").last.fill("6")
+    leaver.locator(f"#{kind}-go").click()
+    expect(leaver.locator("#status")).to_contain_text(re.compile(r"Drawing picture \d+ of \d+, about \d+ s left"))
+    first.close()
+    page.locator(f"#{kind}-go").click()
+    expect(page.locator("#status")).to_contain_text("Drawing picture", timeout=15_000)
+    page.locator(f"#{kind}-stop").click()
+    expect(page.locator("#status")).to_contain_text("Stopped")
+    page.locator("#text textarea").fill("neon")  # what comes after a stop is not lost
+    expect(page.locator("#status")).to_contain_text("Done: neon")
+
+
 def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> None:
     (me.parent / "letter.jpg").write_text("Dear reader")
     upload(page, me.parent / "letter.jpg", "not a picture")

@@ -248,7 +248,9 @@ def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
 
 def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", text1="pencil sketch")
-    ((_, sheet),) = page.instant.grid(ENGLISH, *values)
+    reports = list(page.instant.grid(ENGLISH, *values))
+    assert f"1 of {GRID**2}, about" in reports[0][0]
+    sheet = reports[-1][1]
     assert sheet.size == (GRID * CELL,) * 2
     assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
     corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
@@ -261,7 +263,7 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
 def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
     reports = list(page.instant.movie(ENGLISH, kind, 1, *values))
-    assert str(FPS) in reports[0][0]
+    assert f"1 of {FPS + 1}, about" in reports[0][0]
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
     assert path.stat().st_size > 1000
@@ -273,14 +275,17 @@ def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings of four tiny steps."""
-    monkeypatch.setattr(
-        "stylize.ui.text.preset",
-        lambda model, name, **given: AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given}),
-    )
-    monkeypatch.setattr(
-        "stylize.ui.oneshot.one_shot_preset",
-        lambda model, name="", **given: OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given}),
-    )
+
+    def words(model: Any, name: str = "", **given: Any) -> AdaptSettings:
+        return AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given})
+
+    def picture(model: Any, name: str = "", **given: Any) -> OneShotSettings:
+        return OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given})
+
+    for place in ("text", "visit"):
+        monkeypatch.setattr(f"stylize.ui.{place}.preset", words)
+    for place in ("oneshot", "visit"):
+        monkeypatch.setattr(f"stylize.ui.{place}.one_shot_preset", picture)
 
 
 @pytest.mark.usefixtures("quick")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,9 +19,10 @@ from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
 from stylize.ui.result import Shared, failed
 from stylize.ui.text import TextTab
-from stylize.ui.visit import KEPT_SECONDS, Studio
+from stylize.ui.visit import KEPT_SECONDS, Studio, seconds_left
 from stylize.ui.words import I18N as t
 from stylize.ui.words import WORDS, language, say
+from stylize.ui.zerogpu import Gpu, lend
 
 # The result stands beside the photo and the tabs on a wide screen and stays in sight; on a phone it comes after the
 # photo and sticks to the top.
@@ -110,10 +112,12 @@ HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class Page:
-    """The page over a stylizer: ``blocks`` is what is launched."""
+    """The page over a stylizer: ``blocks`` is what is launched. ``gpu``: spaces.GPU on Hugging Face's ZeroGPU."""
 
-    def __init__(self, stylizer: Stylizer) -> None:
-        studio = Studio(stylizer)
+    def __init__(self, stylizer: Stylizer, gpu: Gpu | None = None) -> None:
+        self.studio = studio = Studio(stylizer)
+        if gpu is not None:
+            lend(studio, gpu)
         self.shared = Shared(studio)
         with gr.Blocks(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as self.blocks:
             self._lay_out(studio)
@@ -189,10 +193,17 @@ def get_full(request: gr.Request) -> Iterator[str]:
     try:
         weights = choose("full")
         yield describe(weights).replace("\n", "  \n")
+        name = ""
         for progress in download(weights):
-            done = megabytes(progress.done)
-            of = f" / {megabytes(progress.total)}" if progress.total else ""
-            yield f"{progress.weight.name}: {progress.stage}" + (f" {done}{of}" if progress.done else "")
+            if progress.weight.name != name:
+                name, started, first = progress.weight.name, time.monotonic(), progress.done
+            words = f"{name}: {progress.stage}"
+            if progress.done:
+                words += f" {megabytes(progress.done)}"
+            if progress.total and progress.done > first:
+                left = seconds_left(started, progress.done - first, progress.total - first)
+                words += f" / {megabytes(progress.total)}, " + say(request, "left", left=left)
+            yield words
         yield say(request, "full_done")
     except StylizeError as error:
         yield failed(error, request)

@@ -18,7 +18,7 @@ from stylize.ui.visit import Look, Recipe, Studio, Visit, mark_faces
 from stylize.ui.words import I18N as t
 from stylize.ui.words import language, say
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = sorted(str(path) for path in (Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
 
@@ -65,9 +65,8 @@ class Shared:
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
-        examples = sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
-        if examples:
-            gr.Examples(examples, self.photo, label=t("examples"), elem_id="examples")
+        if EXAMPLES:
+            gr.Examples(EXAMPLES, self.photo, label=t("examples"), elem_id="examples")
         with gr.Row(elem_classes="field-row"):
             self.seed = gr.Number(
                 0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
@@ -124,7 +123,8 @@ class Shared:
             "fn": self.show,
             "inputs": self.inputs,
             "outputs": [self.status, self.result, self.face],
-            "show_progress": "hidden",
+            "show_progress": "hidden" if self.studio.stylizer.resolution < 512 else "minimal",
+            "show_progress_on": self.status,
             "trigger_mode": "always_last",
             "concurrency_id": "draw",
             "concurrency_limit": 4,

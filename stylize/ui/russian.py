@@ -76,9 +76,6 @@ SENTENCES: dict[str, str] = {
     "The detail is {} but must lie between 0 and 1.": "Детали равны {0}, а должны лежать между 0 и 1.",
     "The {} model has no edit {}; it has: {}.": "Модель {0} не умеет менять {1}; она умеет: {2}.",
     "The edit {} is {} but must lie between {} and {}.": "Изменение {0} равно {1}, а должно лежать между {2} и {3}.",
-    "The grid needs at least one style; describe one or pick a ready one.": (
-        "Для сетки нужен хотя бы один стиль; опишите его или выберите готовый."
-    ),
     "{} frames cannot show this walk; choose from {} to {}.": (
         "В {0} кадров этот путь не уложить; выберите от {1} до {2}."
     ),

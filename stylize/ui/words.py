@@ -80,9 +80,11 @@ WORDS: dict[str, dict[str, str]] = {
         "seconds_info": "right: slower, and longer to draw",
         "morph_go": "Draw the movie",
         "moving": "Your moving picture",
-        "morphing": "Drawing picture {n} of {of} ...",
+        "drawing": "Drawing picture {n} of {of}, about {left} s left.",
         "morph_done": "The moving picture is ready to download.",
         "stop": "Stop",
+        "halted": "Stopped.",
+        "left": "about {left} s left",
         "continue": "Continue",
         "text_info": (
             "Trains a style of your own for a description. It takes about a minute on a small machine; you "
@@ -233,9 +235,11 @@ WORDS: dict[str, dict[str, str]] = {
         "seconds_info": "вправо — медленнее, и рисуется дольше",
         "morph_go": "Нарисовать",
         "moving": "Ваша движущаяся картинка",
-        "morphing": "Рисуется кадр {n} из {of} ...",
+        "drawing": "Рисуется кадр {n} из {of}, осталось около {left} с.",
         "morph_done": "Движущуюся картинку можно скачать.",
         "stop": "Стоп",
+        "halted": "Остановлено.",
+        "left": "осталось около {left} с",
         "continue": "Продолжить",
         "text_info": (
             "Обучает ваш собственный стиль по описанию. На небольшой машине — около минуты; вы видите ход и "
