@@ -370,13 +370,14 @@ def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> Non
 def test_only_a_shared_folder_is_for_everybody(
     stylizer: Stylizer, domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STYLIZE_SHARED", str(tmp_path))
+    folder = tmp_path / "new" / "styles"
+    monkeypatch.setenv("STYLIZE_SHARED", str(folder))
     library = Page(stylizer).library
     library.keep({}, "../mine", domain, ENGLISH)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.safetensors"]
+    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
     assert list(library.restore({}, RUSSIAN)[0]) == ["mine"]
     library.deleted("mine", {}, RUSSIAN)
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_packs_go_out_and_come_back(page: Page, domain: Domain, tmp_path: Path) -> None:

@@ -108,6 +108,8 @@ class Library:
         self.studio = studio
         shared = os.environ.get("STYLIZE_SHARED")
         self.folder = Path(shared) if shared else None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._read = lru_cache(maxsize=MOST_KEPT * 4)(self._read_file)
         fingerprint = studio.stylizer.fingerprint
         self.own = gr.State({})
