@@ -31,7 +31,7 @@ from stylize.ui.zerogpu import OF_STUDIO, OF_STYLIZER
 
 ROOT = Path(__file__).parent.parent
 SPACE = {"SPACE_ID": "somebody/stylize", "SYSTEM": "spaces", "SPACE_HOST": "somebody-stylize.hf.space"}
-START_UP = 60  # seconds, on a busy machine
+START_UP = 120  # seconds, on a busy machine
 
 
 @contextmanager
