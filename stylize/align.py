@@ -163,14 +163,14 @@ class FaceFinder:
         return []
 
     def _why_none(self, photo: Image.Image) -> str:
-        size = f"{photo.width}x{photo.height} picture"
+        size = f"{photo.width}x{photo.height}"
         small = photo.copy()
         small.thumbnail((800, 800))
         for angle, words in ((180, "upside down"), (90, "on its side"), (270, "on its side")):
             if self._search(small.rotate(angle, expand=True), TURNED_SIDE, TURNED_SCORE):
                 turn = "180 degrees" if angle == 180 else f"90 degrees {'counter-' if angle == 90 else ''}clockwise"
-                return f"The face in the {size} seems to be {words}; turn the picture by {turn} and try again."
-        return f"No face found in the {size}; use a photo with a face seen from the front, at least 80 px wide."
+                return f"The face in the {size} picture seems to be {words}; turn the picture by {turn} and try again."
+        return f"No face found in the {size} picture; use a photo with a face seen from the front, at least 80 px wide."
 
 
 def _box_around(points: Array) -> tuple[int, int, int, int]:

@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -72,12 +73,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StylizeError as error:
         return _fail(str(error))
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{name}{error.strerror or error}.")
+        return _fail(_of_system(error))
     except KeyboardInterrupt:
         print("\nstylize: interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+def _of_system(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}."
 
 
 def _fail(message: str) -> int:
@@ -195,7 +200,7 @@ def _stylise(words: list[str]) -> None:
         return ".png" if not is_moving(source) else kind if kind in LIMITS else ".mp4"
 
     if folder:
-        _each(args.photo, args.output, work, ending)
+        _each(args.photo, args.output, make, work, ending)
     else:
         work(args.photo, args.output)
         _wrote(args.output)
@@ -217,11 +222,17 @@ def _restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
     print(f"{film.count} frames at {film.count / (time.monotonic() - started):.1f} a second", file=sys.stderr)
 
 
-def _each(folder: Path, out: Path, work: Callable[[Path, Path], None], ending: Callable[[Path], str]) -> None:
+def _each(
+    folder: Path,
+    out: Path,
+    prepare: Callable[[], object],
+    work: Callable[[Path, Path], None],
+    ending: Callable[[Path], str],
+) -> None:
     """Every photo of a folder into another, those that are there already left out; what fails is told at the end.
     ``ending``: of what is made of a file.
 
-    Processes that torchrun started share the photos."""
+    Processes that torchrun started share the photos, and the first of them tells it."""
     from tqdm import tqdm
 
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
@@ -231,18 +242,40 @@ def _each(folder: Path, out: Path, work: Callable[[Path, Path], None], ending: C
     if not photos:
         raise StylizeError(f"There are no files in {folder}; give a folder of photos.")
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    todo = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
+    targets = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
+    todo = [pair for pair in targets if not pair[1].exists()]
+    if todo:
+        prepare()  # a style that cannot be had is no fault of any photo
     failed = []
-    for path, target in tqdm([pair for pair in todo if not pair[1].exists()], unit="photo", disable=None):
+    for path, target in tqdm(todo, unit="photo", position=rank, disable=None):
         part = target.with_name(f".{target.name}")  # a killed process leaves no half picture that looks done
         try:
             work(path, part)
             part.replace(target)
-        except StylizeError as error:
-            failed.append(f"{path.name}: {error}")
-    print(f"{len(todo) - len(failed)} of {len(todo)} photos are in {out}")
-    if failed:
-        raise StylizeError(f"{len(failed)} could not be done: {' '.join(failed)}")
+        except (StylizeError, OSError, MemoryError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            reason = _of_system(error) if isinstance(error, OSError) else str(error) or "There is too little memory."
+            failed.append(f"{path.name}: {reason}")
+    failed = _gathered(failed, rank, size)
+    if rank == 0:
+        print(f"{len(photos) - len(failed)} of {len(photos)} photos are in {out}")
+        print(*failed, sep="\n", end="\n" if failed else "", file=sys.stderr)
+        if failed:
+            raise StylizeError(f"{len(failed)} of {len(photos)} photos could not be done, for the reasons above.")
+
+
+def _gathered(words: list[str], rank: int, size: int) -> list[str]:
+    """On the first process the words of all; none on the others. All end together: torchrun stops the rest when one
+    ends with an error."""
+    if size == 1:
+        return words
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=timedelta(days=30))
+    parts: list[Any] | None = [None] * size if rank == 0 else None
+    dist.gather_object(words, parts)
+    dist.destroy_process_group()
+    return sorted(word for part in parts or () for word in part)
 
 
 def _invert(words: list[str]) -> None:
@@ -547,9 +580,19 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _load(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
-    stylizer = Stylizer.load(args.model, args.device)
+    stylizer = Stylizer.load(args.model, args.device or _device_of_process())
     args.model = args.model or stylizer.name  # for the record in what is written
     return stylizer
+
+
+def _device_of_process() -> str | None:
+    """A GPU for each process that torchrun started here."""
+    import torch
+
+    number = os.environ.get("LOCAL_RANK")
+    if number is None or not torch.cuda.is_available():
+        return None
+    return f"cuda:{int(number) % torch.cuda.device_count()}"
 
 
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:

@@ -42,12 +42,17 @@ AnyEncoder = Encoder | E4e | ReStyle
 
 @dataclass(frozen=True)
 class Face:
-    """A face of a photo, encoded: all that rendering needs. ``source`` is G(ws), (1, 3, R, R) in [-1, 1]."""
+    """A face of a photo, encoded: all that rendering needs. ``source`` is G(ws), (1, 3, R, R) in [-1, 1]; both lie on
+    the CPU, so that who has a photo open holds nothing of the device."""
 
     detected: DetectedFace
     crop: Image.Image
     ws: Tensor
     source: Tensor
+
+    def __post_init__(self) -> None:
+        for name in ("ws", "source"):
+            object.__setattr__(self, name, getattr(self, name).detach().cpu())
 
     @cached_property
     def head(self) -> NDArray[np.float32]:
@@ -217,10 +222,10 @@ class Stylizer:
         """
         detail = self.default_detail if detail is None else detail
         check_amounts(strength, detail)
-        ws = self.edit(face.ws, edits or {})
-        target = face.source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
+        ws, source = self.edit(face.ws.to(self.device), edits or {}), face.source.to(self.device)
+        target = source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
         crop = to_tensor(face.crop).to(self.device)
-        return to_image(transfer_detail(crop, face.source, target, detail))
+        return to_image(transfer_detail(crop, source, target, detail))
 
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -86,6 +88,32 @@ def test_video(client: Client, photo: Any, astronaut: Image.Image, tmp_path: Pat
     assert len(read_clip(Path(file))) == 3
     with pytest.raises(Exception, match="still picture"):
         client.predict(photo, "pencil sketch", api_name="/video")
+
+
+LEAVER = """
+import sys, time
+from gradio_client import Client, handle_file
+address, name, photo = sys.argv[1:]
+given = [handle_file(photo), ["pencil sketch"], 600] if name == "/morph" else ["a red mosaic", "a face", 10_000]
+job = Client(address, verbose=False).submit(*given, api_name=name)
+while len(job.outputs()) < 2:
+    time.sleep(0.05)
+print("works", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ["/morph", "/adapt_text"])
+def test_a_caller_who_leaves_frees_the_queue(
+    address: str, client: Client, photo: Any, name: str, tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", LEAVER, address, name, str(tmp_path / "astronaut.png")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as leaver:
+        assert leaver.stdout is not None
+        assert leaver.stdout.readline() == b"works\n"
+        leaver.kill()
+    given = [photo, ["pencil sketch"], 4] if name == "/morph" else ["a red mosaic", "a face", 1]
+    assert client.submit(*given, api_name=name).result(timeout=30)
 
 
 @pytest.mark.parametrize(

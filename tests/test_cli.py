@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ from safetensors.torch import load_file
 
 from stylize import cli
 from stylize.errors import DomainError, NoFaceError
+
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass
@@ -147,7 +151,9 @@ def test_a_folder_of_photos(
     said = capsys.readouterr()
     assert sorted(path.name for path in out.iterdir()) == ["a.png.png", "b.jpg.png"]
     assert "2 of 3 photos" in said.out
-    assert "1 could not be done: notes.txt:" in said.err
+    listed, last = said.err.splitlines()[-2:]
+    assert listed.startswith("notes.txt: ")
+    assert last == "stylize: 1 of 3 photos could not be done, for the reasons above."
     (photos / "notes.txt").unlink()
     stylizer.calls.clear()
     (out / "b.jpg.png").unlink()
@@ -155,6 +161,33 @@ def test_a_folder_of_photos(
     assert sum(call[0] == "paste" for call in stylizer.calls) == 1
     assert run(photos, "--to", "sepia", "-o", photos) == 2
     assert run(tmp_path / "none", "--to", "sepia", "-o", out) == 2
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_share_a_folder(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(ROOT / "examples", photos, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "astronaut*"))
+    (photos / "a-first.jpg").write_text("no picture")  # its process is done long before the other
+    words = ["torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "stylize", photos, "--to", "sepia"]
+    ran = subprocess.run(
+        [sys.executable, "-m", *map(str, words), "-o", str(out), "--model", "mini", "--device", "cpu"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert sorted(path.name for path in out.iterdir()) == [f"face-{n}.jpg.png" for n in (1, 2, 3)]
+    assert ran.stdout.count("3 of 4 photos are in") == 1
+    assert "a-first.jpg: a-first.jpg is not a picture" in ran.stderr
+    assert ran.returncode != 0
+
+
+def test_each_process_has_its_gpu(stylizer: FakeStylizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert run("sample", "-o", tmp_path / "out.png") == 0
+    assert stylizer.calls[0] == ("load", None, "cuda:1")
 
 
 def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:

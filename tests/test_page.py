@@ -194,16 +194,19 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "words", "russian"),
     [
-        ("qwertz", "does not know"),
-        ("x" * 5000, "5000"),
-        ("a red mosaic", "By words"),
-        ("/etc/secret.safetensors", "library"),
+        ("qwertz", "does not know", "не знает «qwertz»"),
+        ("x" * 5000, "5000", "5000 знаков"),
+        ("a red mosaic", "By words", "«a red mosaic» не готов"),
+        ("/etc/secret.safetensors", "library", "Мои"),
     ],
 )
-def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str) -> None:
+def test_unusable_descriptions_become_sentences(
+    page: Page, visit: Any, text: str, words: str, russian: str
+) -> None:
     assert words in show(page, visit=visit, text0=text)[0]
+    assert russian in show(page, RUSSIAN, visit=visit, text0=text)[0]
 
 
 def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> None:
@@ -246,7 +249,9 @@ def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
 
 def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", text1="pencil sketch")
-    ((_, sheet),) = page.instant.grid(ENGLISH, *values)
+    reports = list(page.instant.grid(ENGLISH, *values))
+    assert f"1 of {GRID**2}, about" in reports[0][0]
+    sheet = reports[-1][1]
     assert sheet.size == (GRID * CELL,) * 2
     assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
     corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
@@ -259,7 +264,7 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
 def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
     reports = list(page.instant.movie(ENGLISH, kind, 1, *values))
-    assert str(FPS) in reports[0][0]
+    assert f"1 of {FPS + 1}, about" in reports[0][0]
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
     assert path.stat().st_size > 1000
@@ -323,14 +328,17 @@ def test_the_camera_is_offered_on_demand(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings of four tiny steps."""
-    monkeypatch.setattr(
-        "stylize.ui.text.preset",
-        lambda model, name, **given: AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given}),
-    )
-    monkeypatch.setattr(
-        "stylize.ui.oneshot.one_shot_preset",
-        lambda model, name="", **given: OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given}),
-    )
+
+    def words(model: Any, name: str = "", **given: Any) -> AdaptSettings:
+        return AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given})
+
+    def picture(model: Any, name: str = "", **given: Any) -> OneShotSettings:
+        return OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given})
+
+    for place in ("text", "visit"):
+        monkeypatch.setattr(f"stylize.ui.{place}.preset", words)
+    for place in ("oneshot", "visit"):
+        monkeypatch.setattr(f"stylize.ui.{place}.one_shot_preset", picture)
 
 
 @pytest.mark.usefixtures("quick")
@@ -415,13 +423,14 @@ def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> Non
 def test_only_a_shared_folder_is_for_everybody(
     stylizer: Stylizer, domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STYLIZE_SHARED", str(tmp_path))
+    folder = tmp_path / "new" / "styles"
+    monkeypatch.setenv("STYLIZE_SHARED", str(folder))
     library = Page(stylizer).library
     library.keep({}, "../mine", domain, ENGLISH)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.safetensors"]
+    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
     assert list(library.restore({}, RUSSIAN)[0]) == ["mine"]
     library.deleted("mine", {}, RUSSIAN)
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_packs_go_out_and_come_back(page: Page, domain: Domain, tmp_path: Path) -> None:

@@ -14,9 +14,10 @@ from stylize.domain import Domain, mix
 from stylize.errors import DomainError, StylizeError
 from stylize.film import LIMITS, Film
 from stylize.images import read_photo
-from stylize.morph import save_moving, walk
+from stylize.morph import save_moving
 from stylize.training.adapt import Progress, adapt_text, preset
 from stylize.training.oneshot import adapt_image, one_shot_preset
+from stylize.ui.instant import QUEUE as MOVING
 from stylize.ui.result import photo_input
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
@@ -167,7 +168,9 @@ class Api:
                 weighted.append((weight, self.studio.domain(text.strip(), own)))
             return domain_file(mix(weighted))
 
-    def morph(self, photo: str, texts: list[str], frames: int = 48, fps: int = 24, file_format: Format = "mp4") -> str:
+    def morph(
+        self, photo: str, texts: list[str], frames: int = 48, fps: int = 24, file_format: Format = "mp4"
+    ) -> Iterator[str | None]:
         """Draws a moving picture in which the largest face walks through styles, from its own look on.
 
         Args:
@@ -187,10 +190,13 @@ class Api:
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")
             face = nearer(self.studio.open(photo).faces[0], 1.0, MORPH_SIDE)
+            look, pictures = Look(detail=self.studio.stylizer.default_detail), []
+            for picture in self.studio.walk(face, domains, int(frames), look):
+                pictures.append(picture)
+                yield None  # so that a caller who leaves stops it
             path = temporary(f".{file_format}", "morph")
-            pictures = walk(self.studio.stylizer, face, [0.0 * domains[0], *domains], int(frames))
-            save_moving(list(pictures), path, int(fps))
-            return str(path)
+            save_moving(pictures, path, int(fps))
+            yield str(path)
 
     def video(
         self,
@@ -296,7 +302,7 @@ def add_api(studio: Studio) -> None:
                 api.morph,
                 [photo_input(), many(), whole(48), whole(24), choice("mp4", "gif", "webp")],
                 one(),
-                {"concurrency_id": "moving", "concurrency_limit": 1},
+                MOVING,
             ),
             (
                 api.video,
