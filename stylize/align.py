@@ -100,6 +100,17 @@ class FaceFinder:
             )
         return large
 
+    def boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
+        """(box (4,): left, top, right, bottom; score) of what may be faces at least that sure, best first, looked for
+        in the photo scaled to ``longest`` px."""
+        with self._lock:
+            return self._boxes(photo, longest, least_score)
+
+    def read(self, photo: Image.Image, box: Array) -> DetectedFace:
+        """The landmarks of the face that is known to be in a box (4,) of the photo."""
+        with self._lock:
+            return self._read(photo, box)
+
     def _upright(self, photo: Image.Image) -> list[DetectedFace]:
         faces = self._search(photo, SEARCH_SIDES[0], LEAST_SCORE)
         if not faces and max(photo.size) > SEARCH_SIDES[0]:
@@ -108,18 +119,22 @@ class FaceFinder:
 
     def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:
         """Faces at least as sure as ``least_score``, looked for in the photo scaled to ``longest`` px."""
-        scale = min(LARGEST_SCALE, longest / max(photo.size))
-        small = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
-        boxes, scores, _ = self._detector.run(np.asarray(small), 0, least_score)
+        found = self._boxes(photo, longest, least_score)
         faces: list[DetectedFace] = []
-        for box, score in zip(boxes, scores, strict=True):  # best first
-            if score < LEAST_SHARE * scores[0]:
+        for corners, score in found:
+            if score < LEAST_SHARE * found[0][1]:
                 break
-            corners = np.array([box.left(), box.top(), box.right(), box.bottom()]) / scale
             face = self._read(photo, corners)
             if plausible(face) and not any(overlap(face.box, other.box) for other in faces):
                 faces.append(face)
         return sorted(faces, key=lambda face: face.box[0] - face.box[2])
+
+    def _boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
+        scale = min(LARGEST_SCALE, longest / max(photo.size))
+        small = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
+        boxes, scores, _ = self._detector.run(np.asarray(small), 0, least_score)
+        corners = [np.array([box.left(), box.top(), box.right(), box.bottom()]) / scale for box in boxes]
+        return list(zip(corners, scores, strict=True))
 
     def _read(self, photo: Image.Image, box: Array) -> DetectedFace:
         """The landmarks of a face in a box of the photo, read at one size whatever the photo's."""
@@ -148,14 +163,14 @@ class FaceFinder:
         return []
 
     def _why_none(self, photo: Image.Image) -> str:
-        size = f"{photo.width}x{photo.height} picture"
+        size = f"{photo.width}x{photo.height}"
         small = photo.copy()
         small.thumbnail((800, 800))
         for angle, words in ((180, "upside down"), (90, "on its side"), (270, "on its side")):
             if self._search(small.rotate(angle, expand=True), TURNED_SIDE, TURNED_SCORE):
                 turn = "180 degrees" if angle == 180 else f"90 degrees {'counter-' if angle == 90 else ''}clockwise"
-                return f"The face in the {size} seems to be {words}; turn the picture by {turn} and try again."
-        return f"No face found in the {size}; use a photo with a face seen from the front, at least 80 px wide."
+                return f"The face in the {size} picture seems to be {words}; turn the picture by {turn} and try again."
+        return f"No face found in the {size} picture; use a photo with a face seen from the front, at least 80 px wide."
 
 
 def _box_around(points: Array) -> tuple[int, int, int, int]:
@@ -302,21 +317,44 @@ def paste_face(
     if picture.width > side:
         picture = picture.resize((side, side), Image.Resampling.LANCZOS)
     size = picture.width
-    low = np.maximum(np.floor(quad.min(0)), 0).astype(int)
-    high = np.minimum(np.ceil(quad.max(0)) + 1, photo.size).astype(int)
-    if (high <= low).any():
+    place = Place.of(quad, photo.size)
+    if place is None:
         return photo
-    corners = np.array([[-0.5, -0.5], [-0.5, size - 0.5], [size - 0.5, size - 0.5]], dtype=np.float32)
-    matrix = cv2.getAffineTransform(corners, (quad[:3] - low).astype(np.float32))
-    shape = (int(high[0] - low[0]), int(high[1] - low[1]))
-    warped = cv2.warpAffine(
-        np.asarray(picture.convert("RGB")), matrix, shape, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-    )
+    warped = place.warp(np.asarray(picture.convert("RGB")), cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
     soft = paste_mask(size)
     if head is not None:
         soft = edge_mask(size) * cv2.resize(head, (size, size), interpolation=cv2.INTER_LINEAR)
-    mask = cv2.warpAffine(soft, matrix, shape, flags=cv2.INTER_LINEAR)[:, :, None]
+    mask = place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
     result = np.array(photo)
-    part = result[low[1] : high[1], low[0] : high[0]]
+    part = place.part(result)
     part[:] = np.rint(part + mask * (warped.astype(np.float32) - part)).astype(np.uint8)
     return Image.fromarray(result)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a frame lies in a photo: the rectangle around it that is inside of the photo, ``low`` to ``high`` (x, y),
+    and the quad within that rectangle."""
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    quad: Array
+
+    @classmethod
+    def of(cls, quad: Array, size: tuple[int, int]) -> Place | None:
+        """None for a quad outside of a photo of ``size``."""
+        low = np.maximum(np.floor(quad.min(0)), 0).astype(int)
+        high = np.minimum(np.ceil(quad.max(0)) + 1, size).astype(int)
+        return None if (high <= low).any() else cls(low, high, quad - low)
+
+    def part(self, photo: NDArray[Any]) -> NDArray[Any]:
+        """The rectangle of a photo (height, width, ...), not copied."""
+        return photo[self.low[1] : self.high[1], self.low[0] : self.high[0]]
+
+    def warp(self, picture: NDArray[Any], way: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
+        """A square picture of up to four channels in the frame's coordinates, as it lies in the rectangle."""
+        n = len(picture)
+        corners = np.array([[-0.5, -0.5], [-0.5, n - 0.5], [n - 0.5, n - 0.5]], dtype=np.float32)
+        matrix = cv2.getAffineTransform(corners, self.quad[:3].astype(np.float32))
+        width, height = (int(v) for v in self.high - self.low)
+        return np.asarray(cv2.warpAffine(picture, matrix, (width, height), flags=way, borderMode=border))

@@ -12,7 +12,9 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -23,9 +25,11 @@ from stylize.errors import DomainError, PhotoError, StylizeError
 if TYPE_CHECKING:
 
     from stylize.domain import Domain
+    from stylize.film import Film
     from stylize.pipeline import Face, Stylizer
     from stylize.training.adapt import Progress, State
     from stylize.training.refine import Progress as Refined
+    from stylize.video import Style
 
     Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
@@ -74,12 +78,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StylizeError as error:
         return _fail(str(error))
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{name}{error.strerror or error}.")
+        return _fail(_of_system(error))
     except KeyboardInterrupt:
         print("\nstylize: interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+def _of_system(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}."
 
 
 def _fail(message: str) -> int:
@@ -120,15 +128,17 @@ def _stylise(words: list[str]) -> None:
     others = "".join(f"\n  {name:10}{text}" for name, text in HELP.items())
     parser = _parser(
         "",
-        "Stylise every face of a photo, or of every photo in a folder, and paste it back.",
+        "Stylise every face of a photo, a video or an animated picture, or of all in a folder, and paste it back.",
         f"other commands (each has --help):{others}",
     )
-    parser.add_argument("photo", type=Path, metavar="PHOTO", help="a photo, or a folder of photos; OUT is then one too")
+    parser.add_argument(
+        "photo", type=Path, metavar="PHOTO", help="a photo, a short video or a folder of them; OUT is then one too"
+    )
     parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
     parser.add_argument(
         "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
     )
-    _add_output(parser, "OUT", "picture to write, or the folder for them")
+    _add_output(parser, "OUT", "picture to write (of a moving one .mp4, .gif or .webp), or the folder for them")
     _add_method(parser)
     parser.add_argument(
         "--strength", type=_number, metavar="X", default=1.0, help="0 leaves the face as it is (default: 1)"
@@ -149,11 +159,21 @@ def _stylise(words: list[str]) -> None:
     edits = dict(_edit(word) for word in args.edit)
     _check_styles([args.to] if args.to else [])
     folder = args.photo.is_dir()
-    if not folder:
-        _check_output(args.output, PICTURES, [args.photo])
 
     from stylize.detail import keep_colours
+    from stylize.film import LIMITS, Film, is_moving
     from stylize.images import read_photo, save_image
+    from stylize.video import Style
+
+    def makes_film(source: Path, out: Path) -> bool:
+        kind = out.suffix.lower()
+        return kind in LIMITS and (kind not in PICTURES or is_moving(source))
+
+    if not folder:
+        moving = makes_film(args.photo, args.output)
+        _check_output(args.output, tuple(LIMITS) if moving else PICTURES, [args.photo])
+        if moving and (args.aligned or args.face is not None):
+            parser.error("--face and --aligned belong to photos")
 
     load = cache(lambda: _load(args))  # once, after a first photo could be read
     make = cache(lambda: None if args.to is None else _domain(load(), args.to, args))
@@ -172,17 +192,53 @@ def _stylise(words: list[str]) -> None:
         result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, args.background)
         save_image(result, out, settings)
 
+    def stylise_film(source: Path, out: Path) -> None:
+        film, stylizer = Film.open(source, LIMITS[out.suffix.lower()]), load()
+        detail = stylizer.default_detail if args.detail is None else args.detail
+        style = Style(make(), args.strength, detail, args.keep_colours, args.background, edits)
+        _restyle(stylizer, film, style, out)
+
+    def work(source: Path, out: Path) -> None:
+        (stylise_film if makes_film(source, out) else stylise)(source, out)
+
+    def ending(source: Path) -> str:
+        kind = source.suffix.lower()
+        return ".png" if not is_moving(source) else kind if kind in LIMITS else ".mp4"
+
     if folder:
-        _each(args.photo, args.output, stylise)
+        _each(args.photo, args.output, make, work, ending)
     else:
-        stylise(args.photo, args.output)
+        work(args.photo, args.output)
         _wrote(args.output)
 
 
-def _each(folder: Path, out: Path, work: Callable[[Path, Path], None]) -> None:
-    """Every photo of a folder into another, those that are there already left out; what fails is told at the end.
+def _restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
+    from stylize.video import restyle
 
-    Processes that torchrun started share the photos."""
+    if film.brought_down:
+        size = f"{film.size[0]}x{film.size[1]} px, {film.fps:.0f} frames a second"
+        print(f"{film.path.name} is brought down to {size}.", file=sys.stderr)
+    started, percent = time.monotonic(), 0
+    for progress in restyle(stylizer, film, style, out):
+        if int(100 * progress.done) > percent:
+            percent = int(100 * progress.done)
+            spent = time.monotonic() - started
+            left = spent * (1 - progress.done) / progress.done
+            _tell(f"{percent} %, about {left:.0f} s left", percent, 100)
+    print(f"{film.count} frames at {film.count / (time.monotonic() - started):.1f} a second", file=sys.stderr)
+
+
+def _each(
+    folder: Path,
+    out: Path,
+    prepare: Callable[[], object],
+    work: Callable[[Path, Path], None],
+    ending: Callable[[Path], str],
+) -> None:
+    """Every photo of a folder into another, those that are there already left out; what fails is told at the end.
+    ``ending``: of what is made of a file.
+
+    Processes that torchrun started share the photos, and the first of them tells it."""
     from tqdm import tqdm
 
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
@@ -192,18 +248,40 @@ def _each(folder: Path, out: Path, work: Callable[[Path, Path], None]) -> None:
     if not photos:
         raise StylizeError(f"There are no files in {folder}; give a folder of photos.")
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    todo = [(path, out / f"{path.name}.png") for path in photos[rank::size]]
+    targets = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
+    todo = [pair for pair in targets if not pair[1].exists()]
+    if todo:
+        prepare()  # a style that cannot be had is no fault of any photo
     failed = []
-    for path, target in tqdm([pair for pair in todo if not pair[1].exists()], unit="photo", disable=None):
+    for path, target in tqdm(todo, unit="photo", position=rank, disable=None):
         part = target.with_name(f".{target.name}")  # a killed process leaves no half picture that looks done
         try:
             work(path, part)
             part.replace(target)
-        except StylizeError as error:
-            failed.append(f"{path.name}: {error}")
-    print(f"{len(todo) - len(failed)} of {len(todo)} photos are in {out}")
-    if failed:
-        raise StylizeError(f"{len(failed)} could not be done: {' '.join(failed)}")
+        except (StylizeError, OSError, MemoryError, RuntimeError) as error:
+            part.unlink(missing_ok=True)
+            reason = _of_system(error) if isinstance(error, OSError) else str(error) or "There is too little memory."
+            failed.append(f"{path.name}: {reason}")
+    failed = _gathered(failed, rank, size)
+    if rank == 0:
+        print(f"{len(photos) - len(failed)} of {len(photos)} photos are in {out}")
+        print(*failed, sep="\n", end="\n" if failed else "", file=sys.stderr)
+        if failed:
+            raise StylizeError(f"{len(failed)} of {len(photos)} photos could not be done, for the reasons above.")
+
+
+def _gathered(words: list[str], rank: int, size: int) -> list[str]:
+    """On the first process the words of all; none on the others. All end together: torchrun stops the rest when one
+    ends with an error."""
+    if size == 1:
+        return words
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=timedelta(days=30))
+    parts: list[Any] | None = [None] * size if rank == 0 else None
+    dist.gather_object(words, parts)
+    dist.destroy_process_group()
+    return sorted(word for part in parts or () for word in part)
 
 
 def _invert(words: list[str]) -> None:
@@ -506,9 +584,19 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 def _load(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
-    stylizer = Stylizer.load(args.model, args.device)
+    stylizer = Stylizer.load(args.model, args.device or _device_of_process())
     args.model = args.model or stylizer.name  # for the record in what is written
     return stylizer
+
+
+def _device_of_process() -> str | None:
+    """A GPU for each process that torchrun started here."""
+    import torch
+
+    number = os.environ.get("LOCAL_RANK")
+    if number is None or not torch.cuda.is_available():
+        return None
+    return f"cuda:{int(number) % torch.cuda.device_count()}"
 
 
 def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
@@ -560,7 +648,11 @@ def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
 def _show(progress: Progress | Refined) -> None:
     step, steps, note = progress.step, progress.steps, getattr(progress, "note", "")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    line = f"step {step} of {steps}: {losses}"
+    _tell(f"step {step} of {steps}: {losses}", step, steps, note)
+
+
+def _tell(line: str, step: int, steps: int, note: str = "") -> None:
+    """One line that is written over in a terminal; elsewhere every tenth of the steps."""
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="\n" if step == steps or note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:

@@ -80,22 +80,30 @@ def apply_maps(maps: Tensor, picture: Tensor) -> Tensor:
 
 
 @torch.no_grad()
+def fit_change(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """What takes ``source`` to ``target``, both (N, 3, h, w) in [-1, 1]: the affine colour maps (N, 12, s, s), and what
+    stands out from them, such as drawn lines and painted lips, (N, 3, s, s); s is LARGEST_FIT at most."""
+    if source.shape[-1] > LARGEST_FIT:
+        source, target = (F.interpolate(x, size=(LARGEST_FIT,) * 2, mode="area") for x in (source, target))
+    maps = affine_maps(source, target)
+    return maps, F.softshrink(target - apply_maps(maps, source), FAINT)
+
+
+@torch.no_grad()
 def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float = 1.0) -> Tensor:
     """The aligned photo changed as ``source`` changes into ``target``.
 
     photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 1 applies the
-    change to the photo and keeps all its detail, 0 gives the model's own picture, enlarged. What stands out from the
-    maps, such as drawn lines and painted lips, is laid over it. Returns (1, 3, H, W) in [-1, 1].
+    change to the photo and keeps all its detail, 0 gives the model's own picture, enlarged. Returns (1, 3, H, W) in
+    [-1, 1].
     """
     size = photo.shape[-2:]
     own = F.interpolate(target, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
     if amount == 0:
         return own
-    if source.shape[-1] > LARGEST_FIT:
-        source, target = (F.interpolate(x, size=(LARGEST_FIT,) * 2, mode="area") for x in (source, target))
-    maps = affine_maps(source, target)
-    drawn = F.interpolate(F.softshrink(target - apply_maps(maps, source), FAINT), size=size, mode="bicubic")
-    kept = apply_maps(F.interpolate(maps, size=size, mode="bilinear"), photo).add_(drawn).clamp_(-1, 1)
+    maps, drawn = fit_change(source, target)
+    maps = F.interpolate(maps, size=size, mode="bilinear")
+    kept = apply_maps(maps, photo).add_(F.interpolate(drawn, size=size, mode="bicubic")).clamp_(-1, 1)
     return torch.lerp(own, kept, amount)
 
 

@@ -15,6 +15,10 @@ class NoFaceError(PhotoError):
     """No usable face in the picture."""
 
 
+class FilmError(StylizeError):
+    """The moving picture cannot be read or written."""
+
+
 class DomainError(StylizeError):
     """A domain vector or file that does not fit."""
 

@@ -45,7 +45,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
                 raise PhotoError(f"The picture has only {image.width}x{image.height} pixels; use a larger one.")
             image.seek(0) if getattr(image, "n_frames", 1) > 1 else None
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(ImageOps.exif_transpose(image))
     except PhotoError:
         raise
     except UnidentifiedImageError:
@@ -58,7 +58,8 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise PhotoError(f"{name} is damaged or cut off; save it again, or use another picture.") from None
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB: 16 bits scaled, transparency laid on white."""
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a channel: Pillow's own conversion clips
         values = np.asarray(image).astype(np.float64)
         top = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 else 1.0

@@ -43,12 +43,17 @@ AnyEncoder = Encoder | E4e | ReStyle
 
 @dataclass(frozen=True)
 class Face:
-    """A face of a photo, encoded: all that rendering needs. ``source`` is G(ws), (1, 3, R, R) in [-1, 1]."""
+    """A face of a photo, encoded: all that rendering needs. ``source`` is G(ws), (1, 3, R, R) in [-1, 1]; both lie on
+    the CPU, so that who has a photo open holds nothing of the device."""
 
     detected: DetectedFace
     crop: Image.Image
     ws: Tensor
     source: Tensor
+
+    def __post_init__(self) -> None:
+        for name in ("ws", "source"):
+            object.__setattr__(self, name, getattr(self, name).detach().cpu())
 
     @cached_property
     def head(self) -> NDArray[np.float32]:
@@ -216,16 +221,12 @@ class Stylizer:
         style_mix: see ``draw``.
         edits: see ``edit``; they change shapes, which only a low detail shows.
         """
-        low, high = STRENGTHS
-        if not low <= strength <= high:
-            raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
         detail = self.default_detail if detail is None else detail
-        if not 0 <= detail <= 1:
-            raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
-        ws = self.edit(face.ws, edits or {})
-        target = face.source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
+        check_amounts(strength, detail)
+        ws, source = self.edit(face.ws.to(self.device), edits or {}), face.source.to(self.device)
+        target = source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
         crop = to_tensor(face.crop).to(self.device)
-        return to_image(transfer_detail(crop, face.source, target, detail))
+        return to_image(transfer_detail(crop, source, target, detail))
 
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
@@ -335,9 +336,9 @@ class Stylizer:
         net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
-            maker = f"the generator {net.generator}" if net.generator else "another generator"
+            maker = net.generator or f"{sum(net.config.sizes)} numbers"
             raise CheckpointError(
-                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
+                f"The hypernetwork was made for another generator ({maker}), not for {self.fingerprint}; train it anew."
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
@@ -373,15 +374,24 @@ class Stylizer:
         else:
             unknown = unknown_words(text)
             if not match(text) and (unknown or says_nothing(text)):
-                russian = CYRILLIC.search(text)
+                russian, words = CYRILLIC.search(text), ", ".join(map(repr, unknown or [text]))
+                if not russian and not text.isascii():
+                    raise PromptError(f"The {self.name} model does not know {words}; it reads English and Russian.")
                 near = nearest_russian(" ".join(unknown)) if russian else nearest(text)
-                tongues = "" if russian or text.isascii() else "it reads English and Russian, and "
                 raise PromptError(
-                    f"The {self.name} model does not know {', '.join(map(repr, unknown or [text]))}; "
-                    f"{tongues}the nearest it knows: {', '.join(near)}."
+                    f"The {self.name} model does not know {words}; the nearest it knows: {', '.join(near)}."
                 )
         self.clip.check_length(text)
         return text
+
+
+def check_amounts(strength: float, detail: float) -> None:
+    """Raises StylizeError for what ``Stylizer.render`` cannot take."""
+    low, high = STRENGTHS
+    if not low <= strength <= high:
+        raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
+    if not 0 <= detail <= 1:
+        raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
 
 
 def check_prompt(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from clips import read_clip, still, write_clip
 from gradio_client import Client, handle_file
 from PIL import Image
 from tiny import load_tiny_model_with_style
@@ -18,7 +21,7 @@ from stylize.domain import Domain
 from stylize.ui.page import Page
 from stylize.ui.words import I18N
 
-ENDPOINTS = ["stylize", "invert", "adapt_text", "adapt_image", "hypernet", "mix", "morph"]
+ENDPOINTS = ["stylize", "invert", "adapt_text", "adapt_image", "hypernet", "mix", "morph", "video"]
 HAS_MCP = find_spec("mcp") is not None
 
 
@@ -85,6 +88,40 @@ def test_morph(client: Client, photo: Any) -> None:
 def test_a_picture_goes_to_the_hypernetwork(client: Client, photo: Any) -> None:
     with pytest.raises(Exception, match="no hypernetwork"):
         client.predict("", photo, api_name="/hypernet")
+
+
+def test_video(client: Client, photo: Any, astronaut: Image.Image, tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "me.mp4", still(astronaut.crop((100, 0, 380, 280)), 3), "aac")
+    file = client.predict(handle_file(str(clip)), "pencil sketch", keep_colours=True, api_name="/video")
+    assert len(read_clip(Path(file))) == 3
+    with pytest.raises(Exception, match="still picture"):
+        client.predict(photo, "pencil sketch", api_name="/video")
+
+
+LEAVER = """
+import sys, time
+from gradio_client import Client, handle_file
+address, name, photo = sys.argv[1:]
+given = [handle_file(photo), ["pencil sketch"], 600] if name == "/morph" else ["a red mosaic", "a face", 10_000]
+job = Client(address, verbose=False).submit(*given, api_name=name)
+while len(job.outputs()) < 2:
+    time.sleep(0.05)
+print("works", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ["/morph", "/adapt_text"])
+def test_a_caller_who_leaves_frees_the_queue(
+    address: str, client: Client, photo: Any, name: str, tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", LEAVER, address, name, str(tmp_path / "astronaut.png")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as leaver:
+        assert leaver.stdout is not None
+        assert leaver.stdout.readline() == b"works\n"
+        leaver.kill()
+    given = [photo, ["pencil sketch"], 4] if name == "/morph" else ["a red mosaic", "a face", 1]
+    assert client.submit(*given, api_name=name).result(timeout=30)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,12 +15,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clips import write_clip
 from PIL import Image
 from safetensors.torch import load_file
 
 from stylize import cli
 from stylize.domain import Domain
 from stylize.errors import DomainError, NoFaceError
+
+ROOT = Path(__file__).parent.parent
 
 
 @dataclass
@@ -34,6 +39,7 @@ class FakeStylizer:
     """Two faces, one ready domain; draws plain colours and notes what it was asked."""
 
     count: int = 2
+    default_detail: float = 1.0
     name: str = "mini"
     fingerprint: str = "0123456789abcdef"
     calls: list[tuple[Any, ...]] = field(default_factory=list)
@@ -140,7 +146,9 @@ def test_a_folder_of_photos(
     said = capsys.readouterr()
     assert sorted(path.name for path in out.iterdir()) == ["a.png.png", "b.jpg.png"]
     assert "2 of 3 photos" in said.out
-    assert "1 could not be done: notes.txt:" in said.err
+    listed, last = said.err.splitlines()[-2:]
+    assert listed.startswith("notes.txt: ")
+    assert last == "stylize: 1 of 3 photos could not be done, for the reasons above."
     (photos / "notes.txt").unlink()
     stylizer.calls.clear()
     (out / "b.jpg.png").unlink()
@@ -148,6 +156,33 @@ def test_a_folder_of_photos(
     assert sum(call[0] == "paste" for call in stylizer.calls) == 1
     assert run(photos, "--to", "sepia", "-o", photos) == 2
     assert run(tmp_path / "none", "--to", "sepia", "-o", out) == 2
+
+
+@pytest.mark.slow
+def test_processes_of_torchrun_share_a_folder(tmp_path: Path) -> None:
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    shutil.copytree(ROOT / "examples", photos, ignore=shutil.ignore_patterns("*.md", "*.ipynb", "astronaut*"))
+    (photos / "a-first.jpg").write_text("no picture")  # its process is done long before the other
+    words = ["torch.distributed.run", "--standalone", "--nproc-per-node", 2, "-m", "stylize", photos, "--to", "sepia"]
+    ran = subprocess.run(
+        [sys.executable, "-m", *map(str, words), "-o", str(out), "--model", "mini", "--device", "cpu"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert sorted(path.name for path in out.iterdir()) == [f"face-{n}.jpg.png" for n in (1, 2, 3)]
+    assert ran.stdout.count("3 of 4 photos are in") == 1
+    assert "a-first.jpg: a-first.jpg is not a picture" in ran.stderr
+    assert ran.returncode != 0
+
+
+def test_each_process_has_its_gpu(stylizer: FakeStylizer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert run("sample", "-o", tmp_path / "out.png") == 0
+    assert stylizer.calls[0] == ("load", None, "cuda:1")
 
 
 def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
@@ -162,6 +197,36 @@ def test_stylise_pastes_every_face_back(stylizer: FakeStylizer, photo: Path, tmp
     ]
     with Image.open(out) as picture:
         assert picture.size == (40, 30)
+
+
+def test_a_clip_and_a_folder_with_one(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def restyle(model: Any, film: Any, style: Any, out: Path) -> Iterator[Any]:
+        stylizer.calls.append(("restyle", film.path.name, style.domain, style.strength, style.detail, out.suffix))
+        for number in range(1, film.count + 1):
+            yield SimpleNamespace(done=number / film.count)
+        out.write_bytes(b"moving")
+
+    monkeypatch.setattr("stylize.video.restyle", restyle)
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    clip = write_clip(clips / "clip.mov", [np.full((32, 32, 3), 9, np.uint8)] * 4)
+    domain = FakeDomain({"sepia": 1.0})
+    assert run(clip, "--to", "sepia", "-o", tmp_path / "out.mp4", "--strength", "0.5") == 0
+    assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, 1.0, ".mp4")]
+    said = capsys.readouterr().err
+    assert "50 %, about 0 s left" in said
+    assert "4 frames at" in said
+    Image.new("RGB", (40, 30)).save(clips / "moving.gif", save_all=True, append_images=[Image.new("RGB", (40, 30), 9)])
+    Image.new("RGB", (40, 30)).save(clips / "still.gif")
+    assert run(clips, "--to", "sepia", "-o", tmp_path / "out") == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "clip.mov.mp4",
+        "moving.gif.gif",
+        "still.gif.png",
+    ]
 
 
 def test_one_face_can_be_chosen(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
@@ -346,6 +411,9 @@ BAD = {
     "seed": (["sample", "-o", "OUT.png", "--seed", "-1"], "--seed"),
     "many": (["sample", "-o", "OUT.png", "-n", "100000"], "400"),
     "edit word": (["PHOTO", "--edit", "age", "-o", "OUT.png"], "age=2"),
+    "photo as clip": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4"], "still picture"),
+    "no clip": (["TEXT", "--to", "sepia", "-o", "OUT.gif"], "not a video"),
+    "clip of a face": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4", "--aligned"], "belong to photos"),
     "nothing to do": (["PHOTO", "-o", "OUT.png"], "required: --to"),
     "unknown download": (["download", "everything"], "clip-vit-b-32"),
     "mix word": (["mix", "sepia,fine=much", "-o", "OUT.safetensors"], "sepia=0.5"),

@@ -18,8 +18,8 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors images vocabulary dictionary
     checkpoints unpickle
-    align detail generator domain encoder e4e clip hypernet foreign
-    pipeline morph
+    align detail generator domain encoder e4e clip hypernet foreign film track
+    pipeline morph video
     catalogue
     training
     cli | ui

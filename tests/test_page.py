@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from clips import still, write_clip
 from PIL import Image
 from tiny import load_tiny_model_with_style
 
@@ -177,22 +178,25 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "words", "russian"),
     [
-        ("qwertz", "does not know"),
-        ("x" * 5000, "5000"),
-        ("🔥🔥", "no words"),
-        ("?!", "no words"),
-        ("僵尸", "does not know"),
-        ("снегурочка", "does not know"),
-        ("mоsaic", "does not know"),  # with a Cyrillic o
-        ("a red mosaic", "By words"),
-        ("/etc/secret.safetensors", "library"),
-        (" /etc/secret.SAFETENSORS ", "library"),
+        ("qwertz", "does not know", "не знает «qwertz»"),
+        ("x" * 5000, "5000", "5000 знаков"),
+        ("🔥🔥", "no words", "нет слов"),
+        ("?!", "no words", "нет слов"),
+        ("僵尸", "does not know '僵尸'; it reads English", "не знает «僵尸»; она читает по-английски и по-русски"),
+        ("снегурочка", "does not know", "не знает «снегурочка»"),
+        ("mоsaic", "does not know", "не знает «mоsaic»"),  # with a Cyrillic o
+        ("a red mosaic", "By words", "«a red mosaic» не готов"),
+        ("/etc/secret.safetensors", "library", "Мои"),
+        (" /etc/secret.SAFETENSORS ", "library", "Мои"),
     ],
 )
-def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str) -> None:
+def test_unusable_descriptions_become_sentences(
+    page: Page, visit: Any, text: str, words: str, russian: str
+) -> None:
     assert words in show(page, visit=visit, text0=text)[0]
+    assert russian in show(page, RUSSIAN, visit=visit, text0=text)[0]
 
 
 def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> None:
@@ -245,7 +249,9 @@ def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
 
 def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", text1="pencil sketch")
-    ((_, sheet),) = page.instant.grid(ENGLISH, *values)
+    reports = list(page.instant.grid(ENGLISH, *values))
+    assert f"1 of {GRID**2}, about" in reports[0][0]
+    sheet = reports[-1][1]
     assert sheet.size == (GRID * CELL,) * 2
     assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
     corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
@@ -258,7 +264,7 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
 def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
     reports = list(page.instant.movie(ENGLISH, kind, 1, *values))
-    assert str(FPS) in reports[0][0]
+    assert f"1 of {FPS + 1}, about" in reports[0][0]
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
     assert path.stat().st_size > 1000
@@ -298,20 +304,75 @@ def test_a_hypernetwork_of_another_generator_becomes_a_sentence(tmp_path: Path, 
         assert words.startswith("⚠️ The hypernetwork")
 
 
+# --- videos
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, astronaut: Image.Image) -> str:
+    frames = still(astronaut.crop((100, 0, 380, 280)), 3)
+    return str(write_clip(tmp_path_factory.mktemp("clips") / "me.mp4", frames, "aac"))
+
+
+@pytest.mark.parametrize("kind", ["MP4", "GIF"])
+def test_a_video_takes_the_style_of_the_first_tab(
+    page: Page, clip: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylize.ui.video.SHOWN_EVERY", 0)
+    reports = list(page.video.film(ENGLISH, clip, kind, *inputs(page, text0="pencil sketch")))
+    words = [report[0] for report in reports]
+    assert words[0] == WORDS["en"]["video_waiting"]
+    assert any(word.startswith("Drawing: ") and "s left" in word for word in words)
+    assert "frames a second" in words[-1]
+    _, picture, player, file = reports[-1]
+    assert Path(file["value"]).suffix == f".{kind.lower()}"
+    assert (player if kind == "MP4" else picture)["value"] == file["value"]
+
+
+def test_a_video_that_is_stopped_or_cannot_be_made_is_a_sentence(page: Page, clip: str, photo: str) -> None:
+    def last(path: str | None, **given: Any) -> str:
+        return list(page.video.film(ENGLISH, path, "MP4", *inputs(page, **given)))[-1][0]
+
+    assert WORDS["en"]["need_style"] in last(clip)
+    assert WORDS["en"]["need_video"] in last(None, text0="pencil sketch")
+    assert "still picture" in last(photo, text0="pencil sketch")
+    page.video.ask_to_stop(ENGLISH)
+    assert last(clip, text0="pencil sketch") == WORDS["en"]["video_stopped"]
+    page.video.ask_to_stop(ENGLISH)
+    page.video.ask(ENGLISH)
+    assert last(clip, text0="pencil sketch").startswith("Ready")
+
+
+def test_the_camera_is_offered_on_demand(
+    page: Page, stylizer: Stylizer, astronaut: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert page.video.camera is None
+    monkeypatch.setenv("STYLIZE_LIVE", "1")
+    live = Page(stylizer)
+    assert live.video.camera is not None
+    picture, seen = live.video.live(ENGLISH, astronaut.copy(), None, *inputs(live, text0="pencil sketch"))
+    assert difference(picture, astronaut) > 0
+    assert len(seen) == 1
+    unchanged, _ = live.video.live(ENGLISH, astronaut, seen, *inputs(live))
+    assert difference(unchanged, astronaut) == 0
+
+
 # --- training
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings of four tiny steps."""
-    monkeypatch.setattr(
-        "stylize.ui.text.preset",
-        lambda model, name, **given: AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given}),
-    )
-    monkeypatch.setattr(
-        "stylize.ui.oneshot.one_shot_preset",
-        lambda model, name="", **given: OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given}),
-    )
+
+    def words(model: Any, name: str = "", **given: Any) -> AdaptSettings:
+        return AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given})
+
+    def picture(model: Any, name: str = "", **given: Any) -> OneShotSettings:
+        return OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given})
+
+    for place in ("text", "visit"):
+        monkeypatch.setattr(f"stylize.ui.{place}.preset", words)
+    for place in ("oneshot", "visit"):
+        monkeypatch.setattr(f"stylize.ui.{place}.one_shot_preset", picture)
 
 
 @pytest.mark.usefixtures("quick")
@@ -396,13 +457,14 @@ def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> Non
 def test_only_a_shared_folder_is_for_everybody(
     stylizer: Stylizer, domain: Domain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STYLIZE_SHARED", str(tmp_path))
+    folder = tmp_path / "new" / "styles"
+    monkeypatch.setenv("STYLIZE_SHARED", str(folder))
     library = Page(stylizer).library
     library.keep({}, "../mine", domain, ENGLISH)
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.safetensors"]
+    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
     assert list(library.restore({}, RUSSIAN)[0]) == ["mine"]
     library.deleted("mine", {}, RUSSIAN)
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 def test_packs_go_out_and_come_back(page: Page, domain: Domain, tmp_path: Path) -> None:

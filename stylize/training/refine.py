@@ -60,7 +60,7 @@ def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = Non
     with torch.no_grad():
         wanted = judge.features(judge.chip(goal))
         person = judge.descriptor(wanted)
-    start = face.ws.detach()
+    start = face.ws.to(stylizer.device)
     unit = start.std()
     way = torch.zeros_like(start, requires_grad=True)
     optimiser = torch.optim.Adam([way], lr=s.lr, betas=(0.9, 0.99))

@@ -12,13 +12,17 @@ from PIL import Image
 
 from stylize.domain import Domain, Part, blend
 from stylize.errors import DomainError, StylizeError
+from stylize.film import LIMITS, Film
 from stylize.images import read_photo
-from stylize.morph import save_moving, walk
+from stylize.morph import save_moving
 from stylize.training.adapt import Progress, adapt_text, preset
 from stylize.training.oneshot import adapt_image, one_shot_preset
+from stylize.ui.instant import QUEUE as MOVING
 from stylize.ui.result import photo_input
 from stylize.ui.training import PRESETS, QUEUE
+from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
+from stylize.video import Style, restyle
 from stylize.vocabulary import SOURCE
 
 Preset = Literal["fast", "balanced", "strong"]
@@ -172,7 +176,7 @@ class Api:
         fps: int = 24,
         file_format: Format = "mp4",
         spherical: bool = False,
-    ) -> str:
+    ) -> Iterator[str | None]:
         """Draws a moving picture in which the largest face walks through styles, from its own look on.
 
         Args:
@@ -193,11 +197,45 @@ class Api:
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")
             face = nearer(self.studio.open(photo).faces[0], 1.0, MORPH_SIDE)
+            look, pictures = Look(detail=self.studio.stylizer.default_detail), []
+            for picture in self.studio.walk(face, domains, int(frames), look, spherical):
+                pictures.append(picture)
+                yield None  # so that a caller who leaves stops it
             path = temporary(f".{file_format}", "morph")
-            stages = [0.0 * domains[0], *domains]
-            pictures = walk(self.studio.stylizer, face, stages, int(frames), spherical=spherical)
-            save_moving(list(pictures), path, int(fps))
-            return str(path)
+            save_moving(pictures, path, int(fps))
+            yield str(path)
+
+    def video(
+        self,
+        video: str,
+        text: str,
+        strength: float = 1.0,
+        detail: float = 1.0,
+        domain: str | None = None,
+        keep_colours: bool = False,
+        file_format: Format = "mp4",
+    ) -> Iterator[str | None]:
+        """Draws the faces of a short video or an animated picture in a style; takes seconds for every second of it.
+
+        Args:
+            video: MP4, MOV, WebM, GIF, WebP and others, up to 60 s (20 s for GIF and WebP out), with at least one face
+            text: name of a ready style such as "pencil sketch", or a description that the model answers at once
+            strength: -1 to 2; 0 leaves the faces as they are, 1 is the style as trained
+            detail: 0 to 1; 0 is the model's own picture, 1 keeps all detail of the video
+            domain: domain file (.safetensors) to use in the place of the text
+            keep_colours: take only light and shade from the style
+            file_format: "mp4", which keeps the sound, "gif" or "webp"
+
+        Returns:
+            The file.
+        """
+        with sentences():
+            out = temporary(f".{file_format}", "stylised")
+            film = Film.open(video, LIMITS[out.suffix])
+            style = Style(self._domain(text, domain), strength, detail, keep_colours)
+            for _ in restyle(self.studio.stylizer, film, style, out):
+                yield None  # so that a caller who leaves stops it
+            yield str(out)
 
 
 def numbers(steps: float, seed: float) -> dict[str, int]:
@@ -265,7 +303,16 @@ def add_api(studio: Studio) -> None:
                 api.morph,
                 [photo_input(), many(), whole(48), whole(24), choice("mp4", "gif", "webp"), gr.Checkbox(False)],
                 one(),
-                {"concurrency_id": "moving", "concurrency_limit": 1},
+                MOVING,
+            ),
+            (
+                api.video,
+                [
+                    one(), words(), gr.Number(1.0), gr.Number(studio.stylizer.default_detail), one(".safetensors"),
+                    gr.Checkbox(False), choice("mp4", "gif", "webp"),
+                ],
+                one(),
+                VIDEO_QUEUE,
             ),
         ]
         for function, inputs, output, queue in table:

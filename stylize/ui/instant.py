@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-from stylize.detail import keep_colours
 from stylize.dictionary import russian_name
 from stylize.domain import LEVELS, Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo
-from stylize.morph import save_moving, walk
+from stylize.morph import save_moving
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
 from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, failed, photo_input
-from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, temporary
+from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
 
@@ -25,6 +25,8 @@ FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20
 MORPH_SIDE = 384  # px: largest side of a moving picture
 SECONDS = (1, 6)
+SAID_EVERY = 0.5  # seconds between two reports
+QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # what draws many pictures
 IDEAS = {
     "en": ["red mosaic", "blue charcoal drawing", "golden pencil sketch", "green neon", "purple pop art", "teal ink"],
     "ru": ["красная мозаика", "синий уголь", "зелёный неон", "розовая акварель", "фиолетовый поп-арт"],
@@ -94,7 +96,9 @@ class InstantTab:
                     self.edits.append(gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info")))
         with gr.Accordion(t("grid"), open=False, elem_id="grid-panel"):
             gr.Markdown(t("grid_info"))
-            self.draw_grid = gr.Button(t("grid_go"), size="md", elem_id="grid-go")
+            with gr.Row():
+                self.draw_grid = gr.Button(t("grid_go"), size="md", elem_id="grid-go", min_width=120)
+                self.stop_grid = gr.Button(t("stop"), size="md", elem_id="grid-stop", min_width=120)
             self.grid_picture = gr.Image(
                 label=t("grid"), show_label=False, interactive=False, format="png", elem_id="grid",
                 buttons=["download", "fullscreen"],
@@ -141,20 +145,13 @@ class InstantTab:
                 show_progress_on=shared.status,
                 **quiet,
             ).then(**shared.showing)
-        self.draw_grid.click(
-            self.grid, shared.inputs, [shared.status, self.grid_picture], show_progress_on=self.grid_picture, **quiet
-        )
+        moving: dict[str, Any] = {"show_progress_on": shared.status, **QUEUE, **quiet}
+        grid = self.draw_grid.click(self.grid, shared.inputs, [shared.status, self.grid_picture], **moving)
         self.grid_picture.select(self.pick_cell, shared.inputs, self.weights, show_progress="hidden", **quiet)
-        run = self.draw_morph.click(
-            self.movie,
-            [self.format, self.seconds, *shared.inputs],
-            [shared.status, self.moving],
-            concurrency_id="moving",
-            concurrency_limit=1,
-            show_progress_on=shared.status,
-            **quiet,
-        )
-        self.stop_morph.click(None, None, None, cancels=run, **quiet)
+        inputs = [self.format, self.seconds, *shared.inputs]
+        movie = self.draw_morph.click(self.movie, inputs, [shared.status, self.moving], **moving)
+        for stop, run in ((self.stop_grid, grid), (self.stop_morph, movie)):
+            stop.click(self.halted, None, shared.status, cancels=run, queue=False, **quiet)
 
     # What the page calls
 
@@ -186,7 +183,7 @@ class InstantTab:
             name = unused(say(request, "picture_name", name=Path(path).stem[:40]), pictured)
             domain = self.studio.stylizer.instant(picture, name)
         except StylizeError as error:
-            return failed(error), *unchanged
+            return failed(error, request), *unchanged
         picture.thumbnail((PREVIEW_SIDE,) * 2)
         free = next((slot for slot, text in enumerate(texts) if not (text or "").strip()), len(texts) - 1)
         named = [name if slot == free else gr.skip() for slot in range(len(texts))]
@@ -204,14 +201,34 @@ class InstantTab:
             raise StylizeError(say(request, "need_style"))
         return visit.near[visit.chosen(chosen)[0]], domains, look, recipe.spherical
 
+    @staticmethod
+    def _drawn(
+        pictures: Iterator[Image.Image], of: int, out: list[Image.Image], request: gr.Request
+    ) -> Iterator[tuple[Any, Any]]:
+        """Puts ``of`` pictures into ``out`` and says now and then how long it takes."""
+        started = said = time.monotonic()
+        for picture in pictures:
+            out.append(picture)
+            if time.monotonic() - said > SAID_EVERY or len(out) == 1:
+                said = time.monotonic()
+                left = seconds_left(started, len(out), of)
+                yield say(request, "drawing", n=len(out), of=of, left=left), gr.skip()
+
+    def halted(self, request: gr.Request) -> str:
+        return say(request, "halted")
+
     def grid(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, Any]]:
         """(status, one picture of GRID x GRID mixes with the styles' names in the corners)."""
+        cells: list[Image.Image] = []
         try:
             face, domains, look, spherical = self._styles(values, request)
-            sheet = self.studio.grid(face, domains, look, spherical)
+            yield from self._drawn(self.studio.cells(face, domains, look, spherical), GRID * GRID, cells, request)
         except StylizeError as error:
-            yield failed(error), gr.skip()
+            yield failed(error, request), gr.skip()
             return
+        sheet = Image.new("RGB", (GRID * CELL,) * 2)
+        for index, cell in enumerate(cells):
+            sheet.paste(cell, (index % GRID * CELL, index // GRID * CELL))
         draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=28)
         for index, domain in enumerate(domains):
             right, low = index % 2, index // 2
@@ -226,17 +243,12 @@ class InstantTab:
         """(status, file) of a walk from the face itself through every style."""
         try:
             face, domains, look, spherical = self._styles(values, request)
-            face = nearer(face, 1.0, MORPH_SIDE)
-            stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
             frames = round(seconds * FPS) * len(domains) + 1
+            pictures: list[Image.Image] = []
+            walk = self.studio.walk(nearer(face, 1.0, MORPH_SIDE), domains, frames, look, spherical)
+            yield from self._drawn(walk, frames, pictures, request)
             path = temporary(f".{kind.lower()}", "morph")
-            pictures = []
-            drawn = walk(self.studio.stylizer, face, stages, frames, look.detail, spherical)
-            for number, picture in enumerate(drawn, 1):
-                pictures.append(keep_colours(picture, face.crop) if look.own_colours else picture)
-                if number % FPS == 0:
-                    yield say(request, "morphing", n=number, of=frames), gr.skip()
             save_moving(pictures, path, FPS)
             yield say(request, "morph_done"), gr.update(value=str(path), visible=True)
         except StylizeError as error:
-            yield failed(error), gr.skip()
+            yield failed(error, request), gr.skip()

@@ -109,6 +109,8 @@ class Library:
         self.studio = studio
         shared = os.environ.get("STYLIZE_SHARED")
         self.folder = Path(shared) if shared else None
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._read = lru_cache(maxsize=MOST_KEPT * 4)(self._read_file)
         fingerprint = studio.stylizer.fingerprint
         self.own = gr.State({})
@@ -239,14 +241,14 @@ class Library:
             kept = self._add(self._remove(here, picked), name, domain)
             return *self.refreshed(kept, request), name, name, say(request, "renamed", name=name)
         except StylizeError as error:
-            return self._unchanged(error)
+            return self._unchanged(error, request)
 
     def deleted(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
         try:
             kept = self._remove(self._own(picked, own, request), picked)
             return *self.refreshed(kept, request), "", "", say(request, "deleted", name=picked)
         except StylizeError as error:
-            return self._unchanged(error)
+            return self._unchanged(error, request)
 
     def imported(self, paths: Sequence[str], own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
         """Files and packs, all that are good; the note names the first that is not."""
@@ -258,7 +260,7 @@ class Library:
                     free = unused(name, {*kept, *self.studio.stylizer.ready()})
                     kept, added = self._add(kept, free, domain), added + 1
             except StylizeError as error:
-                wrong = wrong or failed(error)
+                wrong = wrong or failed(error, request)
         note = " ".join(filter(None, (say(request, "imported", n=added), wrong)))
         return *self.refreshed(kept, request), gr.skip(), gr.skip(), note
 
@@ -270,7 +272,7 @@ class Library:
             domains = {name: kept.domain for name, kept in self.current(own).items()}
             return gr.update(value=domain_file(self.studio.domain(picked, domains)), visible=True), gr.skip()
         except StylizeError as error:
-            return gr.skip(), failed(error)
+            return gr.skip(), failed(error, request)
 
     def packed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, Any]:
         """All of the visitor's domains as one zip file."""
@@ -288,5 +290,5 @@ class Library:
             raise DomainError(say(request, "only_own" if picked else "library_pick"))
         return here
 
-    def _unchanged(self, error: StylizeError) -> tuple[Any, ...]:
-        return *[gr.skip()] * (len(self.shown) + 2), failed(error)
+    def _unchanged(self, error: StylizeError, request: gr.Request) -> tuple[Any, ...]:
+        return *[gr.skip()] * (len(self.shown) + 2), failed(error, request)

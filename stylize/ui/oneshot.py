@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
 
 from stylize.errors import StylizeError
 from stylize.images import read_photo
-from stylize.training.adapt import Progress, State
-from stylize.training.oneshot import MOST_REFERENCES, adapt_image, one_shot_preset
+from stylize.training.oneshot import MOST_REFERENCES, one_shot_preset
 from stylize.ui.training import Begin, Trainer
 from stylize.ui.visit import Studio
 from stylize.ui.words import I18N as t
@@ -23,13 +23,8 @@ def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -
         raise StylizeError(f"{len(paths)} reference pictures were given; use 1 to {MOST_REFERENCES}.")
     pictures = [read_photo(path) for path in paths]
     title = Path(paths[0]).stem[:40]
-
-    def begin(state: State | None, steps: int) -> Iterator[Progress]:
-        # All rows of the reference's style come along; the tab's slider says afterwards how far they are used.
-        settings = one_shot_preset(studio.stylizer, name, seed=seed, steps=steps, style_mix=1.0)
-        return adapt_image(studio.stylizer, pictures, settings, state, title)
-
-    return title, one_shot_preset(studio.stylizer, name).steps, begin
+    steps = one_shot_preset(studio.stylizer, name).steps
+    return title, steps, partial(studio.learn_pictures, pictures, title, name, seed)
 
 
 class OneShotTab(Trainer):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +19,11 @@ from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
 from stylize.ui.result import Shared, failed
 from stylize.ui.text import TextTab
-from stylize.ui.visit import KEPT_SECONDS, Studio
+from stylize.ui.video import VideoTab
+from stylize.ui.visit import KEPT_SECONDS, Studio, seconds_left
 from stylize.ui.words import I18N as t
-from stylize.ui.words import language, say
+from stylize.ui.words import WORDS, language, say
+from stylize.ui.zerogpu import Gpu, lend
 
 # The result stands beside the photo and the tabs on a wide screen and stays in sight; on a phone it comes after the
 # photo and sticks to the top.
@@ -37,6 +41,7 @@ CSS = """
     #shown > * {margin: 0}
     #result {width: 64vw; margin: 0 auto}
     .tabs, .tab-wrapper {max-width: calc(100vw - 24px)}
+    #tabs .tab-container button {padding: 0 6px}
 }
 .tab-container {overflow: hidden}
 #status {min-height: 2.2em}
@@ -84,15 +89,37 @@ THEME.set(
     checkbox_label_background_fill_selected="*primary_600",
     checkbox_label_background_fill_selected_dark="*primary_600",
 )
-LANGUAGE = "() => { if (navigator.language.startsWith('ru')) document.body.classList.add('ru'); }"
+MENDED = ("example", "empty", "too_large", "wrong_kind")
+# What the browser does once: marks the language, and mends what Gradio leaves unsaid (names of pictures that are
+# buttons, a role for what has a label) or says in English only (why a file was refused).
+MEND = """() => {
+    const russian = navigator.language.startsWith("ru"), words = WORDS[russian ? "ru" : "en"];
+    document.body.classList.toggle("ru", russian);
+    const each = (selector, mend) => document.querySelectorAll(selector).forEach(mend);
+    const mend = () => {
+        each(".empty[aria-label]:not([role])", e => { e.role = "img"; e.ariaLabel = words.empty; });
+        each("#examples button.gallery-item:not([aria-label])", (e, n) => {
+            e.ariaLabel = `${words.example} ${n + 1}`;
+        });
+        each("[data-testid=toast-text]", e => {
+            const size = e.textContent.match(/maximum allowed size of ([\\d.]+)/);
+            if (size) e.textContent = words.too_large.replace("{size}", Number(size[1]));
+            if (e.textContent.startsWith("Invalid file type")) e.textContent = words.wrong_kind;
+        });
+    };
+    new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
+    mend();
+}""".replace("WORDS", json.dumps({tongue: {key: words[key] for key in MENDED} for tongue, words in WORDS.items()}))
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class Page:
-    """The page over a stylizer: ``blocks`` is what is launched."""
+    """The page over a stylizer: ``blocks`` is what is launched. ``gpu``: spaces.GPU on Hugging Face's ZeroGPU."""
 
-    def __init__(self, stylizer: Stylizer) -> None:
-        studio = Studio(stylizer)
+    def __init__(self, stylizer: Stylizer, gpu: Gpu | None = None) -> None:
+        self.studio = studio = Studio(stylizer)
+        if gpu is not None:
+            lend(studio, gpu)
         self.shared = Shared(studio)
         with gr.Blocks(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as self.blocks:
             self._lay_out(studio)
@@ -118,6 +145,8 @@ class Page:
                     self.text = TextTab(studio)
                 with gr.Tab(t("tab_oneshot"), elem_id="tab-oneshot"):
                     self.oneshot = OneShotTab(studio)
+                with gr.Tab(t("tab_video"), elem_id="tab-video"):
+                    self.video = VideoTab(studio)
                 with gr.Tab(t("tab_library"), elem_id="tab-library"):
                     self.library = Library(studio)
         self.library.shelf.render()
@@ -133,17 +162,18 @@ class Page:
         library.wire(shared, instant.others)
         self.text.wire(shared, library)
         self.oneshot.wire(shared, library)
+        self.video.wire(shared)
 
         def localise(request: gr.Request) -> Any:
             """Captions in the visitor's language."""
             return instant.pictures("ru") if language(request) == "ru" else gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        self.blocks.load(None, None, None, js=LANGUAGE)
+        self.blocks.load(None, None, None, js=MEND)
         self.blocks.load(localise, None, instant.gallery, **quiet)
         self.blocks.load(library.restore, library.shelf, library.shown, **quiet)
         shared.wire_link(self.blocks, self.query)
-        for leaving in (shared.forget, self.text.forget, self.oneshot.forget):
+        for leaving in (shared.forget, self.text.forget, self.oneshot.forget, self.video.forget):
             self.blocks.unload(leaving)
 
 
@@ -168,10 +198,17 @@ def get_full(request: gr.Request) -> Iterator[str]:
     try:
         weights = choose("full")
         yield describe(weights).replace("\n", "  \n")
+        name = ""
         for progress in download(weights):
-            done = megabytes(progress.done)
-            of = f" / {megabytes(progress.total)}" if progress.total else ""
-            yield f"{progress.weight.name}: {progress.stage}" + (f" {done}{of}" if progress.done else "")
+            if progress.weight.name != name:
+                name, started, first = progress.weight.name, time.monotonic(), progress.done
+            words = f"{name}: {progress.stage}"
+            if progress.done:
+                words += f" {megabytes(progress.done)}"
+            if progress.total and progress.done > first:
+                left = seconds_left(started, progress.done - first, progress.total - first)
+                words += f" / {megabytes(progress.total)}, " + say(request, "left", left=left)
+            yield words
         yield say(request, "full_done")
     except StylizeError as error:
-        yield failed(error)
+        yield failed(error, request)

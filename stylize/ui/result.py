@@ -13,11 +13,12 @@ import gradio as gr
 
 from stylize.domain import LEVELS, Domain, Levels, Part
 from stylize.errors import StylizeError
-from stylize.ui.visit import Look, NotReady, Recipe, Studio, Visit, mark_faces
+from stylize.ui.russian import in_russian
+from stylize.ui.visit import Look, Recipe, Studio, Visit, mark_faces
 from stylize.ui.words import I18N as t
-from stylize.ui.words import say
+from stylize.ui.words import language, say
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+EXAMPLES = sorted(str(path) for path in (Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
 ADDED = 0.5  # weight of a style that is added to the first
@@ -41,8 +42,13 @@ def photo_input(**settings: Any) -> gr.Image:
     return image
 
 
-def failed(error: StylizeError) -> str:
-    return f"⚠️ {error}"
+def explain(message: str, request: gr.Request | None) -> str:
+    """A sentence of the package in the visitor's language."""
+    return in_russian(message) if language(request) == "ru" else message
+
+
+def failed(error: StylizeError, request: gr.Request | None) -> str:
+    return f"⚠️ {explain(str(error), request)}"
 
 
 class Shared:
@@ -62,9 +68,8 @@ class Shared:
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
-        examples = sorted(str(path) for path in EXAMPLES.glob("*.jpg"))
-        if examples:
-            gr.Examples(examples, self.photo, label=t("examples"))
+        if EXAMPLES:
+            gr.Examples(EXAMPLES, self.photo, label=t("examples"), elem_id="examples")
         with gr.Row(elem_classes="field-row"):
             self.seed = gr.Number(
                 0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
@@ -121,7 +126,8 @@ class Shared:
             "fn": self.show,
             "inputs": self.inputs,
             "outputs": [self.status, self.result, self.face],
-            "show_progress": "hidden",
+            "show_progress": "hidden" if self.studio.stylizer.resolution < 512 else "minimal",
+            "show_progress_on": self.status,
             "trigger_mode": "always_last",
             "concurrency_id": "draw",
             "concurrency_limit": 4,
@@ -175,7 +181,7 @@ class Shared:
         try:
             return self._opened(self.studio.open(path), request)
         except StylizeError as error:
-            return *nothing, failed(error), None, None, None
+            return *nothing, failed(error, request), None, None, None
 
     def roll(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
         """The random face after this one."""
@@ -216,8 +222,7 @@ class Shared:
             words = say(request, "done", name=domain.label if domain else ", ".join(look.edits))
             result, face = self.studio.picture(visit, chosen, domain, look)
         except StylizeError as error:
-            words = say(request, "not_ready", name=error.name) if isinstance(error, NotReady) else str(error)
-            return f"⚠️ {words}" if self._latest.get(session) is mine else skip, skip, skip
+            return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip
         if self._latest.get(session) is not mine:
             return skip, skip, skip
         return words, (visit.view, result), face
@@ -239,7 +244,7 @@ class Shared:
             domain = self.studio.compose(recipe, own)
             return self.studio.file(visit, chosen, domain, look, recipe)
         except StylizeError as error:
-            raise gr.Error(str(error), print_exception=False) from None
+            raise gr.Error(explain(str(error), request), print_exception=False) from None
 
     def query(self, *values: Any) -> Any:
         """The settings as the query part of an address; see ``read_query``."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 
 import gradio as gr
 
-from stylize.training.adapt import Progress, State, adapt_text, preset
+from stylize.training.adapt import preset
 from stylize.ui.training import Begin, Trainer
 from stylize.ui.visit import Studio
 from stylize.ui.words import I18N as t
@@ -22,12 +22,7 @@ def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> t
     """(name, steps, loop) of a training. Raises StylizeError for descriptions that cannot be used."""
     target = studio.stylizer.check_description(target or "")
     source = (source or "").strip() or SOURCE
-
-    def begin(state: State | None, steps: int) -> Iterator[Progress]:
-        settings = preset(studio.stylizer, name, seed=seed, steps=steps)
-        return adapt_text(studio.stylizer, target, source, settings, state)
-
-    return target, preset(studio.stylizer, name).steps, begin
+    return target, preset(studio.stylizer, name).steps, partial(studio.learn_words, target, source, name, seed)
 
 
 class TextTab(Trainer):

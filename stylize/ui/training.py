@@ -13,10 +13,10 @@ from PIL import Image
 
 from stylize.domain import Domain
 from stylize.errors import StylizeError
-from stylize.training.adapt import Progress, State, preview
+from stylize.training.adapt import Progress, State
 from stylize.ui.library import Library
-from stylize.ui.result import Shared, failed
-from stylize.ui.visit import Studio, Visit, domain_file, nearer
+from stylize.ui.result import Shared, explain, failed
+from stylize.ui.visit import Studio, Visit, domain_file, nearer, seconds_left
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
 
@@ -26,7 +26,7 @@ PREVIEW_SIDE = 256  # px
 RANDOM_FACES = 3
 QUEUE: dict[str, Any] = {"concurrency_id": "adapt", "concurrency_limit": 1}  # one training at a time on a device
 
-Begin = Callable[[State | None, int], Iterator[Progress]]  # the loop, from a state on, to so many steps
+Begin = Callable[[int, State | None], Iterator[Progress]]  # the loop, to so many steps, from a state on
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class Trainer:
             yield gr.skip(), say(request, "waiting", name=name), gr.skip(), gr.skip()
             yield from self._run(name, steps, begin, None, visit, request)
         except StylizeError as error:
-            yield gr.skip(), failed(error), gr.skip(), gr.skip()
+            yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
     def go_on(
         self, request: gr.Request, visit: Visit | None, trained: Trained | None
@@ -174,7 +174,7 @@ class Trainer:
         try:
             yield from self._run(trained.name, trained.steps, trained.begin, trained.progress.state, visit, request)
         except StylizeError as error:
-            yield gr.skip(), failed(error), gr.skip(), gr.skip()
+            yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
     def _run(
         self, name: str, more: int, begin: Begin, state: State | None, visit: Visit | None, request: gr.Request
@@ -187,7 +187,7 @@ class Trainer:
             self.forget(request)
             yield gr.skip(), say(request, "idle"), gr.skip(), gr.skip()
             return
-        with closing(begin(state, first + more)) as loop:  # type: ignore[type-var]
+        with closing(begin(first + more, state)) as loop:  # type: ignore[type-var]
             for progress in loop:
                 asked = self._asked.get(request.session_hash, "run")
                 if asked == "discard":
@@ -195,13 +195,13 @@ class Trainer:
                     return
                 trained = Trained(name, more, begin, progress)
                 if progress.note:
-                    notes.append(progress.note)
+                    notes.append(explain(progress.note, request))
                 pictures: Any = gr.skip()
                 if time.monotonic() - shown > PREVIEW_EVERY:
                     pictures = self.pictures(progress.domain, visit)
                     shown = time.monotonic()
-                left = (time.monotonic() - started) / (progress.step - first) * (progress.steps - progress.step)
-                words = say(request, "training", name=name, step=progress.step, steps=progress.steps, left=round(left))
+                left = seconds_left(started, progress.step - first, progress.steps - first)
+                words = say(request, "training", name=name, step=progress.step, steps=progress.steps, left=left)
                 drawn = curve(progress.state.history.tolist(), label)
                 if asked == "stop":
                     break
@@ -213,7 +213,7 @@ class Trainer:
     def pictures(self, domain: Domain, visit: Visit | None) -> list[Image.Image]:
         """The visitor's own face, where there is a photo, and the same random faces every time."""
         faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
-        return preview(self.studio.stylizer, domain, faces, RANDOM_FACES)
+        return self.studio.preview(domain, faces, RANDOM_FACES)
 
     def text_of(self, trained: Trained | None) -> tuple[Any, Any]:
         """Makes the description that of the training, which the result then draws."""
@@ -230,7 +230,7 @@ class Trainer:
             domain = named(trained, name, style_mix)
             return *self.library.keep(own, domain.label, domain, request), say(request, "kept", name=domain.label)
         except StylizeError as error:
-            return *unchanged, failed(error)
+            return *unchanged, failed(error, request)
 
     def write(self, request: gr.Request, trained: Trained | None, name: str, *style_mix: float) -> tuple[Any, Any]:
         if trained is None:

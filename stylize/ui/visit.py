@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -18,9 +19,12 @@ from PIL import Image, ImageDraw, ImageFont
 from stylize.align import DetectedFace
 from stylize.detail import keep_colours
 from stylize.domain import Domain, Levels, Part, blend, mix
-from stylize.errors import DomainError, StylizeError
+from stylize.errors import DomainError
 from stylize.images import read_photo, save_image, to_image
+from stylize.morph import walk
 from stylize.pipeline import Face, Stylizer
+from stylize.training.adapt import Progress, State, adapt_text, preset, preview
+from stylize.training.oneshot import adapt_image, one_shot_preset
 
 KEPT_SECONDS = 3600
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
@@ -69,14 +73,6 @@ class Look:
     edits: Mapping[str, float] = field(default_factory=dict)
 
 
-class NotReady(DomainError):
-    """A description that is understood, but would have to be trained first."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"There is no ready style for {name!r}; train one for it, or add a colour to a ready style.")
-        self.name = name
-
-
 def temporary(suffix: str, name: str = "stylize") -> Path:
     """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
@@ -97,6 +93,11 @@ def domain_file(domain: Domain) -> str:
     path = temporary(".safetensors", domain.label)
     domain.save(path)
     return str(path)
+
+
+def seconds_left(started: float, done: int, total: int) -> int:
+    """Of work that began at ``started`` on time.monotonic's clock, if it goes on as it has gone."""
+    return round((time.monotonic() - started) / done * (total - done))
 
 
 def mark_faces(view: Image.Image, faces: Sequence[Face]) -> Image.Image:
@@ -126,12 +127,23 @@ class Studio:
 
     def __init__(self, stylizer: Stylizer) -> None:
         self.stylizer = stylizer
-        self._domain = lru_cache(maxsize=256)(stylizer.domain)
+        self._domain = lru_cache(maxsize=256)(lambda text: stylizer.domain(text))
+        self._opened: dict[str, Visit] = {}  # the examples, by their SHA-256
 
     # Photo -> visit
 
+    def keep_open(self, paths: Iterable[str]) -> None:
+        """Opens photos that many will ask for, so that ``open`` has them at once."""
+        for path in paths:
+            visit = self.open(path)
+            for face in visit.near:
+                _ = face.head  # found once
+            self._opened[_sha256(path)] = visit
+
     def open(self, path: str) -> Visit:
         """Raises PhotoError for what is no picture with a face."""
+        if self._opened and (kept := self._opened.get(_sha256(path))):
+            return kept
         photo = read_photo(path)
         faces = self.stylizer.faces(photo)
         scale = min(1.0, VIEW / max(photo.size))
@@ -162,7 +174,11 @@ class Studio:
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
-            raise NotReady(self.stylizer.check_description(text)) from None
+            name = self.stylizer.check_description(text)
+            raise DomainError(
+                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
+                "style."
+            ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
         """What the recipe makes; None where it names no style. Raises StylizeError."""
@@ -205,20 +221,51 @@ class Studio:
         save_image(picture, path, settings)
         return str(path)
 
-    def grid(self, face: Face, corners: Sequence[Domain], look: Look, spherical: bool = False) -> Image.Image:
+    def cells(
+        self, face: Face, corners: Sequence[Domain], look: Look, spherical: bool = False
+    ) -> Iterator[Image.Image]:
         """GRID x GRID pictures between up to four domains in the corners, in reading order; the corners that are left
         are the face itself."""
-        if not corners:
-            raise StylizeError("The grid needs at least one style; describe one or pick a ready one.")
         small = nearer(face, 1.0, CELL)
-        sheet = Image.new("RGB", (GRID * CELL,) * 2)
         for row in range(GRID):
             for column in range(GRID):
                 weights = corner_weights(column / (GRID - 1), row / (GRID - 1))
                 domain = mix(list(zip(weights, corners, strict=False)), spherical)
-                cell = self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
-                sheet.paste(cell, (column * CELL, row * CELL))
-        return sheet
+                yield self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
+
+    def walk(
+        self, face: Face, domains: Sequence[Domain], frames: int, look: Look, spherical: bool = False
+    ) -> Iterator[Image.Image]:
+        """``frames`` pictures from the face itself through every domain."""
+        stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
+        for picture in walk(self.stylizer, face, stages, frames, look.detail, spherical):
+            yield keep_colours(picture, face.crop) if look.own_colours else picture
+
+    # Training, and what it shows
+
+    def learn_words(
+        self, target: str, source: str, name: str, seed: int, steps: int, state: State | None
+    ) -> Iterator[Progress]:
+        """A training for a description with the settings ``name``."""
+        settings = preset(self.stylizer, name, seed=seed, steps=steps)
+        yield from adapt_text(self.stylizer, target, source, settings, state)
+
+    def learn_pictures(
+        self, pictures: Sequence[Image.Image], title: str, name: str, seed: int, steps: int, state: State | None
+    ) -> Iterator[Progress]:
+        """A training from pictures. All rows of the reference's style come along; the tab's slider says afterwards how
+        far they are used."""
+        settings = one_shot_preset(self.stylizer, name, seed=seed, steps=steps, style_mix=1.0)
+        yield from adapt_image(self.stylizer, pictures, settings, state, title)
+
+    def preview(self, domain: Domain, faces: Sequence[Face], count: int) -> list[Image.Image]:
+        """Those faces in the domain, and ``count`` random ones, the same every time."""
+        return preview(self.stylizer, domain, faces, count)
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def corner_weights(x: float, y: float) -> tuple[float, float, float, float]:

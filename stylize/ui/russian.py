@@ -1,0 +1,308 @@
+"""What goes wrong, said in Russian: the package's English sentences and their translations.
+
+A test fails where a sentence that the page can show is missing here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from stylize.dictionary import russian_name
+
+# A sentence with {} for every value -> its translation, with the values by their number.
+SENTENCES: dict[str, str] = {
+    # photos
+    "No face found in the {} picture; use a photo with a face seen from the front, at least 80 px wide.": (
+        "На картинке {0} не найдено лица; нужно фото с лицом спереди, не уже 80 px."
+    ),
+    "The face in the {} picture seems to be {}; turn the picture by {} and try again.": (
+        "Лицо на картинке {0}, кажется, {1}; поверните её на {2} и попробуйте снова."
+    ),
+    "The largest face found is only {} px wide; use a photo with a face at least 80 px wide.": (
+        "Самое большое лицо шириной всего {0} px; нужно фото с лицом не уже 80 px."
+    ),
+    "{} is not a picture that can be read; use JPEG, PNG, WebP, TIFF, BMP or GIF.": (
+        "{0} — не картинка, которую можно прочесть; нужен JPEG, PNG, WebP, TIFF, BMP или GIF."
+    ),
+    "{} has too many pixels; use a picture of at most {} megapixels.": (
+        "В {0} слишком много пикселей; нужна картинка не больше {1} мегапикселей."
+    ),
+    "{} is damaged or cut off; save it again, or use another picture.": (
+        "{0} повреждён или обрезан; сохраните его заново или возьмите другую картинку."
+    ),
+    "The picture has {}x{} pixels; use one of at most {} megapixels.": (
+        "На картинке {0}x{1} пикселей; нужна не больше {2} мегапикселей."
+    ),
+    "The picture has only {}x{} pixels; use a larger one.": "На картинке всего {0}x{1} пикселей; нужна больше.",
+    "There is no picture {}; check the path.": "Нет картинки {0}; проверьте путь.",
+    # descriptions
+    "The description is empty; say what the face should become, such as 'pencil sketch'.": (
+        "Описание пусто; скажите, чем должно стать лицо, например «карандаш»."
+    ),
+    "The description has {} characters; use at most {}.": "В описании {0} знаков; можно не больше {1}.",
+    "The {} model does not know {}; the nearest it knows: {}.": (
+        "Модель {0} не знает {1}; ближайшее, что она знает: {2}."
+    ),
+    "The text-image model reads English, not {}; describe it in English.": (
+        "Модель читает по-английски, а не {0}; опишите стиль по-английски."
+    ),
+    "The {} model does not know {}; it reads English and Russian.": (
+        "Модель {0} не знает {1}; она читает по-английски и по-русски."
+    ),
+    "The description {} has no words; say it in words, such as 'pencil sketch'.": (
+        "В описании {0} нет слов; скажите словами, например «карандаш»."
+    ),
+    "The description is too long for the text-image model, which would cut {}.": (
+        "Описание слишком длинно для модели: {0} она бы отрезала."
+    ),
+    "There is no ready style for {}; train one in the tab “By words”, or add a colour to a ready style.": (
+        "{0} не готов; обучите его во вкладке «По словам» или добавьте цвет к готовому стилю."
+    ),
+    "There is no ready domain for {}; adapt to it, or use one of: {}.": (
+        "Для {0} нет готового стиля; обучите его или возьмите один из этих: {1}."
+    ),
+    "There is no style {}; import domain files in the library.": (
+        "Нет стиля {0}; файлы стилей загружаются во вкладке «Мои»."
+    ),
+    # mixing and the look
+    "All weights are 0, so nothing is left of the styles; move one of them.": (
+        "Все веса равны 0, и от стилей ничего не осталось; сдвиньте один из них."
+    ),
+    "The weights of {} cancel out, so nothing is left; move one of them.": (
+        "Веса {0} взаимно уничтожаются, ничего не остаётся; сдвиньте один из них."
+    ),
+    "{} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.": (
+        "{0} — не стиль с весом вида sepia=0.5 или sepia=0.5,fine=0."
+    ),
+    "{} in {} is not a number; write it like sepia=0.5 or sepia=0.5,fine=0.": (
+        "{0} в {1} — не число; напишите вида sepia=0.5 или sepia=0.5,fine=0."
+    ),
+    "There is nothing to mix; give at least one domain with its weight.": (
+        "Смешивать нечего; дайте хотя бы один стиль с его весом."
+    ),
+    "The weight of {} is {}; use a finite number.": "Вес {0} равен {1}; нужно конечное число.",
+    "These domains carry styles of different sizes; mix those of one kind.": (
+        "Эти стили несут рисунок разного размера; смешивайте стили одного рода."
+    ),
+    "{} and {} cannot be mixed: their {} differs ({} and {}); use domains made for one generator in one order.": (
+        "{0} и {1} нельзя смешать: у них разный {2} ({3} и {4}); нужны стили для одного генератора и в одном порядке."
+    ),
+    "The strength is {} but must lie between {} and {}.": "Сила равна {0}, а должна лежать между {1} и {2}.",
+    "The detail is {} but must lie between 0 and 1.": "Детали равны {0}, а должны лежать между 0 и 1.",
+    "The {} model has no edit {}; it has: {}.": "Модель {0} не умеет менять {1}; она умеет: {2}.",
+    "The edit {} is {} but must lie between {} and {}.": "Изменение {0} равно {1}, а должно лежать между {2} и {3}.",
+    "{} frames cannot show this walk; choose from {} to {}.": (
+        "В {0} кадров этот путь не уложить; выберите от {1} до {2}."
+    ),
+    "Cannot write {}: moving pictures need frames and a name in {}.": (
+        "Нельзя записать {0}: движущейся картинке нужны кадры и имя на {1}."
+    ),
+    # files of styles
+    "There is no domain file {}; check the path.": "Нет файла стиля {0}; проверьте путь.",
+    "{} has {} bytes, far too many for a domain file.": "В {0} {1} байт — слишком много для файла стиля.",
+    "{} is not a domain file; use one that `adapt` or `mix` wrote.": (
+        "{0} — не файл стиля; нужен тот, что скачан на этой странице."
+    ),
+    "{} is not a domain file or is damaged; make it anew.": "{0} — не файл стиля или повреждён; сделайте его заново.",
+    "{} lacks a part of a domain file or is damaged; make it anew.": (
+        "В {0} не хватает части файла стиля, или он повреждён; сделайте его заново."
+    ),
+    "{} cannot be used: {}": "{0} нельзя использовать: {1}",
+    "The domain's vector has the shape {} but its layout asks for {} numbers; make it anew.": (
+        "Вектор стиля имеет форму {0}, а нужно чисел: {1}; сделайте его заново."
+    ),
+    "The domain {} holds numbers that are not finite; make it anew.": (
+        "В стиле {0} есть бесконечные числа; сделайте его заново."
+    ),
+    "The domain's order is {} but must be one of {}.": "Порядок стиля — {0}, а должен быть одним из {1}.",
+    "The style rows of the domain {} are damaged; make it anew.": (
+        "Рисунок стиля {0} повреждён; сделайте его заново."
+    ),
+    "The style rows of the domain {} do not fit this generator; make it anew.": (
+        "Рисунок стиля {0} не подходит этому генератору; сделайте его заново."
+    ),
+    (
+        "The domain {} was made for {} and has {} numbers, but the {} px generator {} takes {}; use a domain made for "
+        "it."
+    ): (
+        "Стиль {0} сделан для другого генератора: в нём {2} чисел, а генератору {3} px нужно {5}; "
+        "возьмите стиль, сделанный для него."
+    ),
+    "The domain {} was made for the generator {}, not for {}; make it anew.": (
+        "Стиль {0} сделан для генератора {1}, а не для {2}; сделайте его заново."
+    ),
+    "The domain vector has {} numbers but this {} px generator takes {}; use a domain made for it.": (
+        "В стиле {0} чисел, а генератору {1} px нужно {2}; возьмите стиль, сделанный для него."
+    ),
+    # the library
+    "{} is not a zip file that can be read; export it again.": "{0} — не читаемый zip; выгрузите набор заново.",
+    "There is room for {} kept styles; delete one first.": (
+        "Места хватает на {0} сохранённых стилей; сначала удалите один."
+    ),
+    "{} holds no {} files; use a pack that this page exported.": (
+        "В {0} нет файлов {1}; нужен набор, выгруженный этой страницей."
+    ),
+    "{} holds {} files; use packs of at most {}.": "В {0} файлов: {1}; нужен набор не больше {2}.",
+    "{} in {} is far too large for a domain file.": "{0} в {1} слишком велик для файла стиля.",
+    # training
+    "{} reference pictures were given; use 1 to {}.": "Картинок стиля дано: {0}; нужно от 1 до {1}.",
+    "No face was found in reference {}, so its middle was used as it is.": (
+        "На картинке {0} лица не нашлось, взята её середина."
+    ),
+    "The face in reference {} is only {} px wide; a larger one teaches more.": (
+        "Лицо на картинке {0} шириной всего {1} px; большее научит лучше."
+    ),
+    "The share of style mixing is {} but must lie between 0 and 1.": (
+        "Доля стиля картинки равна {0}, а должна лежать между 0 и 1."
+    ),
+    "There is no preset {}; choose from {}.": "Нет набора настроек {0}; есть: {1}.",
+    "{} steps cannot be trained; choose from 1 to 10,000.": "Обучить {0} шагов нельзя; выберите от 1 до 10 000.",
+    "The learning rate is {} but must lie above 0 and up to 1.": (
+        "Скорость обучения равна {0}, а должна быть больше 0 и не больше 1."
+    ),
+    "This training has done {} steps already; ask for more than {}.": (
+        "Это обучение уже прошло {0} шагов; нужно больше, чем {1}."
+    ),
+    "The training diverged at step {}; use a lower learning rate.": (
+        "Обучение разошлось на шаге {0}; нужна меньшая скорость обучения."
+    ),
+    "The training has converged after {} steps.": "Обучение сошлось за {0} шагов.",
+    "The description {} is what the face is already; describe something else.": (
+        "{0} — это и так на фото; опишите что-нибудь другое."
+    ),
+    # the model
+    "There is no file {}.": "Нет файла {0}.",
+    "{} holds another architecture: {} ({} differences).": "В {0} другая архитектура: {1} (отличий: {2}).",
+    "{} is not a file of this project or is damaged ({}).": "{0} — не файл этого проекта или повреждён ({1}).",
+    "{} has settings that this version does not know ({}).": "В {0} настройки, которых эта версия не знает ({1}).",
+    "{} is not a generator; use a file that holds one.": "{0} — не генератор; нужен файл с ним.",
+    "{} is not a hypernetwork of this project.": "{0} — не гиперсеть этого проекта.",
+    "{}: {} has the shape {} instead of ({},).": "{0}: {1} имеет форму {2} вместо ({3},).",
+    "This is not a mapper of the kind residual_channelin; no other kind is known.": (
+        "Это не гиперсеть вида residual_channelin; другие неизвестны."
+    ),
+    "The {} model has no hypernetwork; use a ready domain, or adapt to the description.": (
+        "У модели {0} нет гиперсети; возьмите готовый стиль или обучите по описанию."
+    ),
+    "The hypernetwork reads {} numbers of a description, but this text-image model gives {}; use the one it was trained "
+    "with.": "Гиперсеть читает {0} чисел описания, а эта модель слов даёт {1}; возьмите ту, с которой она обучалась.",
+    "The hypernetwork was made for another generator ({}), not for {}; train it anew.": (
+        "Гиперсеть сделана для другого генератора ({0}), а не для {1}; обучите её заново."
+    ),
+    "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.": (
+        "У модели {0} нет кодировщика, и читать фото она не может; берите случайные лица или другую модель."
+    ),
+    (
+        "The {} model's folder holds no clip.safetensors, which understands descriptions; python -m stylize download "
+        "full fetches that of the full model."
+    ): (
+        "В папке модели {0} нет clip.safetensors, который понимает описания; файл полной модели скачает "
+        "python -m stylize download full."
+    ),
+    "The encoder and the generator in {} do not belong together.": (
+        "Кодировщик и генератор в {0} не подходят друг другу."
+    ),
+    "The device {} is not available here; leave it out or use cpu.": (
+        "Устройства {0} здесь нет; не указывайте его или возьмите cpu."
+    ),
+    "The full model is not here; python -m stylize download full fetches it.": (
+        "Полной модели здесь нет; её скачает python -m stylize download full."
+    ),
+    "There is no model {}; use mini, full or the path of a model's folder.": (
+        "Нет модели {0}; есть mini, full или путь к папке модели."
+    ),
+    "The package face_recognition_models is missing; install requirements.txt.": (
+        "Нет пакета face_recognition_models; установите requirements.txt."
+    ),
+    # fetching the full model
+    "There is nothing to download under {}; use full, {}.": "Под именем {0} скачивать нечего; есть full, {1}.",
+    "{} is not here, and HF_HUB_OFFLINE forbids to fetch it; unset it once.": (
+        "{0} здесь нет, а HF_HUB_OFFLINE запрещает скачивать; один раз уберите её."
+    ),
+    "{} cannot be had now (the server answers {}); repeat later, it goes on from there.": (
+        "{0} сейчас не получить (сервер отвечает {1}); повторите позже, скачивание продолжится."
+    ),
+    "{} asks for permission ({}): accept its terms on its page and log in with hf auth login.": (
+        "{0} просит разрешения ({1}): примите условия на его странице и войдите через hf auth login."
+    ),
+    "{} is not there (404); get the file elsewhere and read it with python -m stylize convert.": (
+        "{0} там нет (404); найдите файл в другом месте и прочтите его через python -m stylize convert."
+    ),
+    (
+        "{} came whole, but its SHA-256 is {}... instead of {}...; it was thrown away: try again, or through another "
+        "HF_ENDPOINT."
+    ): (
+        "{0} пришёл целиком, но его SHA-256 — {1}... вместо {2}...; он выброшен: повторите или возьмите другой "
+        "HF_ENDPOINT."
+    ),
+    "The domains need their generator; python -m stylize download full fetches it first.": (
+        "Стилям нужен их генератор; сначала его скачает python -m stylize download full."
+    ),
+    "{} is a web page instead of a file of weights; try again later.": (
+        "{0} — веб-страница вместо файла весов; попробуйте позже."
+    ),
+    "{} has {} bytes instead of {}: it is another file.": "В {0} {1} байт вместо {2}: это другой файл.",
+    (
+        "The download needs {} but the disk of {} has {} free; make room, or choose other places with HF_HOME and "
+        "STYLIZE_FULL."
+    ): (
+        "Нужно {0}, а на диске с {1} свободно {2}; освободите место или выберите другое через HF_HOME и STYLIZE_FULL."
+    ),
+    (
+        "{} cannot be written to ({}); make room there or choose another HF_HOME, and repeat, which goes on from "
+        "there."
+    ): (
+        "В {0} нельзя писать ({1}); освободите место или выберите другой HF_HOME и повторите: скачивание продолжится."
+    ),
+    "{} could not be converted into {} ({}).": "{0} не удалось преобразовать в {1} ({2}).",
+    (
+        "The connection to {} fails ({}) after {}; check the network or HF_ENDPOINT and repeat, which goes on from "
+        "there."
+    ): (
+        "Связь с {0} прервалась ({1}) после {2}; проверьте сеть или HF_ENDPOINT и повторите: скачивание продолжится."
+    ),
+}
+VALUES = {
+    "upside down": "перевёрнуто",
+    "on its side": "лежит на боку",
+    "180 degrees": "180 градусов",
+    "90 degrees clockwise": "90 градусов по часовой стрелке",
+    "90 degrees counter-clockwise": "90 градусов против часовой стрелки",
+    "generator": "генератор",
+    "layout": "состав",
+    "order": "порядок",
+}
+
+
+def _pattern(sentence: str) -> re.Pattern[str]:
+    return re.compile("(.*?)".join(map(re.escape, sentence.split("{}"))), re.DOTALL)
+
+
+# The one that says most about itself is tried first: "There is no style {}; ..." before "{} cannot be used: {}".
+PATTERNS = sorted(
+    ((_pattern(english), russian) for english, russian in SENTENCES.items()),
+    key=lambda pair: -len(pair[0].pattern.replace("(.*?)", "")),
+)
+
+
+def in_russian(message: str) -> str:
+    """The message of a StylizeError, or the note of a training, in Russian; what is not known stays."""
+    for pattern, russian in PATTERNS:
+        if found := pattern.fullmatch(message):
+            return russian.format(*map(_value, found.groups()))
+    several = re.split(r"(?<=\.) ", message)
+    return " ".join(map(in_russian, several)) if len(several) > 1 else message
+
+
+def _value(text: str) -> str:
+    """A value of a sentence: names of styles in Russian, and quotes of the language; a sentence inside of another."""
+    if text.endswith("."):
+        return in_russian(text)
+    return ", ".join(_name(part) for part in text.split(", "))
+
+
+def _name(text: str) -> str:
+    quoted = re.fullmatch(r"(['\"])(.*)\1", text, re.DOTALL)
+    name = quoted[2] if quoted else text
+    name = VALUES.get(name) or russian_name(name)
+    return f"«{name}»" if quoted else name

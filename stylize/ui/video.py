@@ -1,0 +1,167 @@
+"""The tab that lays the style of the first tab on a short video or GIF, and, on a GPU, on the camera as it runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from stylize.errors import FilmError, StylizeError
+from stylize.film import LIMITS, Film
+from stylize.ui.result import Shared, failed
+from stylize.ui.visit import Studio, temporary
+from stylize.ui.words import I18N as t
+from stylize.ui.words import say
+from stylize.video import Progress, Seen, Style, restyle, restyle_live
+
+KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
+SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
+LIVE_EVERY = 0.1  # seconds between a camera's frames
+LIVE_SECONDS = 300  # of one visitor, where others wait
+# One film at a time, which no quick answer waits for.
+QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
+
+
+def has_live(studio: Studio) -> bool:
+    """Whether the camera is offered: on a GPU, or where the variable STYLIZE_LIVE is set."""
+    return studio.stylizer.device.type == "cuda" or bool(os.environ.get("STYLIZE_LIVE"))
+
+
+def seconds_left(progress: Progress, spent: float) -> int:
+    return round(spent * (1 - progress.done) / progress.done)
+
+
+class VideoTab:
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        self._stopped: set[str | None] = set()  # sessions that want no more of their film
+        gr.Markdown(t("video_info"))
+        self.source = gr.File(
+            label=t("video_source"), file_types=["video", ".gif", ".webp"], height=150, elem_id="video-source"
+        )
+        self.kind = gr.Radio(list(KINDS), value="MP4", label=t("format"), elem_id="video-format")
+        with gr.Row():
+            self.go = gr.Button(t("video_go"), size="md", variant="primary", elem_id="video-go", min_width=120)
+            self.stop = gr.Button(t("stop"), size="md", elem_id="video-stop", min_width=120)
+        self.note = gr.Markdown(elem_id="video-note", elem_classes="note")
+        self.picture = gr.Image(
+            label=t("video_frame"), interactive=False, format="jpeg", height=300, buttons=[], visible=False,
+            elem_id="video-picture",
+        )  # fmt: skip
+        self.player = gr.Video(label=t("video_done"), interactive=False, height=300, visible=False, elem_id="video")
+        self.file = gr.File(label=t("video_done"), height=80, visible=False, elem_id="video-file")
+        self.camera: gr.Image | None = None
+        if has_live(studio):
+            with gr.Accordion(t("live"), open=False, elem_id="live-panel"):
+                gr.Markdown(t("live_info"))
+                with gr.Row():
+                    self.camera = gr.Image(
+                        label=t("live_camera"), sources=["webcam"], streaming=True, type="pil", height=300,
+                        elem_id="live-camera", min_width=200,
+                    )  # fmt: skip
+                    self.mirror = gr.Image(
+                        label=t("live_result"), interactive=False, format="jpeg", height=300, buttons=[],
+                        elem_id="live-result", min_width=200,
+                    )  # fmt: skip
+                self.seen = gr.State(None)
+
+    def wire(self, shared: Shared) -> None:
+        self.shared = shared
+        quiet: dict[str, Any] = {"api_visibility": "private"}
+        at_once: dict[str, Any] = {"queue": False, **quiet}
+        shown = [self.note, self.picture, self.player, self.file]
+        self.go.click(self.ask, None, None, **at_once).then(
+            self.film, [self.source, self.kind, *shared.inputs], shown, show_progress_on=self.note, **QUEUE, **quiet
+        )
+        self.stop.click(self.ask_to_stop, None, None, **at_once)
+        if self.camera is not None:
+            self.camera.stream(
+                self.live,
+                [self.camera, self.seen, *shared.inputs],
+                [self.mirror, self.seen],
+                stream_every=LIVE_EVERY,
+                time_limit=LIVE_SECONDS,
+                concurrency_id="live",
+                concurrency_limit=1,
+                show_progress="hidden",
+                **quiet,
+            )
+
+    # What the page calls. A film ends itself when it is asked to, as a training does.
+
+    def ask(self, request: gr.Request) -> None:
+        self._stopped.discard(request.session_hash)
+
+    def ask_to_stop(self, request: gr.Request) -> None:
+        self._stopped.add(request.session_hash)
+
+    def forget(self, request: gr.Request) -> None:
+        """The visitor has left."""
+        self._stopped.discard(request.session_hash)
+
+    def film(self, request: gr.Request, path: str | None, kind: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Yields (note, the frame last drawn, the result to play, and to download)."""
+        hidden = gr.update(value=None, visible=False)
+        try:
+            style = self._style(values, request)
+            if path is None:
+                raise FilmError(say(request, "need_video"))
+            out = temporary(KINDS[kind], Path(path).stem)
+            film = Film.open(path, LIMITS[out.suffix])
+            words = say(request, "video_smaller", width=film.size[0], height=film.size[1], fps=round(film.fps))
+            smaller = words if film.brought_down else ""
+            yield say(request, "video_waiting"), hidden, hidden, hidden
+            started, shown = time.monotonic(), 0.0
+            with closing(restyle(self.studio.stylizer, film, style, out)) as work:  # type: ignore[type-var]
+                for progress in work:
+                    if request.session_hash in self._stopped:
+                        self.forget(request)
+                        yield say(request, "video_stopped"), hidden, hidden, hidden
+                        return
+                    now = time.monotonic()
+                    if now - shown > SHOWN_EVERY:
+                        shown = now
+                        yield *self._news(progress, now - started, smaller, request), gr.skip(), gr.skip()
+            spent = time.monotonic() - started
+            words = say(request, "video_ready", seconds=round(spent), rate=f"{film.count / spent:.1f}")
+            plays = out.suffix == ".mp4"
+            yield (
+                " ".join((words, smaller)),
+                hidden if plays else gr.update(value=str(out), visible=True),
+                gr.update(value=str(out), visible=True) if plays else hidden,
+                gr.update(value=str(out), visible=True),
+            )
+        except StylizeError as error:
+            yield failed(error, request), hidden, hidden, hidden
+
+    def _news(self, progress: Progress, spent: float, smaller: str, request: gr.Request) -> tuple[Any, Any]:
+        left = seconds_left(progress, spent)
+        words = say(request, f"video_{progress.stage}", percent=round(100 * progress.done), left=left)
+        frame = progress.picture
+        picture = gr.skip() if frame is None else gr.update(value=Image.fromarray(frame), visible=True)
+        return " ".join((words, smaller)), picture
+
+    def _style(self, values: Sequence[Any], request: gr.Request) -> Style:
+        """The style that the first tab composes. Raises StylizeError where it names none."""
+        _, _, own, recipe, look = self.shared.read(values)
+        domain = self.studio.compose(recipe, own)
+        if domain is None and not look.edits:
+            raise StylizeError(say(request, "need_style"))
+        return Style(domain, look.strength, look.detail, look.own_colours, edits=look.edits)
+
+    def live(
+        self, request: gr.Request, frame: Image.Image | None, seen: list[Seen] | None, *values: Any
+    ) -> tuple[Any, Any]:
+        """(the camera's frame in the style, its faces)."""
+        if frame is None:
+            return gr.skip(), None
+        try:
+            return restyle_live(self.studio.stylizer, frame, self._style(values, request), seen or ())
+        except StylizeError:  # while no style is named, or is being typed: the face itself
+            return frame, None

@@ -1,0 +1,189 @@
+"""Moving pictures as files."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from clips import FPS, SIZE, read_clip, tone_of, write_clip
+from numpy.typing import NDArray
+from PIL import Image
+
+from stylize.errors import FilmError
+from stylize.film import LIMITS, Film, Limits, Writer, is_moving
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[NDArray[np.uint8]]:
+    """A white bar that goes down, over a slope of colours."""
+    y, x = np.mgrid[: SIZE[1], : SIZE[0]]
+    slope = np.stack([x, y, 255 - x], 2).clip(0, 255).astype(np.uint8)
+    out = [slope.copy() for _ in range(8)]
+    for number, frame in enumerate(out):
+        frame[20 * number : 20 * number + 20] = 255
+    return out
+
+
+def copy(source: Path, out: Path) -> Film:
+    film = Film.open(source, LIMITS[out.suffix])
+    with Writer(out, film) as writer:
+        for time, frame in film.frames():
+            writer.write(time, frame)
+    return film
+
+
+def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    return float(np.abs(a.astype(float) - b).mean())
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "sound", "kept"),
+    [(".mp4", "libx264", "aac", "aac"), (".mov", "mpeg4", "pcm_s16le", "aac"), (".webm", "libvpx", "libopus", "aac"),
+     (".mkv", "libx264", "libmp3lame", "mp3")],
+)  # fmt: skip
+def test_a_video_is_copied_with_its_sound(
+    tmp_path: Path, frames: list[NDArray[np.uint8]], ending: str, codec: str, sound: str, kept: str
+) -> None:
+    source = write_clip(tmp_path / f"in{ending}", frames, sound, codec)
+    film = copy(source, tmp_path / "out.mp4")
+    assert (film.size, film.count, round(film.fps)) == (SIZE, 8, FPS)
+    read = read_clip(tmp_path / "out.mp4")
+    assert len(read) == 8
+    assert max(difference(a, b) for a, b in zip(frames, read, strict=True)) < 6
+    assert tone_of(tmp_path / "out.mp4") == pytest.approx(440, abs=3)
+    with av.open(str(tmp_path / "out.mp4")) as file:
+        assert file.streams.audio[0].codec_context.codec.canonical_name == kept
+        seconds = [float(stream.duration * stream.time_base) for stream in file.streams]
+    assert max(seconds) - min(seconds) < 0.1
+
+
+def test_sound_that_fits_is_not_encoded_again(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    def packets(path: Path) -> list[bytes]:
+        with av.open(str(path)) as file:
+            return [bytes(packet) for packet in file.demux(audio=0) if packet.size]
+
+    source = write_clip(tmp_path / "in.mp4", frames, "aac")
+    copy(source, tmp_path / "out.mp4")
+    assert packets(tmp_path / "out.mp4") == packets(source)[: len(packets(tmp_path / "out.mp4"))] != []
+
+
+@pytest.mark.parametrize("ending", [".gif", ".webp"])
+def test_animated_pictures_go_in_and_out(tmp_path: Path, frames: list[NDArray[np.uint8]], ending: str) -> None:
+    pictures = [Image.fromarray(frame) for frame in frames]
+    pictures[0].save(tmp_path / f"in{ending}", save_all=True, append_images=pictures[1:], duration=80, loop=0)
+    film = copy(tmp_path / f"in{ending}", tmp_path / f"out{ending}")
+    assert film.count == 8
+    with Image.open(tmp_path / f"out{ending}") as image:
+        assert image.n_frames == 8
+        assert image.info["loop"] == 0
+        image.seek(3)
+        image.load()
+        assert image.info["duration"] == 80
+        assert difference(np.asarray(image.convert("RGB")), frames[3]) < 10
+    copy(tmp_path / f"in{ending}", tmp_path / "out.mp4")
+    assert len(read_clip(tmp_path / "out.mp4")) == 8
+
+
+def test_frames_keep_their_own_times(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    times = [0.0, 0.1, 0.5, 0.55, 1.3, 1.4, 1.6, 2.0]
+    copy(write_clip(tmp_path / "in.mp4", frames, times=times), tmp_path / "out.mp4")
+    shown = [time for time, _ in Film.open(tmp_path / "out.mp4").frames()]
+    np.testing.assert_allclose(shown, times, atol=0.002)
+
+
+def test_a_phone_held_sideways(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    source = write_clip(tmp_path / "in.mp4", [frame[:, :160] for frame in frames], turn=90)
+    film = Film.open(source)
+    assert film.size == (240, 160)
+    with av.open(str(source)) as file:
+        turn = next(file.decode(video=0)).rotation
+    upright = np.rot90(frames[0][:, :160], turn // 90)
+    assert difference(next(film.frames())[1], upright) < 6
+
+
+def test_what_is_larger_or_faster_is_brought_down(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    film = Film.open(write_clip(tmp_path / "in.mp4", frames), Limits(seconds=10, side=120, fps=6))
+    assert film.brought_down
+    read = list(film.frames())
+    assert film.size == read[0][1].shape[1::-1] == (120, 120)
+    assert len(read) == film.count == 4
+    assert not Film.open(tmp_path / "in.mp4").brought_down
+
+
+def test_still_or_moving(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    picture = Image.fromarray(frames[0])
+    picture.save(tmp_path / "still.gif")
+    picture.save(tmp_path / "two.gif", save_all=True, append_images=[Image.fromarray(frames[1])])
+    (tmp_path / "letter.mp4").write_text("Dear reader")
+    write_clip(tmp_path / "clip.mp4", frames)
+    moving = {path.name for path in tmp_path.iterdir() if is_moving(path)}
+    assert moving == {"two.gif", "clip.mp4"}
+
+
+def bad(folder: Path, kind: str, frames: list[NDArray[np.uint8]]) -> Path:
+    path = folder / "in.mp4"
+    if kind == "text":
+        path.write_text("Dear reader")
+    elif kind == "picture":
+        Image.fromarray(frames[0]).save(path, format="png")
+    elif kind == "cut off":
+        data = write_clip(folder / "whole.mp4", frames, "aac").read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+    elif kind == "cut off, contents first":
+        copy(write_clip(folder / "whole.mp4", frames), folder / "fast.mp4")
+        data = (folder / "fast.mp4").read_bytes()
+        path.write_bytes(data[: 2 * len(data) // 3])
+    elif kind == "cut off GIF":
+        pictures = [Image.fromarray(frame) for frame in frames]
+        pictures[0].save(folder / "whole.gif", save_all=True, append_images=pictures[1:])
+        data = (folder / "whole.gif").read_bytes()
+        path.write_bytes(data[: 2 * len(data) // 3])
+    elif kind == "sound only":
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("aac", rate=44100, layout="mono")
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.float32), format="fltp", layout="mono")
+            silence.sample_rate = 44100
+            file.mux(stream.encode(silence))
+            file.mux(stream.encode(None))
+    elif kind == "no frames":
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("libx264", rate=12)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            file.start_encoding()
+    elif kind == "long":
+        write_clip(path, frames[:2], times=[0, 90])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("none", "no file"),
+        ("text", "not a video that can be read"),
+        ("picture", "still picture"),
+        ("cut off", "is cut off"),
+        ("cut off, contents first", "cut off"),
+        ("cut off GIF", "cut off"),
+        ("sound only", "no picture"),
+        ("no frames", "no picture|no frames"),
+        ("long", "lasts 90 s; use one of at most 60 s"),
+    ],
+)
+def test_what_cannot_be_used_gets_a_sentence(
+    tmp_path: Path, frames: list[NDArray[np.uint8]], kind: str, words: str
+) -> None:
+    with pytest.raises(FilmError, match=words):
+        list(Film.open(bad(tmp_path, kind, frames)).frames())
+
+
+def test_nothing_is_left_of_a_file_that_is_given_up(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    film = Film.open(write_clip(tmp_path / "in.mp4", frames))
+    with pytest.raises(FilmError, match=r"\.mp4 or \.gif or \.webp"):
+        Writer(tmp_path / "out.avi", film)
+    with suppress(KeyboardInterrupt), Writer(tmp_path / "out.mp4", film) as writer:
+        writer.write(0, frames[0])
+        raise KeyboardInterrupt
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
