@@ -20,7 +20,6 @@ from stylize.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_
 from stylize.checkpoints import load_checkpoint, load_into
 from stylize.clip import TextImageModel
 from stylize.detail import transfer_detail
-from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.domain import Domain, mix
 from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.encoder import Encoder, EncoderConfig
@@ -28,6 +27,7 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
+from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
@@ -336,9 +336,9 @@ class Stylizer:
         net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
-            maker = net.generator or f"{sum(net.config.sizes)} numbers"
+            maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for another generator ({maker}), not for {self.fingerprint}; train it anew."
+                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
@@ -374,10 +374,14 @@ class Stylizer:
         else:
             unknown = unknown_words(text)
             if not match(text) and (unknown or says_nothing(text)):
-                russian, words = CYRILLIC.search(text), ", ".join(map(repr, unknown or [text]))
-                if not russian and not text.isascii():
-                    raise PromptError(f"The {self.name} model does not know {words}; it reads English and Russian.")
+                russian = CYRILLIC.search(text)
                 near = nearest_russian(" ".join(unknown)) if russian else nearest(text)
+                words = ", ".join(map(repr, unknown or [text]))
+                if not russian and not text.isascii():
+                    raise PromptError(
+                        f"The {self.name} model reads English and Russian, and does not know {words}; "
+                        f"the nearest it knows: {', '.join(near)}."
+                    )
                 raise PromptError(
                     f"The {self.name} model does not know {words}; the nearest it knows: {', '.join(near)}."
                 )
