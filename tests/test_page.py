@@ -181,6 +181,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
     ("text", "words", "russian"),
     [
         ("qwertz", "does not know", "не знает «qwertz»"),
+        ("снегурочка", "does not know", "не знает «снегурочка»"),
         ("x" * 5000, "5000", "5000 знаков"),
         ("🔥🔥", "no words", "нет слов"),
         ("?!", "no words", "нет слов"),
