@@ -20,6 +20,7 @@ from stylize.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_
 from stylize.checkpoints import load_checkpoint, load_into
 from stylize.clip import TextImageModel
 from stylize.detail import transfer_detail
+from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.domain import Domain, mix
 from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.encoder import Encoder, EncoderConfig
@@ -27,7 +28,6 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
-from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"

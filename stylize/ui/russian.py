@@ -88,6 +88,30 @@ SENTENCES: dict[str, str] = {
     "Cannot write {}: moving pictures need frames and a name in {}.": (
         "Нельзя записать {0}: движущейся картинке нужны кадры и имя на {1}."
     ),
+    # videos
+    "There is no file {}; check the path.": "Нет файла {0}; проверьте путь.",
+    "Cannot write {}: the name must end in {}.": "Нельзя записать {0}: имя должно кончаться на {1}.",
+    "No face found in {}; use a video with a face seen from the front, about a tenth of the picture wide or more.": (
+        "В {0} не найдено лица; нужно видео с лицом спереди, не уже примерно десятой части кадра."
+    ),
+    "{} has no frames; use another file.": "В {0} нет кадров; возьмите другой файл.",
+    "{} has no picture, only other streams; use a video.": "В {0} нет изображения, только другие дорожки; нужно видео.",
+    "{} has {}x{} pixels; use one from {} px a side to {} megapixels.": (
+        "В {0} {1}x{2} пикселей; нужно от {3} px по стороне до {4} мегапикселей."
+    ),
+    "{} is a still picture; use a video or an animated picture.": (
+        "{0} — неподвижная картинка; нужно видео или анимация."
+    ),
+    "{} is cut off: {} of its {} frames are there; save it again.": (
+        "{0} обрезан: есть {1} из {2} кадров; сохраните его заново."
+    ),
+    "{} is damaged or cut off; save it again, or use another file.": (
+        "{0} повреждён или обрезан; сохраните его заново или возьмите другой файл."
+    ),
+    "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.": (
+        "{0} — не видео, которое можно прочесть, или обрезан; нужен MP4, MOV, WebM, GIF или WebP."
+    ),
+    "{} lasts {} s; use one of at most {} s, or cut it.": "{0} длится {1} с; можно не дольше {2} с, обрежьте его.",
     # files of styles
     "There is no domain file {}; check the path.": "Нет файла стиля {0}; проверьте путь.",
     "{} has {} bytes, far too many for a domain file.": "В {0} {1} байт — слишком много для файла стиля.",
