@@ -215,30 +215,6 @@ SENTENCES: dict[str, str] = {
     "{} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.": (
         "{0} — не стиль с весом, как sepia=0.5 или sepia=0.5,fine=0."
     ),
-    # videos
-    "No face found in {}; use a video with a face seen from the front, about a tenth of the picture wide or more.": (
-        "В {0} не найдено лица; нужно видео с лицом спереди, не уже десятой части кадра."
-    ),
-    "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.": (
-        "{0} — не видео, которое можно прочесть, или оно оборвано; нужен MP4, MOV, WebM, GIF или WebP."
-    ),
-    "{} is a still picture; use a video or an animated picture.": (
-        "{0} — неподвижная картинка; нужно видео или анимация."
-    ),
-    "{} has no picture, only other streams; use a video.": "В {0} нет изображения; нужно видео.",
-    "{} has no frames; use another file.": "В {0} нет кадров; нужен другой файл.",
-    "{} has {}x{} pixels; use one from {} px a side to {} megapixels.": (
-        "В {0} {1}x{2} пикселей; нужно от {3} px по стороне до {4} мегапикселей."
-    ),
-    "{} lasts {} s; use one of at most {} s, or cut it.": "{0} длится {1} с; нужно не дольше {2} с, обрежьте его.",
-    "{} is cut off: {} of its {} frames are there; save it again.": (
-        "{0} оборвано: есть {1} кадров из {2}; сохраните его заново."
-    ),
-    "{} is damaged or cut off; save it again, or use another file.": (
-        "{0} повреждено или оборвано; сохраните его заново или возьмите другой файл."
-    ),
-    "Cannot write {}: the name must end in {}.": "Нельзя записать {0}: имя должно кончаться на {1}.",
-    "There is no file {}; check the path.": "Нет файла {0}; проверьте путь.",
     "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.": (
         "У модели {0} нет кодировщика, и читать фото она не может; берите случайные лица или другую модель."
     ),
