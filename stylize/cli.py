@@ -46,6 +46,7 @@ CONVERT = """What FILE is shows in its contents:
   encoders    e4e, ReStyle
   domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
   directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
+  losses      LPIPS (vgg.pth), and the VGG16 of torchvision under it
 No code in a file is run."""
 
 # Each module has add_arguments(parser) and run(args).

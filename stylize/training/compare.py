@@ -153,7 +153,7 @@ class Comparison:
         self.settings = {
             "generator": stylizer.fingerprint,
             "text-image models": [fingerprint(clip) for clip in stylizer.clips],
-            "faces": hashlib.sha256(held_out.cpu().numpy()).hexdigest(),
+            "faces": hashlib.sha256(held_out.cpu().numpy().tobytes()).hexdigest(),
             "numbers": [STEPS, BATCH, POOL, SAMPLES, seed, RATES],
             "ways": {title: asdict(way) for title, way in WAYS.items()},
         }
