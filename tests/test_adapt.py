@@ -147,6 +147,20 @@ def test_presets_are_settings(tiny: Stylizer) -> None:
         preset(tiny, "absurd")
 
 
+def test_half_precision_learns_the_same(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(SMALL, steps=12, lr=0.02)
+    whole, other = (list(adapt_text(tiny, "zombie", settings=replace(settings, seed=seed)))[-1] for seed in (3, 4))
+    monkeypatch.setattr(tiny, "dtype", torch.bfloat16)
+    half = list(adapt_text(tiny, "zombie", settings=settings))[-1]
+    assert half.domain.vector.dtype == torch.float32
+    assert not torch.equal(half.domain.vector, whole.domain.vector)
+    assert sum(half.losses.values()) == pytest.approx(sum(whole.losses.values()), rel=0.02)
+    error, noise = (float((run.domain.vector - whole.domain.vector).norm()) for run in (half, other))
+    assert error < noise  # less than other faces make
+    again = list(adapt_text(tiny, "zombie", settings=replace(settings, half=False)))[-1]
+    assert torch.equal(again.domain.vector, whole.domain.vector)
+
+
 def test_previews_show_the_given_and_fixed_random_faces(tiny: Stylizer) -> None:
     domain = result(tiny, SMALL)
     first, again = (preview(tiny, domain, random=2, seed=1) for _ in range(2))

@@ -39,7 +39,8 @@ class AdaptSettings:
     ``domain_norm``. lr: learning rate; None is RATES[0] from a ready domain, which is near already, and RATES[1]
     from zero. pool: faces to train on; mixing: share of them that take their finer rows from another (Karras et al.
     2019). patience: steps after which ``converged`` is asked, 0 never. start: begin from the ready domains that are
-    nearest to the description, instead of from zero.
+    nearest to the description, instead of from zero. half: the generator computes in the fastest type of the device,
+    which is bfloat16 where there are units for it; the vector, the embeddings and the losses stay in float32.
     """
 
     steps: int = 60
@@ -53,6 +54,7 @@ class AdaptSettings:
     mixing: float = 0.9
     patience: int = 20
     start: bool = True
+    half: bool = True
     order: Order = "pre_demod"
     seed: int = 0
 
@@ -293,10 +295,12 @@ def adapt_text(
     begin = torch.zeros(config.domain_dim) if start is None or start.order != s.order else start.vector
     ws = training_faces(stylizer, s.pool, s.mixing, s.seed)
     guide = TextGuide(generator, stylizer.clips, ws, source, target)
+    dtype = stylizer.dtype if s.half else torch.float32
 
     def losses(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
         norm = s.norm * domain_norm(vector, config.domain_sizes)
-        return guide.losses(generator.synthesis(ws[index], vector, s.order), index, s) | {"norm": norm}
+        pictures = generator.synthesis(ws[index], vector, s.order, dtype=dtype)
+        return guide.losses(pictures, index, s) | {"norm": norm}
 
     loop = descend(
         losses,

@@ -60,7 +60,7 @@ class OneShotSettings:
     mean square of the codes.
     codes: principal components of the counterpart, 0 for the encoder's W+ as it is. start: use the ready domains, all
     but those named in ``without``. style_mix: share of the reference's fine rows that comes along. pool: random faces;
-    mixing: see AdaptSettings.
+    mixing, half: see AdaptSettings.
     """
 
     steps: int = 150
@@ -80,6 +80,7 @@ class OneShotSettings:
     mixing: float = 0.9
     patience: int = 20
     start: bool = True
+    half: bool = True
     without: tuple[str, ...] = ()
     style_mix: float = 0.0
     order: Order = "pre_demod"
@@ -180,6 +181,7 @@ class Task:
 
     def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
         self.generator, self.s, self.n = stylizer.generator, s, len(references)
+        self.dtype = stylizer.dtype if s.half else torch.float32
         device, config = stylizer.device, stylizer.generator.config
         self.size = min(COMPARED, stylizer.resolution)
         shape = (stylizer.resolution,) * 2
@@ -235,7 +237,7 @@ class Task:
         """Weighted losses with the random faces ``index`` (batch,) and as many of the references as fit a batch."""
         s, (rest, weights, codes) = self.s, vector.split(self.parts)
         domain, shown = self.domain(vector), index.remainder(self.n).unique()
-        drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order)
+        drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order, dtype=self.dtype)
         small, wanted = self.small(drawn), self.references[shown]
         terms = {
             "pyramid": s.pyramid * pyramid_loss(small, wanted),
@@ -250,7 +252,7 @@ class Task:
             terms["lpips"] = s.lpips * self.differ(self.maps(small), [m[shown] for m in self.seen]).mean()
         moved = None
         if s.direction or s.within:
-            moved = self.generator.synthesis(self.faces[index], domain, s.order)
+            moved = self.generator.synthesis(self.faces[index], domain, s.order, dtype=self.dtype)
         for clip, style, counterpart, before in self.clips:
             terms["clip_ref"] = terms.get("clip_ref", 0) + s.clip_ref * global_loss(
                 clip.encode_image(drawn), style[shown]
