@@ -372,7 +372,7 @@ def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Trainin
     from stylize.training.adapt import adapt_text, preset
     from stylize.vocabulary import SOURCE
 
-    stylizer, source = _load(args), args.source or SOURCE
+    stylizer, source = _load(args), SOURCE if args.source is None else args.source
     settings = preset(stylizer, args.preset, **numbers)
     job = {"text": args.text, "source": source, "generator": stylizer.fingerprint, **vars(settings)}
     return lambda state: adapt_text(stylizer, args.text, source, settings, state), job

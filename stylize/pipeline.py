@@ -383,12 +383,14 @@ def check_amounts(strength: float, detail: float) -> None:
 
 
 def check_prompt(text: str) -> str:
-    """The text without surplus spaces. Raises PromptError when it is empty or too long."""
+    """The text without surplus spaces. Raises PromptError when it is empty, too long or without any word."""
     text = " ".join(text.split())
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:
         raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
+    if not any(character.isalnum() for character in text):
+        raise PromptError(f"The description {text!a} holds no word; use words, such as 'pencil sketch'.")
     return text
 
 

@@ -123,6 +123,16 @@ class State:
         vector = vector.detach().cpu().clone()
         return cls(vector, torch.zeros(2, len(vector)), rng, torch.zeros(0))
 
+    def checked(self, size: int) -> State:
+        """Itself. Raises StylizeError unless it is whole and of a vector of ``size`` numbers: it may come from a file,
+        and the ready domains that a training mixes may have changed since."""
+        rng = torch.Generator().get_state()
+        shapes = (self.vector.shape, self.moments.shape, self.rng.shape) == ((size,), (2, size), rng.shape)
+        numbers = torch.cat([self.vector.flatten(), self.moments.flatten(), self.history.flatten()])
+        if not (shapes and self.rng.dtype == rng.dtype and self.history.ndim == 1 and bool(numbers.isfinite().all())):
+            raise StylizeError("What is left of this training does not fit the model or is damaged; begin it anew.")
+        return self
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -288,7 +298,7 @@ def adapt_text(
     """
     s = settings or preset(stylizer)
     target, source = stylizer.check_description(target), stylizer.check_description(source)
-    if target.lower() == source.lower():
+    if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
         raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
     generator, config = stylizer.generator, stylizer.generator.config
     start = warm_start(stylizer, target) if s.start else None
@@ -304,7 +314,7 @@ def adapt_text(
 
     loop = descend(
         losses,
-        state or State.begin(begin, s.seed),
+        State.begin(begin, s.seed) if state is None else state.checked(config.domain_dim),
         steps=s.steps,
         batch=s.batch,
         pool=len(ws),

@@ -285,7 +285,7 @@ def adapt_image(
     task = Task(stylizer, references, s)
     loop = descend(
         task.losses,
-        state or State.begin(task.begin(), s.seed),
+        State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.parts)),
         steps=s.steps,
         batch=s.batch,
         pool=max(s.pool, s.batch),
