@@ -26,7 +26,7 @@ from stylize.pipeline import Face, Stylizer
 from stylize.training.losses import directional_loss, domain_norm, global_loss, indomain_loss
 from stylize.vocabulary import SOURCE, match, match_colour
 
-RATES = (0.01, 0.2)
+RATES = (0.01, 0.03)
 WORTHWHILE = 0.005  # a loss that falls by a smaller share than this has converged
 
 
