@@ -294,7 +294,7 @@ def test_refused_uploads_get_a_sentence(
 ) -> None:
     page = browser.new_page(locale=locale)
     page.goto(address)
-    expect(page.locator("#examples button[aria-label]").first).to_be_visible()
+    expect(page.locator("#examples button[aria-label]").first).to_be_visible(timeout=60_000)
     (tmp_path / "letter.txt").write_text("Dear reader")
     with (tmp_path / "large.jpg").open("wb") as file:
         file.truncate(41 * 1024**2)
@@ -360,7 +360,7 @@ def test_axe_finds_nothing_serious(
 ) -> None:
     page = browser.new_page(locale=locale, viewport={"width": width, "height": 900}, color_scheme=look)
     page.goto(address)
-    expect(page.locator("#examples button[aria-label]").first).to_be_visible()
+    expect(page.locator("#examples button[aria-label]").first).to_be_visible(timeout=60_000)
     page.evaluate(AXE_SCRIPT)
     assert page.evaluate(VIOLATIONS) == [], "an empty page"
     upload(page, me, "One face found" if locale == "en-US" else "Найдено одно лицо")
