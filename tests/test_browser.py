@@ -343,8 +343,8 @@ def test_a_phone_in_russian_is_readable(browser: Browser, address: str, look: An
 
 
 TABS = {
-    "en-US": ("Instant", "By words", "By picture", "Library"),
-    "ru-RU": ("Сразу", "По словам", "По фото", "Мои"),
+    "en-US": ("Instant", "By words", "By picture", "Video", "Library"),
+    "ru-RU": ("Сразу", "По словам", "По фото", "Видео", "Мои"),
 }
 VIOLATIONS = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .filter(found => ["serious", "critical"].includes(found.impact))
