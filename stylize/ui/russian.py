@@ -181,6 +181,9 @@ SENTENCES: dict[str, str] = {
     "The training diverged at step {}; use a lower learning rate.": (
         "Обучение разошлось на шаге {0}; нужна меньшая скорость обучения."
     ),
+    "What is left of this training does not fit the model or is damaged; begin it anew.": (
+        "Остаток этого обучения не подходит модели или повреждён; начните его заново."
+    ),
     "The training has converged after {} steps.": "Обучение сошлось за {0} шагов.",
     "The description {} is what the face is already; describe something else.": (
         "{0} — это и так на фото; опишите что-нибудь другое."
