@@ -113,6 +113,20 @@ def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.Mo
     resumed = clip_training.Trainer(tiny, truths, small)
     resumed.load(copy.deepcopy(trainer.state()))
     assert trainer.train_step() == pytest.approx(resumed.train_step(), rel=1e-3)
+    refined = clip_training.Trainer(tiny, truths, dataclasses.replace(small, refine=True))
+    assert np.isfinite(refined.train_step()["labels"])
+    own, new = tiny.clip.state_dict(), refined.model.state_dict()
+    changed = {name for name in own if not torch.equal(own[name], new[name])}
+    assert changed
+    assert all("visual" in name for name in changed)
+
+
+def test_backgrounds_leave_the_face_alone() -> None:
+    pictures = torch.zeros(8, 3, 64, 64)
+    varied = clip_training.scenes(pictures, torch.Generator().manual_seed(0))
+    assert varied[:, :, 24:48, 24:40].abs().max() < 0.02
+    assert 2 <= (varied[:, :, :8, :8].abs().mean((1, 2, 3)) > 0.05).sum() <= 7
+    assert varied.abs().max() <= 1
 
 
 def test_a_model_saved_for_its_words_still_knows_them(tiny: Stylizer, tmp_path: Path) -> None:

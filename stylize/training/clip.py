@@ -5,9 +5,10 @@ what it will really see, with graded targets: for every picture of a known face,
 true picture of that face in every style is known, and the cosine of picture and description has to say it.
 The pictures are filtered photographs and generated faces, blends of them, generated faces under random and ready
 domain vectors, and those of a pool of attackers: domain vectors that climb the model's own guidance while it trains.
-The photographs stand before made-up backgrounds, and pictures are cut to parts of them, so that the face tells the style.
 
 A model that others were trained on can be refined with its text tower as it is: what descriptions mean stays the same.
+Its photographs stand before made-up backgrounds in varied light, and pictures are cut to parts of them, so that the
+face tells the style.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Settings:
     attacked: int = 4  # attackers that move in a step, on 4 faces each
     attack_rate: float = 0.04
     attack_steps: int = 80
-    refine: bool = False  # begin at the model's own text-image model and keep its text tower
+    refine: bool = False  # the model's own text-image model, its text tower kept, on varied and cut pictures
     seed: int = 0
 
 
@@ -83,7 +84,8 @@ def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
     for cells in (2 ** torch.randint(1, 6, (n,), generator=rng)).tolist():
         noise = torch.rand(1, 3, cells, cells, generator=rng) * 2 - 1
         grey = noise.mean(1, keepdim=True)
-        noise = torch.lerp(grey, noise, float(torch.rand(1, generator=rng))) + torch.randn(1, 3, 1, 1, generator=rng) * 0.3
+        hue = torch.randn(1, 3, 1, 1, generator=rng) * 0.3
+        noise = torch.lerp(grey, noise, float(torch.rand(1, generator=rng))) + hue
         backgrounds.append(F.interpolate(noise, size=(size, size), mode="bicubic"))
     chosen = (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * outside
     return torch.lerp(pictures, torch.cat(backgrounds).clamp(-1, 1), chosen)
@@ -105,13 +107,16 @@ class Truths:
         self.squares = self.rows.square().sum(-1)
 
     @classmethod
-    def make(cls, stylizer: Stylizer, data: Path, count: int, seed: int) -> Truths:
+    def make(cls, stylizer: Stylizer, data: Path, count: int, seed: int, varied: bool = False) -> Truths:
         rng = np.random.default_rng(seed)
         faces = load_faces(data, "train", stylizer.resolution)
         index = rng.choice(len(faces), count // 2, replace=False)
-        draws = torch.Generator().manual_seed(seed)
-        varied = augment(faces.tensor(index), torch.from_numpy(faces.real[index]), stylizer.resolution, draws)
-        photos = [np.asarray(to_image(picture)) for picture in scenes(varied, draws)]
+        pictures = faces.tensor(index)
+        if varied:
+            draws = torch.Generator().manual_seed(seed)
+            pictures = augment(pictures, torch.from_numpy(faces.real[index]), stylizer.resolution, draws)
+            pictures = scenes(pictures, draws)
+        photos = [np.asarray(to_image(picture)) for picture in pictures]
         codes = stylizer.encode([to_image(p) for p in faces.tensor(rng.choice(len(faces), count // 4))])
         ws = torch.cat([codes, stylizer.sample_ws(count - count // 2 - len(codes), seed, psi=0.8)])
         photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
@@ -284,7 +289,7 @@ class Trainer:
             away = self.truths.distances(pictures, owner)  # (N, kinds)
             labels = torch.softmax(-away / TAU, 1)
             closeness = torch.exp(-away / NEAR)
-        pictures = self._soften(self._cut(pictures))
+        pictures = self._soften(self._cut(pictures) if s.refine else pictures)
         images = self._embed(pictures)
         cosine = images @ texts.t()
         logits = cosine * self.model.model.logit_scale.exp().clamp(max=50)
@@ -355,7 +360,7 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or stylizer.folder
     settings = Settings(steps=args.steps, faces=args.faces, lr=args.lr, refine=args.refine, seed=args.seed or 0)
     print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
-    truths = Truths.make(stylizer, args.data, args.faces, settings.seed)
+    truths = Truths.make(stylizer, args.data, args.faces, settings.seed, settings.refine)
     trainer = Trainer(stylizer, truths, settings, getattr(torch, args.dtype))
     checkpoint = out / "clip-run.pt"
     if checkpoint.exists():
