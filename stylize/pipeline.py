@@ -342,8 +342,8 @@ class Stylizer:
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
-                f"gives {width}; use the one it was trained with."
+                f"The hypernetwork reads {net.config.embedding} numbers of a description, but the text-image model "
+                f"gives {width}; use its own."
             )
         return net.to(self.device)
 

@@ -184,8 +184,9 @@ SENTENCES: dict[str, str] = {
     "The {} model has no hypernetwork; use a ready domain, or adapt to the description.": (
         "У модели {0} нет гиперсети; возьмите готовый стиль или обучите по описанию."
     ),
-    "The hypernetwork reads {} numbers of a description, but this text-image model gives {}; use the one it was trained "
-    "with.": "Гиперсеть читает {0} чисел описания, а эта модель слов даёт {1}; возьмите ту, с которой она обучалась.",
+    "The hypernetwork reads {} numbers of a description, but the text-image model gives {}; use its own.": (
+        "Гиперсеть читает {0} чисел описания, а эта модель слов даёт {1}; возьмите ту, с которой она обучалась."
+    ),
     "The hypernetwork was made for another generator ({}), not for {}; train it anew.": (
         "Гиперсеть сделана для другого генератора ({0}), а не для {1}; обучите её заново."
     ),
