@@ -117,6 +117,24 @@ WEIGHTS = (
         target="mapper_large_resample_td.safetensors",  # one of many
         url="https://www.dropbox.com/s/r8816i09t9n94hy/checkpoints.zip?dl=1",
     ),
+    Weight(
+        name="vgg16",
+        purpose="features in which LPIPS compares pictures (torchvision's VGG16)",
+        licence="BSD-3-Clause",
+        target="vgg16.safetensors",
+        url="https://download.pytorch.org/models/vgg16-397923af.pth",
+        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+        size=553433881,
+    ),
+    Weight(
+        name="lpips",
+        purpose="what each of these features weighs (LPIPS 0.1)",
+        licence="BSD-2-Clause",
+        target="lpips.safetensors",
+        url="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth",
+        sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+        size=7289,
+    ),
 )
 FULL = ("stylegan2-ffhq", "e4e-ffhq", "clip-vit-b-32", "clip-vit-b-16")  # what the full model cannot do without
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -72,3 +73,12 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: st
     own = module.state_dict()
     check_tensors(own, tensors, origin)
     module.load_state_dict({name: t.to(own[name].dtype) for name, t in tensors.items()}, assign=True)
+
+
+def fingerprint(module: torch.nn.Module) -> str:
+    """16 hexadecimal digits that name a module's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().float().contiguous().numpy())
+    return digest.hexdigest()[:16]

@@ -51,6 +51,7 @@ CONVERT = """What FILE is shows in its contents:
   encoders    e4e, ReStyle
   domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
   directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
+  losses      LPIPS (vgg.pth), and the VGG16 of torchvision under it
 No code in a file is run."""
 
 # Each module has add_arguments(parser) and run(args).
@@ -378,7 +379,7 @@ def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Trainin
     from stylize.training.adapt import adapt_text, preset
     from stylize.vocabulary import SOURCE
 
-    stylizer, source = _load(args), args.source or SOURCE
+    stylizer, source = _load(args), SOURCE if args.source is None else args.source
     settings = preset(stylizer, args.preset, **numbers)
     job = {"text": args.text, "source": source, "generator": stylizer.fingerprint, **vars(settings)}
     return lambda state: adapt_text(stylizer, args.text, source, settings, state), job

@@ -91,7 +91,7 @@ class StyleHead(nn.Module):
 
 
 class Backbone(nn.Module):
-    """IR-SE-50: pictures (N, c_in, R, R) -> a map per stage. Codes are offsets to ``latent_avg`` (num_ws, w_dim)."""
+    """IR-SE-50: an input (N, c_in, R, R) -> a map per stage. Codes are offsets to ``latent_avg`` (num_ws, w_dim)."""
 
     latent_avg: Tensor
 
@@ -110,9 +110,9 @@ class Backbone(nn.Module):
         self.body = nn.ModuleList(blocks)
         self.register_buffer("latent_avg", torch.zeros(config.num_ws, config.w_dim))
 
-    def maps(self, pictures: Tensor) -> list[Tensor]:
+    def stages(self, x: Tensor) -> list[Tensor]:
         """The last map of every stage, at R / 2, R / 4, R / 8, R / 16."""
-        x = self.input_layer(pictures)
+        x = self.input_layer(x)
         maps, blocks = [], iter(self.body)
         for count in self.config.blocks:
             for _ in range(count):
@@ -134,8 +134,12 @@ class E4e(Backbone):
             for row in range(config.num_ws)
         )
 
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Its features of the pictures, from fine to coarse."""
+        return self.stages(pictures)
+
     def forward(self, pictures: Tensor) -> Tensor:
-        _, fine, middle, coarse = self.maps(pictures)
+        _, fine, middle, coarse = self.stages(pictures)
         pyramid = [coarse]
         for skip in (self.latlayer1(middle), self.latlayer2(fine)):
             up = F.interpolate(pyramid[-1], size=skip.shape[-2:], mode="bilinear", align_corners=True)
@@ -160,13 +164,17 @@ class ReStyle(Backbone):
             StyleHead(config.widths[-1], config.w_dim, config.resolution // 16) for _ in range(config.num_ws)
         )
 
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Its features of the pictures, as it sees them first: beside the mean face. From fine to coarse."""
+        return self.stages(torch.cat([pictures, self._pooled(self.latent_avg[None]).expand_as(pictures)], 1))
+
     def forward(self, pictures: Tensor) -> Tensor:
         ws = self.latent_avg.expand(len(pictures), -1, -1)
         drawn = self._pooled(self.latent_avg[None]).expand_as(pictures)
         for step in range(self.STEPS):
             if step:
                 drawn = self._pooled(ws)
-            coarse = self.maps(torch.cat([pictures, drawn], 1))[-1]
+            coarse = self.stages(torch.cat([pictures, drawn], 1))[-1]
             rows = [head(coarse) for head in self.styles]
             ws = ws + (torch.stack(rows, 1) if self.flavour == "psp" else offsets_to_rows(rows))
         return ws

@@ -75,10 +75,16 @@ class Encoder(nn.Module):
         self.offsets = Linear(16 * config.code, config.num_ws * config.w_dim)
         nn.init.zeros_(self.offsets.weight)
 
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Its features of the pictures, layer by layer from fine to coarse."""
+        maps = [F.pixel_unshuffle(pictures, 4).contiguous(memory_format=torch.channels_last)]
+        for layer in self.body:
+            maps.append(layer(maps[-1]))
+        return maps[1:]
+
     def codes(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """(w (N, w_dim), offsets (N, num_ws, w_dim)); their sum is the W+ that ``forward`` gives."""
-        x = F.pixel_unshuffle(pictures, 4).contiguous(memory_format=torch.channels_last)
-        x = self.body(x).flatten(1).float()
+        x = self.maps(pictures)[-1].flatten(1).float()
         return self.base(x), self.offsets(x).view(-1, self.config.num_ws, self.config.w_dim)
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Checkpoints of other projects, recognised by their contents and written anew in this project's formats.
 
 Generators of rosinality's StyleGAN2 (StyleGAN-NADA's too) and of NVIDIA's stylegan2-ada-pytorch, the encoders e4e and
-ReStyle, domains and mappers of HyperDomainNet, directions of InterFaceGAN. Files are read by ``stylize.unpickle``,
-which runs nothing in them; each must hold exactly the tensors of its architecture.
+ReStyle, domains and mappers of HyperDomainNet, directions of InterFaceGAN, LPIPS and its VGG16. Files are read by
+``stylize.unpickle``, which runs nothing in them; each must hold exactly the tensors of its architecture.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.errors import CheckpointError, DomainError
 from stylize.generator import Generator, GeneratorConfig
 from stylize.hypernet import HyperNet, from_official
+from stylize.lpips import WIDTHS, Lpips
 from stylize.unpickle import DAMAGE, Array, Record, load
 
 MOST_LEVELS = 10  # of a generator: 2048 px
@@ -41,7 +42,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Weights:
-    """A generator, an encoder or directions: tensors, and settings that say what they are."""
+    """A generator, an encoder, directions or a part of LPIPS: tensors, and settings that say what they are."""
 
     tensors: Tensors
     settings: dict[str, Any]
@@ -210,7 +211,7 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
         return Weights(_finite(directions, name), {"kind": "directions", "origin": {"file": name}})
     raise CheckpointError(
         f"{name} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, ReStyle, "
-        "HyperDomainNet, directions of InterFaceGAN); use one of them."
+        "HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one of them."
     )
 
 
@@ -546,9 +547,33 @@ def _check_base(sizes: list[int], name: str, base: Base | None) -> None:
         )
 
 
+# --- LPIPS --------------------------------------------------------------------------------------------
+
+# torchvision counts every convolution, ReLU and pooling of VGG16: the number of each convolution among them.
+VGG16_CONVS = [2 * i + stage for i, stage in enumerate(s for s, widths in enumerate(WIDTHS) for _ in widths)]
+LPIPS: Names = (
+    *((rf"features\.{i}\.(weight|bias)", lambda m, n=n: f"convs.{n}.{m[1]}") for n, i in enumerate(VGG16_CONVS)),
+    (r"lin(\d)\.model\.1\.weight", lambda m: f"heads.{m[1]}"),
+)
+
+
+def _lpips(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+    """The heads of LPIPS, or the convolutions of torchvision's VGG16 under them."""
+    found = _renamed(_tensors(content, name), LPIPS)
+    tensors = {key: tensor for key, tensor in found.items() if not key.startswith("classifier.")}
+    part = "heads" if "heads.0" in tensors else "convs"
+    tensors = {key: t.flatten() if part == "heads" else t for key, t in tensors.items()}
+    with torch.device("meta"):
+        expected = {key: tensor for key, tensor in Lpips().state_dict().items() if key.startswith(part)}
+    check_tensors(expected, tensors, name)
+    return Weights(_finite(tensors, name), {"kind": f"lpips {part}", "origin": {"file": name}})
+
+
 READERS: dict[str, Callable[[dict[str, Any], str, Base | None], Converted]] = {
     "G_ema": _nvidia,
     "g_ema": _rosinality,
     "model_type": _hyperdomainnet,
     "state_dict": _encoder,
+    "features.0.weight": _lpips,
+    "lin0.model.1.weight": _lpips,
 }

@@ -17,7 +17,6 @@ pictures are larger than weights the scalings go into the weights of each sample
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.checkpoints import load_checkpoint, load_into
+from stylize.checkpoints import fingerprint, load_checkpoint, load_into
 from stylize.errors import CheckpointError, DomainError
 
 Order = Literal["pre_demod", "post_demod"]
@@ -362,8 +361,4 @@ class Generator(nn.Module):
 
     def fingerprint(self) -> str:
         """16 hexadecimal digits that name these weights; a domain remembers them."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().float().contiguous().numpy())
-        return digest.hexdigest()[:16]
+        return fingerprint(self)

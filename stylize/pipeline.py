@@ -336,14 +336,14 @@ class Stylizer:
         net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
-            maker = net.generator or f"{sum(net.config.sizes)} numbers"
+            maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for another generator ({maker}), not for {self.fingerprint}; train it anew."
+                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                f"The hypernetwork reads {net.config.embedding} numbers of a description, but the text-image model "
-                f"gives {width}; use its own."
+                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
+                f"gives {width}; use the one it was trained with."
             )
         return net.to(self.device)
 
@@ -374,10 +374,14 @@ class Stylizer:
         else:
             unknown = unknown_words(text)
             if not match(text) and (unknown or says_nothing(text)):
-                russian, words = CYRILLIC.search(text), ", ".join(map(repr, unknown or [text]))
-                if not russian and not text.isascii():
-                    raise PromptError(f"The {self.name} model does not know {words}; it reads English and Russian.")
+                russian = CYRILLIC.search(text)
                 near = nearest_russian(" ".join(unknown)) if russian else nearest(text)
+                words = ", ".join(map(repr, unknown or [text]))
+                if not russian and not text.isascii():
+                    raise PromptError(
+                        f"The {self.name} model reads English and Russian, and does not know {words}; "
+                        f"the nearest it knows: {', '.join(near)}."
+                    )
                 raise PromptError(
                     f"The {self.name} model does not know {words}; the nearest it knows: {', '.join(near)}."
                 )

@@ -68,6 +68,22 @@ def test_it_is_cancelled_by_closing_it_and_continued_to_the_same_result(tiny: St
         result(tiny, replace(SMALL, steps=3), stopped.state)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"vector": torch.zeros(5)},
+        {"vector": torch.full((56,), float("nan"))},
+        {"moments": torch.zeros(56)},
+        {"rng": torch.zeros(3, dtype=torch.uint8)},
+        {"history": torch.tensor(1.0)},
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(tiny: Stylizer, damage: dict[str, Tensor]) -> None:
+    state = replace(State.begin(torch.zeros(tiny.generator.config.domain_dim), 0), **damage)
+    with pytest.raises(StylizeError, match="begin it anew"):
+        result(tiny, SMALL, state)
+
+
 def test_the_weight_of_a_text_image_model_counts_once_for_each(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
     one = next(adapt_text(tiny, "zombie", settings=SMALL))
     monkeypatch.setitem(vars(tiny), "clips", tiny.clips * 2)
@@ -147,6 +163,20 @@ def test_presets_are_settings(tiny: Stylizer) -> None:
         preset(tiny, "absurd")
 
 
+def test_half_precision_learns_the_same(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(SMALL, steps=12, lr=0.02)
+    whole, other = (list(adapt_text(tiny, "zombie", settings=replace(settings, seed=seed)))[-1] for seed in (3, 4))
+    monkeypatch.setattr(tiny, "dtype", torch.bfloat16)
+    half = list(adapt_text(tiny, "zombie", settings=settings))[-1]
+    assert half.domain.vector.dtype == torch.float32
+    assert not torch.equal(half.domain.vector, whole.domain.vector)
+    assert sum(half.losses.values()) == pytest.approx(sum(whole.losses.values()), rel=0.02)
+    error, noise = (float((run.domain.vector - whole.domain.vector).norm()) for run in (half, other))
+    assert error < noise  # less than other faces make
+    again = list(adapt_text(tiny, "zombie", settings=replace(settings, half=False)))[-1]
+    assert torch.equal(again.domain.vector, whole.domain.vector)
+
+
 def test_previews_show_the_given_and_fixed_random_faces(tiny: Stylizer) -> None:
     domain = result(tiny, SMALL)
     first, again = (preview(tiny, domain, random=2, seed=1) for _ in range(2))
@@ -162,11 +192,25 @@ def test_absurd_settings_are_refused(settings: dict[str, float]) -> None:
 
 @pytest.mark.parametrize(
     ("target", "message"),
-    [("", "empty"), ("x" * 5000, "5000 characters"), ("a photo of a face", "already"), ("blorp", "does not know")],
+    [
+        ("", "empty"),
+        ("x" * 5000, "5000 characters"),
+        ("a photo of a face", "already"),
+        ("photo of a face", "already"),
+        ("A photo of a face", "already"),
+        ("blorp", "does not know"),
+        ("\N{GRINNING FACE} !", "no word"),
+    ],
 )
 def test_unusable_descriptions_are_refused(tiny: Stylizer, target: str, message: str) -> None:
     with pytest.raises(PromptError, match=message):
         next(iter(adapt_text(tiny, target)))
+
+
+def test_an_empty_source_is_refused(tiny: Stylizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--text", "zombie", "--source", " ", "--model", str(tiny.folder), "--device", "cpu"]
+    assert main(["adapt", *words, "-o", str(tmp_path / "out.safetensors")]) == 2
+    assert "description is empty" in capsys.readouterr().err
 
 
 @pytest.mark.gpu

@@ -104,7 +104,7 @@ def test_restyle_corrects_what_its_own_picture_lacks(flavour: Flavour) -> None:
     pictures = torch.rand(2, 3, 32, 32) * 2 - 1
     ws = encoder.latent_avg[None].repeat(2, 1, 1)  # the loop of the article, written out
     for _ in range(5):
-        coarse = encoder.maps(torch.cat([pictures, generator.synthesis(ws)], 1))[-1]
+        coarse = encoder.stages(torch.cat([pictures, generator.synthesis(ws)], 1))[-1]
         step = torch.stack([head(coarse) for head in encoder.styles], 1)
         if flavour == "e4e":
             step[:, 1:] += step[:, :1]

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from tiny import load_tiny_model
 
+from stylize.checkpoints import save_checkpoint
 from stylize.domain import Domain
 from stylize.pipeline import Stylizer
 from stylize.training import compare, evaluate
@@ -99,6 +100,41 @@ def test_vectors_against_weights(
     assert all(torch.equal(a, b) for a, b in zip(model.generator.state_dict().values(), before, strict=True))
     with Image.open(sheet) as picture:
         assert picture.size == (32 * (2 + len(compare.WAYS)), 32)
+
+
+def test_an_interrupted_comparison_goes_on(
+    model: Stylizer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "STEPS", 2)
+    monkeypatch.setattr(compare, "POOL", 6)
+    monkeypatch.setattr(compare, "WAYS", {"pairs: vector": compare.WAYS["pairs: vector"]})
+    done: list[str] = []
+    style = compare.Comparison.style
+
+    def killed_at_the_second(self: compare.Comparison, name: str) -> tuple[dict, list]:
+        if done == ["sepia"]:
+            raise KeyboardInterrupt
+        done.append(name)
+        return style(self, name)
+
+    words = ["domains", "--photos", str(photos), "--styles", *STYLES, "--out", str(tmp_path / "sheet.png")]
+    with monkeypatch.context() as patch:
+        patch.setattr(compare.Comparison, "style", killed_at_the_second)
+        with pytest.raises(KeyboardInterrupt):
+            measure(model, tmp_path, *words)
+    unfinished = tmp_path / "figures" / "out.json.unfinished"
+    assert unfinished.is_file()
+    monkeypatch.setattr(compare.Comparison, "style", lambda self, name: done.append(name) or style(self, name))
+    assert list(measure(model, tmp_path, *words)["results"]["styles"]) == STYLES
+    assert done == STYLES
+    assert not unfinished.exists()
+    with Image.open(tmp_path / "sheet.png") as picture:
+        assert picture.size == (32 * 3, 32 * 2)
+
+    save_checkpoint(unfinished, {}, {"of": {"generator": "another"}, "styles": {"sepia": {}}})
+    measure(model, tmp_path, *words)
+    assert done == STYLES * 2
+    assert "beginning anew" in capsys.readouterr().err
 
 
 def test_diversity_is_the_mean_distance_of_pairs() -> None:

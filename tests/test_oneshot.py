@@ -16,6 +16,7 @@ from stylize.cli import main
 from stylize.domain import Domain
 from stylize.errors import PhotoError, StylizeError
 from stylize.images import to_image
+from stylize.lpips import Lpips
 from stylize.pipeline import Stylizer
 from stylize.training.generator import pyramid_loss
 from stylize.training.oneshot import (
@@ -29,7 +30,7 @@ from stylize.training.oneshot import (
 from stylize.training.styles import truth
 
 SMALL = OneShotSettings(steps=6, batch=2, pool=4, codes=4, seed=3)
-ALL = {"l2": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}
+ALL = {"l2": 1.0, "lpips": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,20 @@ def test_without_codes_and_ready_domains_it_is_the_published_way(tiny: Stylizer,
     assert last.domain.style is not None
     aligned, _ = prepare_references(tiny, [reference])
     torch.testing.assert_close(last.domain.style, tiny.encode(aligned)[0, 7:])
+
+
+def test_pictures_are_compared_by_lpips_where_its_weights_are(
+    tiny: Stylizer, reference: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SMALL, steps=1, lpips=1.0)
+    features = next(adapt_image(tiny, [reference], settings)).losses["lpips"]
+    lpips = Lpips()
+    for head in lpips.heads:
+        torch.nn.init.constant_(head, 0.5)
+    monkeypatch.setattr(Lpips, "load", lambda folder: lpips.requires_grad_(False) if folder == tiny.folder else None)
+    by_lpips = next(adapt_image(tiny, [reference], settings)).losses["lpips"]
+    assert features > 0
+    assert by_lpips not in (0, features)
 
 
 def test_components_are_those_of_w(tiny: Stylizer) -> None:

@@ -26,7 +26,7 @@ from stylize.pipeline import Face, Stylizer
 from stylize.training.losses import directional_loss, domain_norm, global_loss, indomain_loss
 from stylize.vocabulary import SOURCE, match, match_colour
 
-RATES = (0.01, 0.2)
+RATES = (0.01, 0.03)
 WORTHWHILE = 0.005  # a loss that falls by a smaller share than this has converged
 
 
@@ -39,7 +39,8 @@ class AdaptSettings:
     ``domain_norm``. lr: learning rate; None is RATES[0] from a ready domain, which is near already, and RATES[1]
     from zero. pool: faces to train on; mixing: share of them that take their finer rows from another (Karras et al.
     2019). patience: steps after which ``converged`` is asked, 0 never. start: begin from the ready domains that are
-    nearest to the description, instead of from zero.
+    nearest to the description, instead of from zero. half: the generator computes in the fastest type of the device,
+    which is bfloat16 where there are units for it; the vector, the embeddings and the losses stay in float32.
     """
 
     steps: int = 60
@@ -53,6 +54,7 @@ class AdaptSettings:
     mixing: float = 0.9
     patience: int = 20
     start: bool = True
+    half: bool = True
     order: Order = "pre_demod"
     seed: int = 0
 
@@ -120,6 +122,16 @@ class State:
         rng = torch.Generator().manual_seed(seed).get_state()
         vector = vector.detach().cpu().clone()
         return cls(vector, torch.zeros(2, len(vector)), rng, torch.zeros(0))
+
+    def checked(self, size: int) -> State:
+        """Itself. Raises StylizeError unless it is whole and of a vector of ``size`` numbers: it may come from a file,
+        and the ready domains that a training mixes may have changed since."""
+        rng = torch.Generator().get_state()
+        shapes = (self.vector.shape, self.moments.shape, self.rng.shape) == ((size,), (2, size), rng.shape)
+        numbers = torch.cat([self.vector.flatten(), self.moments.flatten(), self.history.flatten()])
+        if not (shapes and self.rng.dtype == rng.dtype and self.history.ndim == 1 and bool(numbers.isfinite().all())):
+            raise StylizeError("What is left of this training does not fit the model or is damaged; begin it anew.")
+        return self
 
 
 @dataclass(frozen=True)
@@ -286,21 +298,23 @@ def adapt_text(
     """
     s = settings or preset(stylizer)
     target, source = stylizer.check_description(target), stylizer.check_description(source)
-    if target.lower() == source.lower():
+    if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
         raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
     generator, config = stylizer.generator, stylizer.generator.config
     start = warm_start(stylizer, target) if s.start else None
     begin = torch.zeros(config.domain_dim) if start is None or start.order != s.order else start.vector
     ws = training_faces(stylizer, s.pool, s.mixing, s.seed)
     guide = TextGuide(generator, stylizer.clips, ws, source, target)
+    dtype = stylizer.dtype if s.half else torch.float32
 
     def losses(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
         norm = s.norm * domain_norm(vector, config.domain_sizes)
-        return guide.losses(generator.synthesis(ws[index], vector, s.order), index, s) | {"norm": norm}
+        pictures = generator.synthesis(ws[index], vector, s.order, dtype=dtype)
+        return guide.losses(pictures, index, s) | {"norm": norm}
 
     loop = descend(
         losses,
-        state or State.begin(begin, s.seed),
+        State.begin(begin, s.seed) if state is None else state.checked(config.domain_dim),
         steps=s.steps,
         batch=s.batch,
         pool=len(ws),

@@ -5,6 +5,9 @@ what it will really see, with graded targets: for every picture of a known face,
 true picture of that face in every style is known, and the cosine of picture and description has to say it.
 The pictures are filtered photographs and generated faces, blends of them, generated faces under random and ready
 domain vectors, and those of a pool of attackers: domain vectors that climb the model's own guidance while it trains.
+The photographs stand before made-up backgrounds, and pictures are cut to parts of them, so that the face tells the style.
+
+A model that others were trained on can be refined with its text tower as it is: what descriptions mean stays the same.
 """
 
 from __future__ import annotations
@@ -22,13 +25,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylize.clip import MINI, TextImageModel
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
-from stylize.training.data import load_faces
+from stylize.training.data import augment, load_faces
 from stylize.training.generator import add_dtype
 from stylize.training.styles import stylise
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
@@ -52,6 +55,7 @@ class Settings:
     attacked: int = 4  # attackers that move in a step, on 4 faces each
     attack_rate: float = 0.04
     attack_steps: int = 80
+    refine: bool = False  # begin at the model's own text-image model and keep its text tower
     seed: int = 0
 
 
@@ -67,6 +71,22 @@ def pyramid(pictures: Tensor) -> Tensor:
         flat = pictures.flatten(1)
         levels.append(flat / math.sqrt(4 * flat.shape[1]))
     return torch.cat(levels, 1).view(*shape, -1)
+
+
+def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
+    """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise at a random scale."""
+    n, _, size, _ = pictures.shape
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
+    outside = torch.sigmoid((torch.sqrt((x / 0.75) ** 2 + ((y - 0.05) / 0.95) ** 2) - 0.95) * 14)
+    outside = outside * torch.sigmoid((0.75 - y) * 14)  # neck and shoulders stay
+    backgrounds = []
+    for cells in (2 ** torch.randint(1, 6, (n,), generator=rng)).tolist():
+        noise = torch.rand(1, 3, cells, cells, generator=rng) * 2 - 1
+        grey = noise.mean(1, keepdim=True)
+        noise = torch.lerp(grey, noise, float(torch.rand(1, generator=rng))) + torch.randn(1, 3, 1, 1, generator=rng) * 0.3
+        backgrounds.append(F.interpolate(noise, size=(size, size), mode="bicubic"))
+    chosen = (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * outside
+    return torch.lerp(pictures, torch.cat(backgrounds).clamp(-1, 1), chosen)
 
 
 @dataclass
@@ -88,7 +108,10 @@ class Truths:
     def make(cls, stylizer: Stylizer, data: Path, count: int, seed: int) -> Truths:
         rng = np.random.default_rng(seed)
         faces = load_faces(data, "train", stylizer.resolution)
-        photos = [faces.pictures[i] for i in rng.choice(len(faces), count // 2, replace=False)]
+        index = rng.choice(len(faces), count // 2, replace=False)
+        draws = torch.Generator().manual_seed(seed)
+        varied = augment(faces.tensor(index), torch.from_numpy(faces.real[index]), stylizer.resolution, draws)
+        photos = [np.asarray(to_image(picture)) for picture in scenes(varied, draws)]
         codes = stylizer.encode([to_image(p) for p in faces.tensor(rng.choice(len(faces), count // 4))])
         ws = torch.cat([codes, stylizer.sample_ws(count - count // 2 - len(codes), seed, psi=0.8)])
         photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
@@ -131,7 +154,11 @@ class Trainer:
         torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
         self.settings, self.truths, self.stylizer, self.dtype = settings, truths, stylizer, dtype
         self.model = TextImageModel(MINI)
-        self.opt = torch.optim.AdamW(self.model.parameters(), lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.02)
+        trained: nn.Module = self.model
+        if settings.refine:
+            self.model.load_state_dict(stylizer.clip.state_dict())
+            trained = self.model.requires_grad_(False).model.visual.requires_grad_(True)
+        self.opt = torch.optim.AdamW(trained.parameters(), lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.02)
         self.rng = torch.Generator().manual_seed(settings.seed)
         dim = stylizer.generator.config.domain_dim
         self.pool = Attackers.make(settings.attackers, dim, self.rng, settings.attack_steps)
@@ -257,7 +284,7 @@ class Trainer:
             away = self.truths.distances(pictures, owner)  # (N, kinds)
             labels = torch.softmax(-away / TAU, 1)
             closeness = torch.exp(-away / NEAR)
-        pictures = self._soften(pictures)
+        pictures = self._soften(self._cut(pictures))
         images = self._embed(pictures)
         cosine = images @ texts.t()
         logits = cosine * self.model.model.logit_scale.exp().clamp(max=50)
@@ -283,6 +310,19 @@ class Trainer:
             "top1 attack": right[n + s.blends + s.drawn :].float().mean().item(),
         }
 
+    def _cut(self, pictures: Tensor) -> Tensor:
+        """Half of the pictures cut to a random part of them that holds much of the face, at the same size."""
+        n = len(pictures)
+        scale = torch.where(self._chance(n, 0.5), 1.0, torch.rand(n, generator=self.rng) * 0.45 + 0.5)
+        across, down = ((torch.rand(2, n, generator=self.rng) * 2 - 1) * (1 - scale)).unbind()
+        zero = torch.zeros(n)
+        place = torch.stack([scale, zero, across, zero, scale, down * 0.7 + (1 - scale) * 0.1], 1).view(n, 2, 3)
+        grid = F.affine_grid(place, list(pictures.shape), align_corners=False)
+        return F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
+
+    def _chance(self, count: int, share: float) -> Tensor:
+        return torch.rand(count, generator=self.rng) < share
+
     def _soften(self, pictures: Tensor) -> Tensor:
         """A third of the pictures blurred, some noisy, some mirrored: generated faces are soft."""
         n = len(pictures)
@@ -299,6 +339,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder for clip.safetensors (default: the model's)")
     parser.add_argument("--steps", type=int, default=Settings.steps)
     parser.add_argument("--faces", type=int, default=Settings.faces)
+    parser.add_argument("--lr", type=float, default=Settings.lr)
+    parser.add_argument(
+        "--refine", action="store_true", help="begin at the model's own text-image model and keep its text tower"
+    )
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     add_dtype(parser)
 
@@ -309,7 +353,7 @@ def run(args: argparse.Namespace) -> None:
         raise StylizeError("Training needs at least 1 step and 8 faces.")
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder
-    settings = Settings(steps=args.steps, faces=args.faces, seed=args.seed or 0)
+    settings = Settings(steps=args.steps, faces=args.faces, lr=args.lr, refine=args.refine, seed=args.seed or 0)
     print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
     truths = Truths.make(stylizer, args.data, args.faces, settings.seed)
     trainer = Trainer(stylizer, truths, settings, getattr(torch, args.dtype))

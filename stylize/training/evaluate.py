@@ -23,6 +23,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stylize.checkpoints import load_checkpoint, save_checkpoint
 from stylize.detail import transfer_detail
 from stylize.domain import Domain
 from stylize.errors import StylizeError
@@ -30,7 +31,7 @@ from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
 from stylize.training import generalise
 from stylize.training.adapt import AdaptSettings, adapt_text
-from stylize.training.compare import STYLES, compare
+from stylize.training.compare import STYLES, Comparison
 from stylize.training.data import SETS, load_faces
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.oneshot import adapt_image, one_shot_preset
@@ -210,23 +211,47 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """Domain vectors against all weights (``training.compare``), and a picture of it in --out."""
+    """Domain vectors against all weights (``training.compare``), and a picture of it in --out.
+
+    After every style what there is lies beside --json; the same command takes it up from there."""
     photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
-    ws = stylizer.encode([to_image(photo) for photo in photos])
-    results: dict[str, dict[str, dict[str, float]]] = {}
-    rows = []
-    for name in args.styles or STYLES:
-        results[name], pictures = compare(stylizer, name, ws, args.seed)
-        rows.append(np.concatenate([np.asarray(to_image(picture)) for picture in pictures], 1))
+    comparison = Comparison(stylizer, stylizer.encode([to_image(photo) for photo in photos]), args.seed)
+    rows, results = kept_styles(args, comparison.settings)
+    names = args.styles or STYLES
+    for name in names:
+        if name not in results:
+            results[name], pictures = comparison.style(name)
+            row = np.concatenate([np.asarray(to_image(picture)) for picture in pictures], 1)
+            rows[name] = torch.from_numpy(row)
+            if args.json is not None:
+                save_checkpoint(unfinished(args), rows, {"of": comparison.settings, "styles": results})
         for way, figures in results[name].items():
             say(f"{name}, {way}", figures)
-    Image.fromarray(np.concatenate(rows)).save(args.out)
-    ways = next(iter(results.values()))
+    Image.fromarray(torch.cat([rows[name] for name in names]).numpy()).save(args.out)
+    results = {name: results[name] for name in names}
     mean = {
         way: {key: float(np.mean([style[way][key] for style in results.values()])) for key in figures}
-        for way, figures in ways.items()
+        for way, figures in results[names[0]].items()
     }
-    return {"faces": len(photos), "mean": mean, "styles": results}
+    return {"faces": len(photos), "of": comparison.settings, "mean": mean, "styles": results}
+
+
+def unfinished(args: argparse.Namespace) -> Path:
+    """Where a measure keeps what it has."""
+    return args.json.with_name(args.json.name + ".unfinished")
+
+
+def kept_styles(
+    args: argparse.Namespace, settings: dict[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, dict[str, dict[str, float]]]]:
+    """(rows of the picture, figures) of the styles that an interrupted run with the same settings has done."""
+    if args.json is None or not unfinished(args).is_file():
+        return {}, {}
+    rows, kept = load_checkpoint(unfinished(args))
+    if kept.get("of") != json.loads(json.dumps(settings)):
+        print(f"{unfinished(args).name} is of other settings: beginning anew.", file=sys.stderr)
+        return {}, {}
+    return rows, kept["styles"]
 
 
 def hypernet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
@@ -467,3 +492,4 @@ def run(args: argparse.Namespace) -> None:
     if args.json is not None:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(text + "\n", encoding="utf-8")
+        unfinished(args).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ enough to tell what belongs to the style and what to the person.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from stylize.domain import Domain
 from stylize.errors import NoFaceError, StylizeError
 from stylize.generator import Order
 from stylize.images import read_photo, to_tensor
+from stylize.lpips import Lpips
 from stylize.pipeline import Stylizer
 from stylize.training.adapt import (
     Progress,
@@ -39,6 +40,7 @@ from stylize.training.adapt import (
     training_faces,
 )
 from stylize.training.generator import pyramid_loss
+from stylize.training.identity import perceptual_distance
 from stylize.training.losses import clip_within_loss, directional_loss, domain_norm, global_loss
 from stylize.vocabulary import SOURCE
 
@@ -53,11 +55,12 @@ RATES = {"mix": 0.05, "codes": 0.05}
 class OneShotSettings:
     """The numbers of a training; ``one_shot_preset`` has them by name.
 
-    Weights: pyramid, l2, clip_ref of the reconstruction; direction, within on random faces; rest of the mean square of
-    what is no mix of ready domains, mix of the absolute weights of that mix, ordinary of the mean square of the codes.
+    Weights: pyramid, l2, lpips (see ``perception``), clip_ref of the reconstruction; direction, within on random faces;
+    rest of the mean square of what is no mix of ready domains, mix of the absolute weights of that mix, ordinary of the
+    mean square of the codes.
     codes: principal components of the counterpart, 0 for the encoder's W+ as it is. start: use the ready domains, all
     but those named in ``without``. style_mix: share of the reference's fine rows that comes along. pool: random faces;
-    mixing: see AdaptSettings.
+    mixing, half: see AdaptSettings.
     """
 
     steps: int = 150
@@ -65,6 +68,7 @@ class OneShotSettings:
     batch: int = 4
     pyramid: float = 1.0
     l2: float = 0.0
+    lpips: float = 0.0
     clip_ref: float = 0.0
     direction: float = 0.0
     within: float = 0.0
@@ -76,6 +80,7 @@ class OneShotSettings:
     mixing: float = 0.9
     patience: int = 20
     start: bool = True
+    half: bool = True
     without: tuple[str, ...] = ()
     style_mix: float = 0.0
     order: Order = "pre_demod"
@@ -88,8 +93,8 @@ class OneShotSettings:
 
 
 OFFICIAL: dict[str, Any] = {
-    "steps": 100, "lr": 0.01, "direction": 1.0, "within": 0.5, "clip_ref": 30.0, "l2": 10.0, "pyramid": 10.0,
-    "rest": 0.0, "codes": 0, "pool": 64, "start": False, "style_mix": 1.0, "order": "post_demod",
+    "steps": 100, "lr": 0.01, "direction": 1.0, "within": 0.5, "clip_ref": 30.0, "l2": 10.0, "lpips": 10.0,
+    "pyramid": 0.0, "rest": 0.0, "codes": 0, "pool": 64, "start": False, "style_mix": 1.0, "order": "post_demod",
 }  # fmt: skip
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "mini": {"fast": {"steps": 60}, "balanced": {}, "strong": {"steps": 300, "rest": 0.05}},
@@ -103,8 +108,21 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 def one_shot_preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> OneShotSettings:
     """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead. Those of the
-    full model are the published ones, with the pyramid in the place of LPIPS."""
+    full model are the published ones."""
     return OneShotSettings(**{**choose(PRESETS[kind(stylizer)], name), **numbers})
+
+
+def perception(
+    stylizer: Stylizer,
+) -> tuple[Callable[[Tensor], list[Tensor]], Callable[[list[Tensor], list[Tensor]], Tensor]]:
+    """(pictures (N, 3, R, R) -> maps, two lists of maps -> how different the pictures look (N,)): LPIPS where its
+    weights are in the model's folder, else the same in the features of the model's own encoder."""
+    lpips, encoder = Lpips.load(stylizer.folder), stylizer.encoder
+    if lpips is not None:
+        lpips = lpips.to(stylizer.device)
+        return lpips.maps, lpips.distance
+    size = (encoder.config.resolution,) * 2
+    return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
 
 
 def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> tuple[list[Image.Image], str]:
@@ -163,11 +181,14 @@ class Task:
 
     def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
         self.generator, self.s, self.n = stylizer.generator, s, len(references)
+        self.dtype = stylizer.dtype if s.half else torch.float32
         device, config = stylizer.device, stylizer.generator.config
         self.size = min(COMPARED, stylizer.resolution)
         shape = (stylizer.resolution,) * 2
         pictures = torch.cat([to_tensor(p.resize(shape, Image.Resampling.LANCZOS)) for p in references]).to(device)
         self.references = self.small(pictures)
+        self.maps, self.differ = perception(stylizer)
+        self.seen = self.maps(self.references) if s.lpips else []
         self.encoded = stylizer.encode(list(references))
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
@@ -216,7 +237,7 @@ class Task:
         """Weighted losses with the random faces ``index`` (batch,) and as many of the references as fit a batch."""
         s, (rest, weights, codes) = self.s, vector.split(self.parts)
         domain, shown = self.domain(vector), index.remainder(self.n).unique()
-        drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order)
+        drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order, dtype=self.dtype)
         small, wanted = self.small(drawn), self.references[shown]
         terms = {
             "pyramid": s.pyramid * pyramid_loss(small, wanted),
@@ -227,9 +248,11 @@ class Task:
             terms["mix"] = s.mix * weights.abs().sum()
         if len(self.basis):
             terms["ordinary"] = s.ordinary * codes.square().mean()
+        if s.lpips:
+            terms["lpips"] = s.lpips * self.differ(self.maps(small), [m[shown] for m in self.seen]).mean()
         moved = None
         if s.direction or s.within:
-            moved = self.generator.synthesis(self.faces[index], domain, s.order)
+            moved = self.generator.synthesis(self.faces[index], domain, s.order, dtype=self.dtype)
         for clip, style, counterpart, before in self.clips:
             terms["clip_ref"] = terms.get("clip_ref", 0) + s.clip_ref * global_loss(
                 clip.encode_image(drawn), style[shown]
@@ -262,7 +285,7 @@ def adapt_image(
     task = Task(stylizer, references, s)
     loop = descend(
         task.losses,
-        state or State.begin(task.begin(), s.seed),
+        State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.parts)),
         steps=s.steps,
         batch=s.batch,
         pool=max(s.pool, s.batch),

@@ -22,7 +22,7 @@ from stylize.ui.result import photo_input
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
-from stylize.video import Style, restyle
+from stylize.video import Style
 from stylize.vocabulary import SOURCE
 
 Preset = Literal["fast", "balanced", "strong"]
@@ -233,7 +233,7 @@ class Api:
             out = temporary(f".{file_format}", "stylised")
             film = Film.open(video, LIMITS[out.suffix])
             style = Style(self._domain(text, domain), strength, detail, keep_colours)
-            for _ in restyle(self.studio.stylizer, film, style, out):
+            for _ in self.studio.restyle(film, style, out):
                 yield None  # so that a caller who leaves stops it
             yield str(out)
 

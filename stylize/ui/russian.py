@@ -43,17 +43,17 @@ SENTENCES: dict[str, str] = {
     "The {} model does not know {}; the nearest it knows: {}.": (
         "Модель {0} не знает {1}; ближайшее, что она знает: {2}."
     ),
+    "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.": (
+        "Модель {0} понимает английский и русский и не знает {1}; ближайшее, что она знает: {2}."
+    ),
+    "The description {} has no words; say it in words, such as 'pencil sketch'.": (
+        "В описании {0} нет слов; опишите словами, например «карандаш»."
+    ),
     "The text-image model reads English, not {}; describe it in English.": (
         "Модель читает по-английски, а не {0}; опишите стиль по-английски."
     ),
-    "The {} model does not know {}; it reads English and Russian.": (
-        "Модель {0} не знает {1}; она читает по-английски и по-русски."
-    ),
-    "The description {} has no words; say it in words, such as 'pencil sketch'.": (
-        "В описании {0} нет слов; скажите словами, например «карандаш»."
-    ),
     "The description is too long for the text-image model, which would cut {}.": (
-        "Описание слишком длинно для модели: {0} она бы отрезала."
+        "Описание слишком длинное: модель отрезала бы {0}."
     ),
     "There is no ready style for {}; train one in the tab “By words”, or add a colour to a ready style.": (
         "{0} не готов; обучите его во вкладке «По словам» или добавьте цвет к готовому стилю."
@@ -67,15 +67,6 @@ SENTENCES: dict[str, str] = {
     # mixing and the look
     "All weights are 0, so nothing is left of the styles; move one of them.": (
         "Все веса равны 0, и от стилей ничего не осталось; сдвиньте один из них."
-    ),
-    "The weights of {} cancel out, so nothing is left; move one of them.": (
-        "Веса {0} взаимно уничтожаются, ничего не остаётся; сдвиньте один из них."
-    ),
-    "{} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.": (
-        "{0} — не стиль с весом вида sepia=0.5 или sepia=0.5,fine=0."
-    ),
-    "{} in {} is not a number; write it like sepia=0.5 or sepia=0.5,fine=0.": (
-        "{0} в {1} — не число; напишите вида sepia=0.5 или sepia=0.5,fine=0."
     ),
     "There is nothing to mix; give at least one domain with its weight.": (
         "Смешивать нечего; дайте хотя бы один стиль с его весом."
@@ -97,6 +88,30 @@ SENTENCES: dict[str, str] = {
     "Cannot write {}: moving pictures need frames and a name in {}.": (
         "Нельзя записать {0}: движущейся картинке нужны кадры и имя на {1}."
     ),
+    # videos
+    "There is no file {}; check the path.": "Нет файла {0}; проверьте путь.",
+    "Cannot write {}: the name must end in {}.": "Нельзя записать {0}: имя должно кончаться на {1}.",
+    "No face found in {}; use a video with a face seen from the front, about a tenth of the picture wide or more.": (
+        "В {0} не найдено лица; нужно видео с лицом спереди, не уже примерно десятой части кадра."
+    ),
+    "{} has no frames; use another file.": "В {0} нет кадров; возьмите другой файл.",
+    "{} has no picture, only other streams; use a video.": "В {0} нет изображения, только другие дорожки; нужно видео.",
+    "{} has {}x{} pixels; use one from {} px a side to {} megapixels.": (
+        "В {0} {1}x{2} пикселей; нужно от {3} px по стороне до {4} мегапикселей."
+    ),
+    "{} is a still picture; use a video or an animated picture.": (
+        "{0} — неподвижная картинка; нужно видео или анимация."
+    ),
+    "{} is cut off: {} of its {} frames are there; save it again.": (
+        "{0} обрезан: есть {1} из {2} кадров; сохраните его заново."
+    ),
+    "{} is damaged or cut off; save it again, or use another file.": (
+        "{0} повреждён или обрезан; сохраните его заново или возьмите другой файл."
+    ),
+    "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.": (
+        "{0} — не видео, которое можно прочесть, или обрезан; нужен MP4, MOV, WebM, GIF или WebP."
+    ),
+    "{} lasts {} s; use one of at most {} s, or cut it.": "{0} длится {1} с; можно не дольше {2} с, обрежьте его.",
     # files of styles
     "There is no domain file {}; check the path.": "Нет файла стиля {0}; проверьте путь.",
     "{} has {} bytes, far too many for a domain file.": "В {0} {1} байт — слишком много для файла стиля.",
@@ -184,11 +199,21 @@ SENTENCES: dict[str, str] = {
     "The {} model has no hypernetwork; use a ready domain, or adapt to the description.": (
         "У модели {0} нет гиперсети; возьмите готовый стиль или обучите по описанию."
     ),
-    "The hypernetwork reads {} numbers of a description, but the text-image model gives {}; use its own.": (
-        "Гиперсеть читает {0} чисел описания, а эта модель слов даёт {1}; возьмите ту, с которой она обучалась."
+    "The hypernetwork was made for {}, not for {}; train it anew or use its own.": (
+        "Гиперсеть сделана для другого генератора ({0}), а не для {1}; обучите её заново или возьмите её собственный."
     ),
-    "The hypernetwork was made for another generator ({}), not for {}; train it anew.": (
-        "Гиперсеть сделана для другого генератора ({0}), а не для {1}; обучите её заново."
+    "The hypernetwork reads {} numbers of a description, but this text-image model gives {}; "
+    "use the one it was trained with.": (
+        "Гиперсеть читает {0} чисел описания, а эта модель даёт {1}; возьмите ту, с которой её обучали."
+    ),
+    "The weights of {} cancel out, so nothing is left; move one of them.": (
+        "Веса стилей {0} гасят друг друга, и ничего не остаётся; сдвиньте один из них."
+    ),
+    "{} in {} is not a number; write it like sepia=0.5 or sepia=0.5,fine=0.": (
+        "{0} в {1} — не число; пишите так: sepia=0.5 или sepia=0.5,fine=0."
+    ),
+    "{} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.": (
+        "{0} — не стиль с весом, как sepia=0.5 или sepia=0.5,fine=0."
     ),
     "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.": (
         "У модели {0} нет кодировщика, и читать фото она не может; берите случайные лица или другую модель."

@@ -18,7 +18,7 @@ from stylize.ui.result import Shared, failed
 from stylize.ui.visit import Studio, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
-from stylize.video import Progress, Seen, Style, restyle, restyle_live
+from stylize.video import Progress, Seen, Style, restyle_live
 
 KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
@@ -29,8 +29,9 @@ QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
 
 
 def has_live(studio: Studio) -> bool:
-    """Whether the camera is offered: on a GPU, or where the variable STYLIZE_LIVE is set."""
-    return studio.stylizer.device.type == "cuda" or bool(os.environ.get("STYLIZE_LIVE"))
+    """Whether the camera is offered: on a GPU that is not lent by the call, or where STYLIZE_LIVE is set."""
+    own = studio.stylizer.device.type == "cuda" and not os.environ.get("SPACES_ZERO_GPU")
+    return own or bool(os.environ.get("STYLIZE_LIVE"))
 
 
 def seconds_left(progress: Progress, spent: float) -> int:
@@ -118,7 +119,7 @@ class VideoTab:
             smaller = words if film.brought_down else ""
             yield say(request, "video_waiting"), hidden, hidden, hidden
             started, shown = time.monotonic(), 0.0
-            with closing(restyle(self.studio.stylizer, film, style, out)) as work:  # type: ignore[type-var]
+            with closing(self.studio.restyle(film, style, out)) as work:  # type: ignore[type-var]
                 for progress in work:
                     if request.session_hash in self._stopped:
                         self.forget(request)

@@ -20,11 +20,14 @@ from stylize.align import DetectedFace
 from stylize.detail import keep_colours
 from stylize.domain import Domain, Levels, Part, blend, mix
 from stylize.errors import DomainError
+from stylize.film import Film
 from stylize.images import read_photo, save_image, to_image
 from stylize.morph import walk
 from stylize.pipeline import Face, Stylizer
 from stylize.training.adapt import Progress, State, adapt_text, preset, preview
 from stylize.training.oneshot import adapt_image, one_shot_preset
+from stylize.video import Progress as FilmProgress
+from stylize.video import Style, restyle
 
 KEPT_SECONDS = 3600
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
@@ -240,6 +243,10 @@ class Studio:
         stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
         for picture in walk(self.stylizer, face, stages, frames, look.detail, spherical):
             yield keep_colours(picture, face.crop) if look.own_colours else picture
+
+    def restyle(self, film: Film, style: Style, out: Path) -> Iterator[FilmProgress]:
+        """The film in a style, written to ``out``."""
+        yield from restyle(self.stylizer, film, style, out)
 
     # Training, and what it shows
 
