@@ -416,13 +416,11 @@ def speed(generate: Any, adapt: Any, app: Any, sliders: Any) -> list[str]:
         rows = []
         for name, row in sliders["smoothness"].items():
             numbers = [row[key] for key in ("mean", "largest", "ratio", "worst_ratio")]
-            rows.append([name, *(f"{number:.1f}" for number in numbers), f"{100 * row['halfway']:.0f} %"])
+            halfway = f"{100 * row['halfway']:.0f} %" if name in ("straight", "turning") else ""
+            rows.append([name, *(f"{number:.1f}" for number in numbers), halfway])
         parts.append(table(head, rows))
-        drawn = ", ".join(
-            f"{side} px view {times['fastest']:.0f} ms ({times['work']:.0f} ms of one core's work)"
-            for side, times in sliders["redraw_ms"].items()
-        )
-        parts.append(f"Redrawing one face after a slider, without the browser, at best: {drawn}.")
+        work = ", ".join(f"{times['work']:.0f} ms at {side} px" for side, times in sliders["redraw_ms"].items())
+        parts.append(f"Redrawing one face after a slider, up to the JPEG, is this much work for one core: {work}.")
     return parts
 
 
