@@ -136,14 +136,25 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     expect(page.locator("#grid img")).to_be_visible(timeout=60_000)
     page.locator("#grid img").click(position={"x": 8, "y": 8})  # the corner of the first style
     expect(page.locator("#status")).to_contain_text("1 zombie + 0 neon")
+    page.locator("#levels-2").get_by_role("button").first.click()
+    page.locator("#fine-2 input[type=number]").fill("0.5")
+    page.locator("#fine-2 input[type=number]").press("Enter")
+    page.locator("#way").get_by_label("turning", exact=True).check()
+    expect(page.locator("#status")).to_contain_text("1 zombie + 0 neon (fine 0.5), turning")
     page.locator("#copy").click()
     link = page.locator("#link textarea, #link input")
-    expect(link).to_have_value(re.compile("^http.*to=zombie&weight=1&to=neon&weight=0"))
+    expect(link).to_have_value(
+        re.compile("^http.*to=zombie&weight=1&levels=1,1,1&to=neon&weight=0&levels=1,1,0.5&way=turning")
+    )
 
     friend = browser.new_page(locale="en-US")
     friend.goto(link.input_value() + "&seed=7")
-    expect(friend.locator("#status")).to_contain_text("1 zombie + 0 neon", timeout=30_000)
+    expect(friend.locator("#status")).to_contain_text("1 zombie + 0 neon (fine 0.5), turning", timeout=30_000)
     friend.close()
+
+    page.get_by_role("button", name="Style from a picture, at once").click()
+    page.locator("#pictured-picture input[type=file]").set_input_files(str(me))
+    expect(page.locator("#status")).to_contain_text("0.5 picture me")
 
 
 def test_a_description_is_trained_kept_and_found_again(

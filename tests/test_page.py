@@ -255,7 +255,9 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     assert sheet.size == (GRID * CELL,) * 2
     assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
     corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
-    assert page.instant.pick_cell(corner, *values) == [0, 1, 0, 0]
+    assert page.instant.pick_cell(corner, *values) == [0, 1, gr.skip(), gr.skip()]
+    apart = inputs(page, visit=visit, text0="pencil sketch", text2="pencil sketch")
+    assert page.instant.pick_cell(corner, *apart) == [0, gr.skip(), 1, gr.skip()]
     assert "Choose a photo" in next(page.instant.grid(ENGLISH, *inputs(page)))[0]
     assert "Describe a style" in next(page.instant.grid(ENGLISH, *inputs(page, visit=visit)))[0]
 

@@ -375,11 +375,11 @@ def tables(folder: Path) -> str:
                 row += [f"{mean['parameters']:,.0f}", f"{mean['bytes'] / 1000:,.0f} KB", f"{mean['seconds']:.0f}"]
             rows.append(row + [""] * (len(head) - len(row)))
         parts.append(table(head, rows))
-    parts += speed(read("generate"), read("adapt"), read("app"))
+    parts += speed(read("generate"), read("adapt"), read("app"), read("sliders"))
     return "\n\n".join(parts)
 
 
-def speed(generate: Any, adapt: Any, app: Any) -> list[str]:
+def speed(generate: Any, adapt: Any, app: Any, sliders: Any) -> list[str]:
     """The figures of ``benchmarks`` as Markdown."""
     parts = []
     if generate:
@@ -411,6 +411,16 @@ def speed(generate: Any, adapt: Any, app: Any) -> list[str]:
             f"In the browser: start-up {app['start_s']:.0f} s, {times}, page {app['median']['page_mb']:.1f} MB, "
             f"server {app['server_mb'] / 1000:.1f} GB."
         )
+    if sliders:
+        head = ["Slider, steps of 0.05", "mean, grey levels", "largest", "largest by mean", "worst pair", "halfway"]
+        rows = []
+        for name, row in sliders["smoothness"].items():
+            numbers = [row[key] for key in ("mean", "largest", "ratio", "worst_ratio")]
+            halfway = f"{100 * row['halfway']:.0f} %" if name in ("straight", "turning") else ""
+            rows.append([name, *(f"{number:.1f}" for number in numbers), halfway])
+        parts.append(table(head, rows))
+        work = ", ".join(f"{times['work']:.0f} ms at {side} px" for side, times in sliders["redraw_ms"].items())
+        parts.append(f"Redrawing one face after a slider, up to the JPEG, is this much work for one core: {work}.")
     return parts
 
 

@@ -165,10 +165,11 @@ class InstantTab:
         """The name of the ready style that was clicked."""
         return self.studio.stylizer.ready()[event.index]
 
-    def pick_cell(self, event: gr.SelectData, *values: Any) -> list[float]:
-        """The weights that the clicked point of the grid stands for."""
+    def pick_cell(self, event: gr.SelectData, *values: Any) -> list[Any]:
+        """The weights that the clicked point of the grid stands for, of the slots that name a style."""
         x, y = (min(position // CELL, GRID - 1) / (GRID - 1) for position in event.index)
-        return [round(weight, 3) for weight in corner_weights(x, y)]
+        weights, recipe = iter(corner_weights(x, y)), self.shared.read(values)[3]
+        return [round(next(weights), 3) if part in recipe.named else gr.skip() for part in recipe.parts]
 
     def add_picture(
         self, request: gr.Request, path: str | None, pictured: Mapping[str, Kept], *texts: str | None
