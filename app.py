@@ -37,7 +37,7 @@ def main() -> int:
         css=CSS,
         head=HEAD,
         i18n=I18N,
-        max_file_size="40mb",
+        max_file_size="100mb",
         state_session_capacity=200,
         ssr_mode=False,
         mcp_server=find_spec("mcp") is not None,

@@ -298,7 +298,7 @@ def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> 
 
 @pytest.mark.parametrize(
     ("locale", "kind", "size"),
-    [("en-US", "not of the kind", "larger than 40 MB"), ("ru-RU", "другого рода", "больше 40 МБ")],
+    [("en-US", "not of the kind", "larger than 100 MB"), ("ru-RU", "другого рода", "больше 100 МБ")],
 )
 def test_refused_uploads_get_a_sentence(
     browser: Browser, address: str, tmp_path: Path, locale: str, kind: str, size: str
@@ -308,7 +308,7 @@ def test_refused_uploads_get_a_sentence(
     expect(page.locator("#examples button[aria-label]").first).to_be_visible(timeout=60_000)
     (tmp_path / "letter.txt").write_text("Dear reader")
     with (tmp_path / "large.jpg").open("wb") as file:
-        file.truncate(41 * 1024**2)
+        file.truncate(101 * 1024**2)
     for name, words in (("letter.txt", kind), ("large.jpg", size)):
         page.locator("#photo input[type=file]").set_input_files(str(tmp_path / name))
         expect(page.get_by_test_id("toast-text").filter(has_text=words)).to_be_visible()
