@@ -104,7 +104,7 @@ def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
     for text, words in (
         ("qwertz", "does not know 'qwertz'; the nearest it knows"),
         ("снегурочка в акворели", "does not know 'снегурочка', 'акворели'; the nearest it knows: акварель"),
-        ("僵尸 🔥", "does not know '僵尸'; it reads English and Russian"),
+        ("僵尸 🔥", "reads English and Russian, and does not know '僵尸'; the nearest it knows"),
         ("mоsaic", "does not know 'mоsaic'"),  # with a Cyrillic o
         ("in the style of a", "does not know 'in the style of a'"),
         ("a pencil sketch of " + "a red mosaic " * 12, "too long.* cut '.*red mosaic a red mosaic'"),
