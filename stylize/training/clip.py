@@ -318,7 +318,8 @@ class Trainer:
     def _cut(self, pictures: Tensor) -> Tensor:
         """Half of the pictures cut to a random part of them that holds much of the face, at the same size."""
         n = len(pictures)
-        scale = torch.where(torch.rand(n, generator=self.rng) < 0.5, 1.0, torch.rand(n, generator=self.rng) * 0.45 + 0.5)
+        whole = torch.rand(n, generator=self.rng) < 0.5
+        scale = torch.where(whole, 1.0, torch.rand(n, generator=self.rng) * 0.45 + 0.5)
         across, down = ((torch.rand(2, n, generator=self.rng) * 2 - 1) * (1 - scale)).unbind()
         zero = torch.zeros(n)
         place = torch.stack([scale, zero, across, zero, scale, down * 0.7 + (1 - scale) * 0.1], 1).view(n, 2, 3)
