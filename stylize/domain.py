@@ -21,6 +21,7 @@ from stylize.generator import GeneratorConfig, Order
 
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
+LARGEST_NUMBER = 1000.0  # of a domain file; trained vectors stay below 10
 MOST_TURNS = 100  # of a spherical mean
 TEXTS = ("order", "generator", "name", "target", "source", "method")
 LEVELS = ("coarse", "medium", "fine")
@@ -112,6 +113,8 @@ class Domain:
             and (values["method"] != "mix" or _weights(settings.get("ingredients")))
         ):
             raise DomainError(f"{path.name} lacks a part of a domain file or is damaged; make it anew.")
+        if any(bool((tensor.isfinite() & (tensor.abs() > LARGEST_NUMBER)).any()) for tensor in tensors.values()):
+            raise DomainError(f"{path.name} holds numbers that no training makes, or is damaged; make it anew.")
         try:
             texts = {name: values[name] for name in TEXTS}
             style = tensors.get("style")
@@ -187,7 +190,8 @@ class Domain:
 
 
 def _weights(value: object) -> bool:
-    return isinstance(value, dict) and all(type(weight) in (int, float) for weight in value.values())
+    numbers = isinstance(value, dict) and all(type(weight) in (int, float) for weight in value.values())
+    return numbers and all(math.isfinite(weight) for weight in value.values())
 
 
 def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Domain:

@@ -212,6 +212,7 @@ def with_number(value: float) -> torch.Tensor:
         ({"order": ["pre_demod"]}, "lacks a part"),
         ({"vector": with_number(float("nan"))}, "not finite"),
         ({"vector": with_number(float("-inf"))}, "not finite"),
+        ({"vector": with_number(1e30)}, "no training makes"),
         ({"vector": torch.zeros(7)}, "asks for 56 numbers"),
         ({"vector": torch.zeros(CONFIG.domain_dim, dtype=torch.int32)}, "lacks a part"),
         ({"sizes": [8, 8]}, "asks for 16 numbers"),
@@ -224,6 +225,7 @@ def with_number(value: float) -> torch.Tensor:
         ({"settings": [1]}, "lacks a part"),
         ({"method": "mix"}, "lacks a part"),
         ({"method": "mix", "settings": {"ingredients": {"a": "b"}}}, "lacks a part"),
+        ({"method": "mix", "settings": {"ingredients": {"a": float("inf")}}}, "lacks a part"),
     ],
 )
 def test_a_wrong_file_gives_one_sentence(changes: dict[str, Any], problem: str, tmp_path: Path) -> None:

@@ -122,6 +122,9 @@ SENTENCES: dict[str, str] = {
     "{} lacks a part of a domain file or is damaged; make it anew.": (
         "В {0} не хватает части файла стиля, или он повреждён; сделайте его заново."
     ),
+    "{} holds numbers that no training makes, or is damaged; make it anew.": (
+        "В {0} числа, каких обучение не даёт, или он повреждён; сделайте его заново."
+    ),
     "{} cannot be used: {}": "{0} нельзя использовать: {1}",
     "The domain's vector has the shape {} but its layout asks for {} numbers; make it anew.": (
         "Вектор стиля имеет форму {0}, а нужно чисел: {1}; сделайте его заново."
