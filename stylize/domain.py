@@ -190,8 +190,7 @@ class Domain:
 
 
 def _weights(value: object) -> bool:
-    numbers = isinstance(value, dict) and all(type(weight) in (int, float) for weight in value.values())
-    return numbers and all(math.isfinite(weight) for weight in value.values())
+    return isinstance(value, dict) and all(type(w) in (int, float) and math.isfinite(w) for w in value.values())
 
 
 def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Domain:

@@ -138,6 +138,8 @@ def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None
     assert page.shared.show(ENGLISH, *values)[0] == "Done: pencil sketch."
     assert page.shared.show(ENGLISH, *values) == (gr.skip(),) * 3
     assert page.shared.show(RUSSIAN, *values)[0] == "Готово: pencil sketch."
+    russian = inputs(page, visit=visit, text0="карандаш")
+    assert page.shared.show(RUSSIAN, *russian)[0] == "Готово: карандаш."
 
 
 def test_a_newer_call_drops_the_older_one(page: Page, visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +231,10 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     mixed, (strength, seed, visit, *_) = values[: len(page.instant.recipe)], values[len(page.instant.recipe) :]
     assert mixed[:SLOTS] == ["red mosaic", "a & b=c", "", ""]
     assert (strength, seed, visit.seed) == (0.75, 7, 7)
-    assert page.shared.query(*mixed, strength, visit)["value"] == query
+    given = {f"text{i}": text for i, text in enumerate(mixed[:SLOTS])} | {"strength": strength, "visit": visit}
+    given |= {"weight1": 0.3, "coarse1": 1.0, "medium1": 0.0, "fine1": 2.0, "fine": 0.5, "way": TURNING}
+    link, note = page.shared.query(ENGLISH, *inputs(page, **given))
+    assert (link["value"], note) == (query, gr.skip())
 
 
 @pytest.mark.parametrize(
@@ -435,7 +440,8 @@ def domain(stylizer: Stylizer) -> Domain:
 
 def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> None:
     library = page.library
-    own, shelf, pictures, *choices = library.keep({}, "pencil sketch", domain, ENGLISH)
+    own, shelf, pictures, *choices, note = library.keep({}, "pencil sketch", domain, ENGLISH)
+    assert "“pencil sketch 2”" in note
     assert list(own) == list(shelf) == ["pencil sketch 2"]  # the ready one keeps its name
     assert pictures[-1][1] == "★ pencil sketch 2"
     assert "pencil sketch 2" in choices[0]["choices"]
@@ -445,6 +451,22 @@ def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> Non
     assert "taken" in library.renamed("My own", "pencil sketch", own, ENGLISH)[-1]
     assert "Ready styles stay" in library.deleted("pencil sketch", own, ENGLISH)[-1]
     assert library.deleted("My own", own, ENGLISH)[0] == {}
+
+
+def test_a_mix_is_kept_and_its_link_says_who_else_needs_it(page: Page, visit: Any) -> None:
+    mixed = inputs(page, text0="pencil sketch", text1="карандаш", weight1=0.5, fine1=0.0)
+    own, *_, note = page.library.keep_shown({}, RUSSIAN, *mixed)
+    assert "«1 pencil sketch + 0.5 карандаш»" in note
+    kept = {"visit": visit, "own": own, "text0": "1 pencil sketch + 0.5 карандаш"}
+    again, direct = show(page, **kept)[1][1], page.studio.picture(visit, None, *page_mix(page, mixed))[0]
+    assert difference(again, direct) <= 1
+    assert "which only you have" in page.shared.query(ENGLISH, *inputs(page, **kept))[1]
+    assert page.library.keep_shown({}, ENGLISH, *inputs(page))[-1].endswith(WORDS["en"]["need_style"])
+
+
+def page_mix(page: Page, values: list[Any]) -> tuple[Any, Any]:
+    _, _, own, recipe, look = page.shared.read(values)
+    return page.studio.compose(recipe, own), look
 
 
 def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
-from stylize.dictionary import russian_name
 from stylize.domain import LEVELS, Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo
@@ -19,7 +18,7 @@ from stylize.ui.library import PREVIEW_SIDE, Kept, unused
 from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, failed, photo_input
 from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.words import I18N as t
-from stylize.ui.words import say
+from stylize.ui.words import say, style_name
 
 FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20
@@ -155,15 +154,14 @@ class InstantTab:
 
     # What the page calls
 
-    def pictures(self, wanted: str = "en") -> list[tuple[str, str]]:
-        """The ready styles as (picture, caption) in the wanted language."""
+    def pictures(self, request: gr.Request | None = None) -> list[tuple[str, str]]:
+        """The ready styles as (picture, caption) in the visitor's language."""
         stylizer = self.studio.stylizer
-        names = stylizer.ready()
-        return [(str(stylizer.preview(name)), russian_name(name) if wanted == "ru" else name) for name in names]
+        return [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
 
-    def pick(self, event: gr.SelectData) -> str:
+    def pick(self, event: gr.SelectData, request: gr.Request) -> str:
         """The name of the ready style that was clicked."""
-        return self.studio.stylizer.ready()[event.index]
+        return style_name(request, self.studio.stylizer.ready()[event.index])
 
     def pick_cell(self, event: gr.SelectData, *values: Any) -> list[Any]:
         """The weights that the clicked point of the grid stands for, of the slots that name a style."""

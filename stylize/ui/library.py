@@ -22,13 +22,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.dictionary import russian_name
 from stylize.domain import LARGEST_FILE, Domain
 from stylize.errors import DomainError, StylizeError
 from stylize.ui.result import SLOTS, Shared, failed
 from stylize.ui.visit import Studio, domain_file, safe_name, temporary
 from stylize.ui.words import I18N as t
-from stylize.ui.words import language, say
+from stylize.ui.words import say, style_name
 
 MOST_KEPT = 60  # a browser stores about 5 MB
 MOST_ENTRIES = 500  # of a pack
@@ -141,11 +140,14 @@ class Library:
 
     def wire(self, shared: Shared, others: Sequence[Any]) -> None:
         """``others``: fields that offer the names of all domains."""
+        self.shared = shared
         self.shown = [self.own, self.shelf, self.gallery, *others]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.note}
         changing = [*self.shown, self.picked, self.name, self.note]
         self.gallery.select(self.select, self.own, [self.picked, self.name, self.note], **quiet)
-        self.apply.click(lambda name: name, self.picked, shared.texts[0], **quiet).then(**shared.showing)
+        self.apply.click(self.called, self.picked, shared.texts[0], **quiet).then(**shared.showing)
+        keeping = {"api_visibility": "private", "show_progress_on": shared.status}
+        shared.keep.click(self.keep_shown, [self.own, *shared.inputs], [*self.shown, shared.status], **keeping)
         for event in (self.rename.click, self.name.submit):
             event(self.renamed, [self.picked, self.name, self.own], changing, **quiet)
         self.delete.click(self.deleted, [self.picked, self.own], changing, **quiet)
@@ -167,10 +169,22 @@ class Library:
         return self.refreshed(own, request)
 
     def keep(self, own: Mapping[str, Kept], name: str, domain: Domain, request: gr.Request) -> tuple[Any, ...]:
-        """Adds a domain under a free name; for ``shown``. Raises StylizeError."""
+        """Adds a domain under a free name; for ``shown``, and a word about it. Raises StylizeError."""
         own = self.current(own)
-        name = unused(" ".join(name.split())[:60] or domain.label[:60], {*own, *self.studio.stylizer.ready()})
-        return self.refreshed(self._add(own, name, domain), request)
+        name = " ".join(name.split())[:60] or domain.label[:60]
+        name = unused(safe_name(name) if self.folder else name, {*own, *self.studio.stylizer.ready()})
+        return *self.refreshed(self._add(own, name, domain), request), say(request, "kept", name=name)
+
+    def keep_shown(self, own: Mapping[str, Kept], request: gr.Request, *values: Any) -> tuple[Any, ...]:
+        """Adds what the result shows, a mix too, without its strength; for ``shown`` and the status."""
+        _, _, named, recipe, _ = self.shared.read(values)
+        try:
+            domain = self.studio.compose(recipe, named)
+            if domain is None:
+                raise DomainError(say(request, "need_style"))
+            return self.keep(own, recipe.title, domain, request)
+        except StylizeError as error:
+            return *[gr.skip()] * len(self.shown), failed(error, request)
 
     def entry(self, domain: Domain) -> Kept:
         """Raises DomainError for a domain of another generator."""
@@ -210,11 +224,11 @@ class Library:
 
     # What the page calls
 
-    def pictures(self, own: Mapping[str, Kept], wanted: str = "en") -> list[tuple[Any, str]]:
+    def pictures(self, own: Mapping[str, Kept], request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """(picture, caption) of the ready domains, then of the visitor's own."""
         stylizer = self.studio.stylizer
-        ready = [(stylizer.preview(n), russian_name(n) if wanted == "ru" else n) for n in stylizer.ready()]
-        return [*((str(path), name) for path, name in ready), *((kept.picture, f"★ {n}") for n, kept in own.items())]
+        ready = [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
+        return [*ready, *((kept.picture, f"★ {name}") for name, kept in own.items())]
 
     def refreshed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
         """For ``shown``."""
@@ -222,14 +236,20 @@ class Library:
         shelf: Any = gr.skip()
         if self.folder is None:
             shelf = {name: base64.b64encode(to_bytes(kept.domain)).decode() for name, kept in own.items()}
-        choices = gr.update(choices=["", *own, *self.studio.stylizer.ready()])
-        return own, shelf, self.pictures(own, language(request)), *[choices] * (SLOTS - 1)
+        ready = [style_name(request, name) for name in self.studio.stylizer.ready()]
+        choices = gr.update(choices=["", *own, *ready])
+        return own, shelf, self.pictures(own, request), *[choices] * (SLOTS - 1)
 
     def select(self, own: Mapping[str, Kept], event: gr.SelectData, request: gr.Request) -> tuple[str, str, str]:
         """(picked, name field, note) for the clicked picture."""
         names = [*self.studio.stylizer.ready(), *own]
         name = names[event.index] if event.index < len(names) else ""
-        return name, name, say(request, "picked" if name in own else "picked_ready", name=name)
+        words = "picked" if name in own else "picked_ready"
+        return name, self.called(name, request), say(request, words, name=self.called(name, request))
+
+    def called(self, name: str, request: gr.Request) -> str:
+        """A picked name as the description that asks for it."""
+        return style_name(request, name) if name in self.studio.stylizer.ready() else name
 
     def renamed(self, picked: str, name: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
         try:

@@ -166,7 +166,7 @@ class Page:
 
         def localise(request: gr.Request) -> Any:
             """Captions in the visitor's language."""
-            return instant.pictures("ru") if language(request) == "ru" else gr.skip()
+            return instant.pictures(request) if language(request) == "ru" else gr.skip()
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.blocks.load(None, None, None, js=MEND)

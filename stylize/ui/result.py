@@ -104,6 +104,7 @@ class Shared:
         self.own_colours = gr.Checkbox(False, label=t("own_colours"), info=t("own_colours_info"), elem_id="own-colours")
         with gr.Row():
             self.save = gr.Button(t("save_png"), size="md", elem_id="save", min_width=140)
+            self.keep = gr.Button(t("keep_shown"), size="md", elem_id="keep", min_width=140)
             self.copy = gr.Button(t("copy_link"), size="md", elem_id="copy", min_width=140)
         self.png = gr.DownloadButton(elem_id="png", visible="hidden")
         self.link = gr.Textbox(label=t("link"), info=t("link_info"), buttons=["copy"], visible=False, elem_id="link")
@@ -147,8 +148,7 @@ class Shared:
         self.seed.submit(self.roll_same, self.seed, opened, **quiet).then(**self.showing)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
-        names = [*self.recipe, self.strength, self.visit]
-        self.copy.click(self.query, names, self.link, **quiet).then(
+        self.copy.click(self.query, self.inputs, [self.link, self.status], **quiet).then(
             None, self.link, self.link, js=COPY, api_visibility="private"
         )
 
@@ -219,7 +219,7 @@ class Shared:
                 return skip if domain is None else say(request, "need_photo"), skip, skip
             if domain is None and not look.edits:
                 return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
-            words = say(request, "done", name=domain.label if domain else ", ".join(look.edits))
+            words = say(request, "done", name=recipe.title or ", ".join(look.edits))
             result, face = self.studio.picture(visit, chosen, domain, look)
         except StylizeError as error:
             return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip
@@ -246,11 +246,12 @@ class Shared:
         except StylizeError as error:
             raise gr.Error(explain(str(error), request), print_exception=False) from None
 
-    def query(self, *values: Any) -> Any:
-        """The settings as the query part of an address; see ``read_query``."""
-        *recipe, strength, visit = values
-        query = write_query(read_recipe(recipe), number(strength, 1.0), visit.seed if visit else None)
-        return gr.update(value=query, visible=True)
+    def query(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
+        """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
+        visit, _, own, recipe, look = self.read(values)
+        alone = [part.text for part in recipe.named if part.text in own]
+        note = say(request, "link_own", names=", ".join(f"“{text}”" for text in alone)) if alone else gr.skip()
+        return gr.update(value=write_query(recipe, look.strength, visit.seed if visit else None), visible=True), note
 
 
 COPY = """async query => {

@@ -228,7 +228,7 @@ class Trainer:
             return *unchanged, say(request, "nothing_trained")
         try:
             domain = named(trained, name, style_mix)
-            return *self.library.keep(own, domain.label, domain, request), say(request, "kept", name=domain.label)
+            return self.library.keep(own, domain.label, domain, request)
         except StylizeError as error:
             return *unchanged, failed(error, request)
 

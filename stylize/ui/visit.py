@@ -65,6 +65,13 @@ class Recipe:
         """The parts that name a style."""
         return [part for part in self.parts if part.text.strip()]
 
+    @property
+    def title(self) -> str:
+        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
+        if [part.weight for part in self.named] == [1]:
+            return self.named[0].text.strip()
+        return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
+
 
 @dataclass(frozen=True)
 class Look:

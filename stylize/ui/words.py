@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gradio as gr
 
+from stylize.dictionary import russian_name
+
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "tagline": (
@@ -27,6 +29,7 @@ WORDS: dict[str, dict[str, str]] = {
         "own_colours": "Keep my colours",
         "own_colours_info": "take only light and shade from the style",
         "save_png": "Download PNG",
+        "keep_shown": "Keep the style",
         "copy_link": "Copy link",
         "link": "Link to these settings",
         "link_info": "copied; it carries the styles and the random face, never your photo",
@@ -197,6 +200,7 @@ WORDS: dict[str, dict[str, str]] = {
         "stopped": "Stopped after step {step}; keep it, apply it, or continue.",
         "nothing_trained": "Nothing is trained yet; press Train first.",
         "kept": "Kept as “{name}”; it is in the library.",
+        "link_own": "The link calls for {names}, which only you have: send the file too (Library, Download).",
         "done": "Done: {name}.",
     },
     "ru": {
@@ -221,6 +225,7 @@ WORDS: dict[str, dict[str, str]] = {
         "own_colours": "Сохранить мои цвета",
         "own_colours_info": "взять у стиля только свет и тень",
         "save_png": "Скачать PNG",
+        "keep_shown": "Сохранить стиль",
         "copy_link": "Ссылка",
         "link": "Ссылка на эти настройки",
         "link_info": "скопирована; в ней стили и случайное лицо, но не ваше фото",
@@ -387,6 +392,7 @@ WORDS: dict[str, dict[str, str]] = {
         "stopped": "Остановлено после шага {step}; сохраните, примените или продолжите.",
         "nothing_trained": "Пока ничего не обучено; сначала нажмите «Обучить».",
         "kept": "Сохранено как «{name}»; оно во вкладке «Мои».",
+        "link_own": "Ссылка зовёт стиль {names}, который есть только у вас: пошлите и его файл («Мои», «Скачать»).",
         "done": "Готово: {name}.",
     },
 }
@@ -398,6 +404,11 @@ def language(request: gr.Request | None) -> str:
     """The visitor's language, "en" or "ru", as the browser's Accept-Language header names it."""
     wanted = (request.headers.get("accept-language", "") if request is not None else "")[:2].lower()
     return wanted if wanted in WORDS else "en"
+
+
+def style_name(request: gr.Request | None, name: str) -> str:
+    """A ready style in the visitor's language."""
+    return russian_name(name) if language(request) == "ru" else name
 
 
 def say(request: gr.Request | None, key: str, **values: object) -> str:
