@@ -7,8 +7,8 @@ The pictures are filtered photographs and generated faces, blends of them, gener
 domain vectors, and those of a pool of attackers: domain vectors that climb the model's own guidance while it trains.
 
 A model that others were trained on can be refined with its text tower as it is: what descriptions mean stays the same.
-Its photographs stand before made-up backgrounds in varied light, and pictures are cut to parts of them, so that the
-face tells the style.
+Its photographs have skin of every tone and stand before made-up backgrounds in varied light, and pictures are cut to
+parts of them, so that the face tells the style.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from stylize.clip import MINI, TextImageModel
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
-from stylize.training.data import augment, load_faces
+from stylize.training.data import augment, load_faces, scenes, tones
 from stylize.training.generator import add_dtype
 from stylize.training.styles import stylise
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
@@ -74,23 +74,6 @@ def pyramid(pictures: Tensor) -> Tensor:
     return torch.cat(levels, 1).view(*shape, -1)
 
 
-def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise at a random scale."""
-    n, _, size, _ = pictures.shape
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
-    outside = torch.sigmoid((torch.sqrt((x / 0.75) ** 2 + ((y - 0.05) / 0.95) ** 2) - 0.95) * 14)
-    outside = outside * torch.sigmoid((0.75 - y) * 14)  # neck and shoulders stay
-    backgrounds = []
-    for cells in (2 ** torch.randint(1, 6, (n,), generator=rng)).tolist():
-        noise = torch.rand(1, 3, cells, cells, generator=rng) * 2 - 1
-        grey = noise.mean(1, keepdim=True)
-        hue = torch.randn(1, 3, 1, 1, generator=rng) * 0.3
-        noise = torch.lerp(grey, noise, float(torch.rand(1, generator=rng))) + hue
-        backgrounds.append(F.interpolate(noise, size=(size, size), mode="bicubic"))
-    chosen = (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * outside
-    return torch.lerp(pictures, torch.cat(backgrounds).clamp(-1, 1), chosen)
-
-
 @dataclass
 class Truths:
     """pictures (faces, kinds, 3, SIZE, SIZE) uint8: every face in every kind; ws: codes of the generated ones, which
@@ -111,13 +94,13 @@ class Truths:
         rng = np.random.default_rng(seed)
         faces = load_faces(data, "train", stylizer.resolution)
         index = rng.choice(len(faces), count // 2, replace=False)
-        pictures = faces.tensor(index)
+        pictures, others = faces.tensor(index), faces.tensor(rng.choice(len(faces), count // 4))
         if varied:
             draws = torch.Generator().manual_seed(seed)
             pictures = augment(pictures, torch.from_numpy(faces.real[index]), stylizer.resolution, draws)
-            pictures = scenes(pictures, draws)
+            pictures, others = scenes(tones(pictures, draws), draws), tones(others, draws)
         photos = [np.asarray(to_image(picture)) for picture in pictures]
-        codes = stylizer.encode([to_image(p) for p in faces.tensor(rng.choice(len(faces), count // 4))])
+        codes = stylizer.encode([to_image(picture) for picture in others])
         ws = torch.cat([codes, stylizer.sample_ws(count - count // 2 - len(codes), seed, psi=0.8)])
         photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
         rows = []

@@ -19,6 +19,7 @@ from stylize.errors import StylizeError
 
 # The AI portraits were framed 4.8 % wider than FFHQ (measured by landmarks): their central 244 of 256 px fit.
 SETS = {"ai-portraits-256": 244 / 256, "real-portraits-256": 1.0}
+DARKEST = 0.12  # skin light of the darkest faces
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,13 @@ def load_faces(folder: str | Path, split: str = "train", size: int = 128, sets: 
     return Faces(np.stack(pictures), np.array(real))
 
 
+def skin_light(pictures: Tensor) -> Tensor:
+    """(N, 3, S, S) in [-1, 1], aligned -> (N,) in [0, 1]: the median grey of the middle of the face."""
+    size = pictures.shape[-1]
+    middle = pictures[..., int(0.45 * size) : int(0.7 * size), int(0.3 * size) : int(0.7 * size)]
+    return (middle.mean(1).flatten(1).median(1).values + 1) / 2
+
+
 def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Random geometry, background, light and colour. batch (N, 3, S, S) in [-1, 1] -> (N, 3, size, size)."""
     n = len(batch)
@@ -94,6 +102,41 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
     bottom = torch.stack([sin * mirror, cos, uniform(-0.01, 0.01)], 1)
     grid = F.affine_grid(torch.stack([top, bottom], 1), [n, 3, size, size], align_corners=False)
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False) * 2 - 1
+
+
+def beyond_head(size: int) -> Tensor:
+    """(size, size) in [0, 1]: where an aligned face has neither head nor shoulders."""
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
+    outside = torch.sigmoid((torch.sqrt((x / 0.75) ** 2 + ((y - 0.05) / 0.95) ** 2) - 0.95) * 14)
+    return outside * torch.sigmoid((0.75 - y) * 14)
+
+
+def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
+    """Half of the aligned faces (N, 3, S, S) in [-1, 1] darkened by a gamma curve, so that skin of every tone is among
+    them: their light goes down to a uniform draw, at most to DARKEST."""
+    n = len(pictures)
+    x = ((pictures + 1) / 2).clamp(1e-3, 1)
+    y = x.mean(1, keepdim=True)
+    light = skin_light(pictures).clamp(DARKEST, 0.9)
+    wanted = torch.lerp(torch.full((n,), DARKEST), light, torch.rand(n, generator=rng))
+    power = torch.where(torch.rand(n, generator=rng) < 0.5, wanted.log() / light.log(), 1.0)
+    power = power.view(n, 1, 1, 1)
+    return x ** ((power + 1) / 2) * y ** ((power - 1) / 2) * 2 - 1  # darker skin is somewhat more saturated
+
+
+def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
+    """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise at a random scale."""
+    n, _, size, _ = pictures.shape
+    outside = beyond_head(size)
+    backgrounds = []
+    for cells in (2 ** torch.randint(1, 6, (n,), generator=rng)).tolist():
+        noise = torch.rand(1, 3, cells, cells, generator=rng) * 2 - 1
+        grey = noise.mean(1, keepdim=True)
+        hue = torch.randn(1, 3, 1, 1, generator=rng) * 0.3
+        noise = torch.lerp(grey, noise, float(torch.rand(1, generator=rng))) + hue
+        backgrounds.append(F.interpolate(noise, size=(size, size), mode="bicubic"))
+    chosen = (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * outside
+    return torch.lerp(pictures, torch.cat(backgrounds).clamp(-1, 1), chosen)
 
 
 def degrade(batch: Tensor, rng: torch.Generator) -> Tensor:

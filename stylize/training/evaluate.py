@@ -32,7 +32,7 @@ from stylize.pipeline import Face, Stylizer
 from stylize.training import generalise
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, Comparison
-from stylize.training.data import SETS, load_faces
+from stylize.training.data import SETS, load_faces, skin_light
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.oneshot import adapt_image, one_shot_preset
 from stylize.training.styles import truth
@@ -81,14 +81,15 @@ def found(pictures: Tensor) -> list[int]:
     return [len(detector(np.asarray(image), 1)) for image in images]
 
 
-def rank_1(made: Tensor, originals: Tensor) -> float:
-    """Share of descriptors (N, 128) whose nearest among all originals is their own."""
-    return (torch.cdist(made, originals).argmin(1) == torch.arange(len(made))).float().mean().item()
+def nearest(made: Tensor, originals: Tensor) -> Tensor:
+    """(N,) bool: whether the nearest of a descriptor (N, 128) among all originals is its own."""
+    return torch.cdist(made, originals).argmin(1) == torch.arange(len(made))
 
 
 @torch.no_grad()
 def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """PSNR, perceptual distance, faces found again and identity of G(E(x)), by set."""
+    """PSNR, perceptual distance, faces found again and identity of G(E(x)), by set, and for the quarter of each set
+    with the darkest faces."""
     identity = FaceIdentity()
     results = {}
     for name, originals in held_out(stylizer, args).items():
@@ -103,16 +104,20 @@ def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, An
         perceptual = torch.cat([perceptual_distance(a, b) for a, b in features])
         mine = torch.cat([identity.descriptor(a) for a, _ in features])
         theirs = torch.cat([identity.descriptor(b) for _, b in features])
-        others = torch.cdist(theirs, theirs)[~torch.eye(len(theirs), dtype=torch.bool)]
-        results[name] = {
-            "pictures": len(originals),
-            "psnr_db": psnr.mean().item(),
-            "perceptual": perceptual.mean().item(),
-            "face_found": float(np.mean([count == 1 for count in found(made)])),
-            "identity_median": (mine - theirs).norm(dim=1).median().item(),
-            "identity_of_strangers_median": others.median().item(),
-            "rank_1": rank_1(mine, theirs),
-        }
+        strangers = torch.cdist(theirs, theirs).fill_diagonal_(math.nan)
+        counts, right = torch.tensor(found(made)), nearest(mine, theirs)
+        dark = skin_light(originals).argsort()[: len(originals) // 4]
+        for words, which in (("", torch.arange(len(originals))), (", darkest quarter", dark)):
+            if len(which):
+                results[name + words] = {
+                    "pictures": len(which),
+                    "psnr_db": psnr[which].mean().item(),
+                    "perceptual": perceptual[which].mean().item(),
+                    "face_found": (counts[which] == 1).float().mean().item(),
+                    "identity_median": (mine - theirs).norm(dim=1)[which].median().item(),
+                    "identity_of_strangers_median": strangers[which].nanmedian().item(),
+                    "rank_1": right[which].float().mean().item(),
+                }
     return results
 
 
