@@ -57,7 +57,6 @@ No code in a file is run."""
 # Each module has add_arguments(parser) and run(args).
 TRAINING = {
     "generator": "stylize.training.generator",
-    "encoder": "stylize.training.encoder",
     "clip": "stylize.training.clip",
     "domains": "stylize.training.domains",
     "hypernet": "stylize.training.hypernet",
@@ -563,7 +562,7 @@ HELP = {
     "domains": "List the ready domains.",
     "download": "Fetch the full model, or a part of it.",
     "convert": "Read a checkpoint of another project.",
-    "train": "Train the generator, the encoder, the text-image model, the ready domains or the hypernetwork.",
+    "train": "Train the generator, the text-image model, the ready domains or the hypernetwork.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

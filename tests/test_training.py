@@ -14,13 +14,11 @@ from PIL import Image
 from tiny import load_tiny_model
 
 from stylize.align import FaceFinder, crop_face, model_file
-from stylize.checkpoints import load_checkpoint
 from stylize.clip import TextImageModel
 from stylize.errors import StylizeError
 from stylize.images import to_tensor
 from stylize.pipeline import Stylizer
 from stylize.training import clip as clip_training
-from stylize.training import encoder as encoder_training
 from stylize.training import generator as generator_training
 from stylize.training.data import DARKEST, Faces, augment, scenes, skin_light, tones
 from stylize.training.domains import fit
@@ -140,22 +138,6 @@ def test_half_of_the_faces_get_darker_skin() -> None:
     light = skin_light(varied)
     assert DARKEST - 0.05 < light.min() < 0.2
     assert light.max() == pytest.approx(skin_light(faces).max().item(), abs=0.01)
-
-
-def test_an_encoder_is_refined_for_its_generator(tiny: Stylizer, tmp_path: Path) -> None:
-    settings = encoder_training.Settings(pictures=9, batch=3)
-    faces = random_faces()
-    trainer, resumed = (encoder_training.Trainer(tiny, faces, settings) for _ in range(2))
-    before = copy.deepcopy(tiny.encoder.state_dict())
-    assert all(np.isfinite(value) for value in trainer.train_step().values())
-    resumed.load(copy.deepcopy(trainer.state()))
-    assert trainer.train_step() == pytest.approx(resumed.train_step(), rel=1e-3)
-    for name, value in tiny.encoder.state_dict().items():
-        assert torch.equal(value, before[name])
-    trainer.export(tmp_path)
-    tensors, kept = load_checkpoint(tmp_path / "encoder.safetensors")
-    assert kept["pictures"] == 6
-    assert any(not torch.equal(tensors[name], before[name].half().float()) for name in before)
 
 
 def test_a_model_saved_for_its_words_still_knows_them(tiny: Stylizer, tmp_path: Path) -> None:

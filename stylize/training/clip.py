@@ -7,8 +7,8 @@ The pictures are filtered photographs and generated faces, blends of them, gener
 domain vectors, and those of a pool of attackers: domain vectors that climb the model's own guidance while it trains.
 
 A model that others were trained on can be refined with its text tower as it is: what descriptions mean stays the same.
-Its photographs have skin of every tone and stand before made-up backgrounds in varied light, and pictures are cut to
-parts of them, so that the face tells the style.
+Its photographs have skin of every tone and stand before made-up backgrounds in soft and hard light, and pictures are
+cut to parts of them, so that the face tells the style.
 """
 
 from __future__ import annotations
@@ -74,6 +74,14 @@ def pyramid(pictures: Tensor) -> Tensor:
     return torch.cat(levels, 1).view(*shape, -1)
 
 
+def hard_light(pictures: Tensor, rng: torch.Generator) -> Tensor:
+    """Half of the pictures (N, 3, S, S) in [-1, 1] with stronger local contrast: highlights and wrinkles."""
+    n, size = len(pictures), pictures.shape[-1]
+    around = F.avg_pool2d(pictures, 2 * (size // 16) + 1, 1, size // 16, count_include_pad=False)
+    amount = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
+    return (pictures + amount * (pictures - around)).clamp(-1, 1)
+
+
 @dataclass
 class Truths:
     """pictures (faces, kinds, 3, SIZE, SIZE) uint8: every face in every kind; ws: codes of the generated ones, which
@@ -98,7 +106,8 @@ class Truths:
         if varied:
             draws = torch.Generator().manual_seed(seed)
             pictures = augment(pictures, torch.from_numpy(faces.real[index]), stylizer.resolution, draws)
-            pictures, others = scenes(tones(pictures, draws), draws), tones(others, draws)
+            pictures = scenes(hard_light(tones(pictures, draws), draws), draws)
+            others = hard_light(tones(others, draws), draws)
         photos = [np.asarray(to_image(picture)) for picture in pictures]
         codes = stylizer.encode([to_image(picture) for picture in others])
         ws = torch.cat([codes, stylizer.sample_ws(count - count // 2 - len(codes), seed, psi=0.8)])

@@ -104,13 +104,6 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
     return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False) * 2 - 1
 
 
-def beyond_head(size: int) -> Tensor:
-    """(size, size) in [0, 1]: where an aligned face has neither head nor shoulders."""
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
-    outside = torch.sigmoid((torch.sqrt((x / 0.75) ** 2 + ((y - 0.05) / 0.95) ** 2) - 0.95) * 14)
-    return outside * torch.sigmoid((0.75 - y) * 14)
-
-
 def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
     """Half of the aligned faces (N, 3, S, S) in [-1, 1] darkened by a gamma curve, so that skin of every tone is among
     them: their light goes down to a uniform draw, at most to DARKEST."""
@@ -127,7 +120,9 @@ def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
 def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
     """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise at a random scale."""
     n, _, size, _ = pictures.shape
-    outside = beyond_head(size)
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
+    outside = torch.sigmoid((torch.sqrt((x / 0.75) ** 2 + ((y - 0.05) / 0.95) ** 2) - 0.95) * 14)
+    outside = outside * torch.sigmoid((0.75 - y) * 14)  # neck and shoulders stay
     backgrounds = []
     for cells in (2 ** torch.randint(1, 6, (n,), generator=rng)).tolist():
         noise = torch.rand(1, 3, cells, cells, generator=rng) * 2 - 1
