@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,6 +99,10 @@ def test_video(client: Client, photo: Any, astronaut: Image.Image, tmp_path: Pat
         client.predict(photo, "pencil sketch", api_name="/video")
 
 
+def data_url(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
 LEAVER = """
 import sys, time
 from gradio_client import Client, handle_file
@@ -159,23 +164,33 @@ def test_errors_are_sentences(client: Client, name: str, values: Any, words: str
 
 
 @pytest.mark.skipif(not HAS_MCP, reason="needs the package mcp")
-def test_the_endpoints_are_tools(address: str) -> None:
+def test_the_endpoints_are_tools(address: str, photo: Any, astronaut: Image.Image, tmp_path: Path) -> None:
     from mcp import ClientSession
     from mcp.client.streamable_http import streamablehttp_client
 
-    async def talk() -> tuple[list[Any], Any]:
+    clip = write_clip(tmp_path / "me.mp4", still(astronaut.crop((100, 0, 380, 280)), 3))
+    calls: dict[str, dict[str, Any]] = {
+        "mix": {"parts": ["pencil sketch=0.5"]},
+        "stylize": {"photo": data_url(Path(photo["path"]), "image/png"), "text": "pencil sketch"},
+        "video": {"video": data_url(clip, "video/mp4"), "text": "pencil sketch"},
+    }
+
+    async def talk() -> tuple[list[Any], dict[str, Any]]:
         async with (
             streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()
             tools = (await session.list_tools()).tools
-            mix = next(tool.name for tool in tools if tool.name.endswith("mix"))
-            return tools, await session.call_tool(mix, {"parts": ["pencil sketch=0.5"]})
+            names = {name: next(tool.name for tool in tools if tool.name.endswith(name)) for name in calls}
+            return tools, {name: await session.call_tool(names[name], given) for name, given in calls.items()}
 
-    tools, answer = asyncio.run(talk())
+    tools, answers = asyncio.run(talk())
     assert len(tools) == len(ENDPOINTS)
     stylize = next(tool for tool in tools if tool.name.endswith("stylize"))
     assert "pastes them back" in stylize.description
     assert "ready style" in stylize.inputSchema["properties"]["text"]["description"]
-    assert not answer.isError
+    for answer in answers.values():
+        assert not answer.isError, answer.content
+    assert answers["stylize"].content[0].type == "image"
+    assert ".mp4" in answers["video"].content[0].text
