@@ -106,8 +106,12 @@ def data_url(path: Path, kind: str) -> str:
 LEAVER = """
 import sys, time
 from gradio_client import Client, handle_file
-address, name, photo = sys.argv[1:]
-given = [handle_file(photo), ["pencil sketch"], 600] if name == "/morph" else ["a red mosaic", "a face", 10_000]
+address, name, photo, clip = sys.argv[1:]
+given = {
+    "/morph": [handle_file(photo), ["pencil sketch"], 600],
+    "/adapt_text": ["a red mosaic", "a face", 10_000],
+    "/video": [handle_file(clip), "pencil sketch"],
+}[name]
 job = Client(address, verbose=False).submit(*given, api_name=name)
 while len(job.outputs()) < 2:
     time.sleep(0.05)
@@ -116,16 +120,22 @@ time.sleep(600)
 """
 
 
-@pytest.mark.parametrize("name", ["/morph", "/adapt_text"])
+@pytest.mark.parametrize("name", ["/morph", "/adapt_text", "/video"])
 def test_a_caller_who_leaves_frees_the_queue(
-    address: str, client: Client, photo: Any, name: str, tmp_path: Path
+    address: str, client: Client, photo: Any, name: str, astronaut: Image.Image, tmp_path: Path
 ) -> None:
-    words = [sys.executable, "-c", LEAVER, address, name, str(tmp_path / "astronaut.png")]
+    face = astronaut.crop((100, 0, 380, 280))
+    clips = [str(write_clip(tmp_path / f"{frames}.mp4", still(face, frames))) for frames in (600, 3)]
+    words = [sys.executable, "-c", LEAVER, address, name, photo["path"], clips[0]]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as leaver:
         assert leaver.stdout is not None
         assert leaver.stdout.readline() == b"works\n"
         leaver.kill()
-    given = [photo, ["pencil sketch"], 4] if name == "/morph" else ["a red mosaic", "a face", 1]
+    given = {
+        "/morph": [photo, ["pencil sketch"], 4],
+        "/adapt_text": ["a red mosaic", "a face", 1],
+        "/video": [handle_file(clips[1]), "pencil sketch"],
+    }[name]
     assert client.submit(*given, api_name=name).result(timeout=30)
 
 

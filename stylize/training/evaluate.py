@@ -367,10 +367,10 @@ def tables(folder: Path) -> str:
                 row += [f"{mean[f'{key}_{way}']:.3f}" for way in ("alone", "hypernetwork")]
             rows.append([*row, *(percent(mean[f"top_1_{way}"]) for way in ("alone", "hypernetwork"))])
         parts.append(table(head, rows))
-        if results["curve"]:
-            head = ["Training domains", *(str(point["domains"]) for point in results["curve"])]
-            row = ["distance on unseen pairs", *(f"{point['distance']:.3f}" for point in results["curve"])]
-            parts.append(table(head, [row]))
+    if curve := read("hypernet-curve").get("curve"):
+        head = ["Training domains", *(str(point["domains"]) for point in curve)]
+        row = ["distance on unseen pairs", *(f"{point['distance']:.3f}" for point in curve)]
+        parts.append(table(head, [row]))
     if results := read("domains"):
         head = ["Is a vector enough?", "Quality", "Diversity", "distance", "identity", "numbers", "file", "seconds"]
         rows = []
