@@ -74,6 +74,8 @@ AROUND = re.compile(
     r"|фото\w*|сним\w*|стату\w*|скульп\w*|лиц\w*|изображ\w*|человек\w*|женщин\w*|мужчин\w*|бюст\w*|фигур\w*"
 )
 
+PLAIN = re.compile(r"(?:\b(?:фото\w*|сним\w*|лиц\w*|человек\w*|\w{1,2})\b\W*)+")  # no style at all
+
 
 def _pattern(table: dict[str, tuple[str, str]], key: str) -> re.Pattern[str]:
     """Whole words, after a hyphen too: "жёлто-красный"."""
@@ -93,7 +95,7 @@ def russian_name(style: str) -> str:
 def in_english(text: str) -> str:
     """A Russian description in the words of the models: its colours, then its styles, then what is not understood.
 
-    A text without Cyrillic letters stays as it is, and so does one of which nothing would be left.
+    A text without Cyrillic letters stays as it is, and so does one of which nothing would be left, but for "фото лица".
     """
     if not CYRILLIC.search(text):
         return text
@@ -104,7 +106,7 @@ def in_english(text: str) -> str:
             rest = pattern.sub(lambda match: " " * len(match[0]), rest)  # of the same length: places stay comparable
     said = sorted(places, key=lambda name: (name in STYLES, places[name]))
     said += [word for word in re.findall(r"[\w-]*\w", rest) if not (CYRILLIC.search(word) and AROUND.fullmatch(word))]
-    return " ".join(dict.fromkeys(said)) or text
+    return " ".join(dict.fromkeys(said)) or ("a photo of a face" if PLAIN.fullmatch(rest) else text)
 
 
 def nearest_russian(text: str, count: int = 3) -> list[str]:

@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from stylize.align import FaceFinder, crop_face
 from stylize.training.styles import stylise as filtered
+from stylize.ui.words import WORDS
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -140,7 +141,6 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     page.locator("#fine-2 input[type=number]").fill("0.5")
     page.locator("#fine-2 input[type=number]").press("Enter")
     page.locator("#way").get_by_label("turning", exact=True).check()
-    expect(page.locator("#status")).to_contain_text("1 zombie + 0 neon (fine 0.5), turning")
     page.locator("#copy").click()
     link = page.locator("#link textarea, #link input")
     expect(link).to_have_value(
@@ -149,12 +149,34 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
 
     friend = browser.new_page(locale="en-US")
     friend.goto(link.input_value() + "&seed=7")
-    expect(friend.locator("#status")).to_contain_text("1 zombie + 0 neon (fine 0.5), turning", timeout=30_000)
+    expect(friend.locator("#status")).to_contain_text("1 zombie + 0 neon", timeout=30_000)
     friend.close()
+    page.locator("#keep").click()
+    expect(page.locator("#status")).to_contain_text("Kept as “1 zombie + 0 neon”")
 
     page.get_by_role("button", name="Style from a picture, at once").click()
     page.locator("#pictured-picture input[type=file]").set_input_files(str(me))
     expect(page.locator("#status")).to_contain_text("0.5 picture me")
+    page.locator("#ready button", has_text="vampire").click()  # alone again
+    expect(page.locator("#status")).to_contain_text("Done: vampire.")
+    tab(page, "Library")
+    page.locator("#library button", has_text="★ 1 zombie").click()
+    page.locator("#library-delete").click()
+    expect(page.locator("#library-note")).to_contain_text("is deleted")
+    expect(page.locator("#library").get_by_text("★")).to_have_count(0)
+
+
+def test_what_is_discarded_while_it_trains_is_gone(page: Page, me: Path) -> None:
+    upload(page, me)
+    tab(page, "By words")
+    page.locator("#target textarea").fill("a red mosaic")
+    page.locator("#text-go").click()
+    expect(page.locator("#text-note")).to_contain_text("step", timeout=30_000)
+    page.locator("#text-discard").click()
+    expect(page.locator("#text-note")).to_contain_text(WORDS["en"]["idle"], timeout=15_000)
+    expect(page.locator("#text-preview img")).to_have_count(0)
+    page.locator("#text-keep").click()
+    expect(page.locator("#text-note")).to_contain_text(WORDS["en"]["nothing_trained"])
 
 
 def test_a_description_is_trained_kept_and_found_again(
@@ -342,7 +364,7 @@ def test_a_phone_in_russian_is_readable(browser: Browser, address: str, look: An
     page.goto(address)
     upload(page, me, "Найдено одно лицо")
     page.locator("#text textarea").fill("красная мозаика")
-    expect(page.locator("#status")).to_contain_text("red mosaic", timeout=20_000)
+    expect(page.locator("#status")).to_contain_text("Готово: красная мозаика", timeout=20_000)
     expect(page.locator("#ideas-ru")).to_be_visible()
     expect(page.locator("#ideas-en")).to_be_hidden()
     for name in ("Сразу", "По словам", "По фото", "Видео", "Мои"):

@@ -70,6 +70,7 @@ def test_every_form_of_a_colour_means_it(colour: str) -> None:
         ("a red mosaic", "a red mosaic"),
         ("снегурочка", "снегурочка"),
         ("портрет", "портрет"),
+        ("фото лица", "a photo of a face"),
         ("🔥", "🔥"),
     ],
 )

@@ -27,8 +27,8 @@ from stylize.ui import page as page_module
 from stylize.ui.instant import FPS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
-from stylize.ui.result import SLOTS, TURNING, read_query, write_query
-from stylize.ui.visit import CELL, GRID, Recipe, corner_weights, safe_name
+from stylize.ui.result import SLOTS, TURNING, read_query, read_recipe, write_query
+from stylize.ui.visit import CELL, GRID, Look, Recipe, corner_weights, safe_name
 from stylize.ui.words import I18N, WORDS, say
 
 
@@ -60,7 +60,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory, astronaut: Image.Image) -> s
 
 @pytest.fixture(scope="module")
 def visit(page: Page, photo: str) -> Any:
-    return page.shared.open(photo, ENGLISH)[0]
+    return page.shared.open(photo, None, ENGLISH)[0]
 
 
 def inputs(page: Page, **given: Any) -> list[Any]:
@@ -106,7 +106,7 @@ def test_both_languages_say_the_same_things() -> None:
 
 
 def test_a_photo_is_opened_and_shown_in_a_style(page: Page, photo: str) -> None:
-    visit, marked, choice, words, before, _, understood = page.shared.open(photo, ENGLISH)
+    visit, marked, choice, words, before, _, understood = page.shared.open(photo, None, ENGLISH)
     assert words == WORDS["en"]["found_one"]
     assert marked.size == before[0].size == visit.photo.size
     assert not choice["visible"]
@@ -156,7 +156,7 @@ def test_a_newer_call_drops_the_older_one(page: Page, visit: Any, monkeypatch: p
 
 def test_the_download_has_the_photos_size_and_its_settings(page: Page, tmp_path: Path, astronaut: Image.Image) -> None:
     astronaut.resize((1600, 1600)).save(tmp_path / "large.jpg")
-    visit = page.shared.open(str(tmp_path / "large.jpg"), ENGLISH)[0]
+    visit = page.shared.open(str(tmp_path / "large.jpg"), None, ENGLISH)[0]
     assert max(visit.view.size) == 1024
     values = inputs(page, visit=visit, text0="pencil sketch", strength=0.5, fine=0.0, medium0=0.5, way=TURNING)
     with Image.open(page.shared.png_file(ENGLISH, *values)) as picture:
@@ -211,11 +211,11 @@ def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> No
 def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> None:
     assert show(page, text0="pencil sketch")[0] == WORDS["en"]["need_photo"]
     assert show(page, RUSSIAN) == (gr.skip(),) * 3
-    assert page.shared.open(None, ENGLISH)[3] == WORDS["en"]["start"]
+    assert page.shared.open(None, None, ENGLISH)[3] == WORDS["en"]["start"]
     (tmp_path / "text.jpg").write_text("hello")
-    assert "not a picture" in page.shared.open(str(tmp_path / "text.jpg"), ENGLISH)[3]
+    assert "not a picture" in page.shared.open(str(tmp_path / "text.jpg"), None, ENGLISH)[3]
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "grey.png")
-    assert "No face found" in page.shared.open(str(tmp_path / "grey.png"), ENGLISH)[3]
+    assert "No face found" in page.shared.open(str(tmp_path / "grey.png"), None, ENGLISH)[3]
 
 
 # --- links
@@ -224,14 +224,15 @@ def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> No
 def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     parts = (Part("red mosaic"), Part("a & b=c", 0.3, (1.0, 0.0, 2.0)))
     recipe = Recipe(parts, (1.0, 1.0, 0.5), spherical=True)
-    query = write_query(replace(recipe, parts=(parts[0], Part(""), parts[1])), 0.75, 7)
-    assert read_query(query) == (recipe, 0.75, 7)
-    assert write_query(Recipe(parts[:1]), 1.0, None) == "?to=red+mosaic&weight=1&strength=1"
+    query = write_query(replace(recipe, parts=(parts[0], Part(""), parts[1])), Look(0.75, 0.5, True), 7)
+    assert read_query(query) == (recipe, 0.75, 0.5, True, 7)
+    assert write_query(Recipe(parts[:1]), Look(), None) == "?to=red+mosaic&weight=1&strength=1&detail=1"
     values = page.shared.linked(query, ENGLISH)
-    mixed, (strength, seed, visit, *_) = values[: len(page.instant.recipe)], values[len(page.instant.recipe) :]
+    mixed, (*look, seed, visit) = values[: len(page.instant.recipe)], values[len(page.instant.recipe) :][:5]
     assert mixed[:SLOTS] == ["red mosaic", "a & b=c", "", ""]
-    assert (strength, seed, visit.seed) == (0.75, 7, 7)
-    given = {f"text{i}": text for i, text in enumerate(mixed[:SLOTS])} | {"strength": strength, "visit": visit}
+    assert (look, seed, visit.seed) == ([0.75, 0.5, True], 7, 7)
+    given = {f"text{i}": text for i, text in enumerate(mixed[:SLOTS])} | {"visit": visit}
+    given |= dict(zip(("strength", "detail", "own_colours"), look, strict=True))
     given |= {"weight1": 0.3, "coarse1": 1.0, "medium1": 0.0, "fine1": 2.0, "fine": 0.5, "way": TURNING}
     link, note = page.shared.query(ENGLISH, *inputs(page, **given))
     assert (link["value"], note) == (query, gr.skip())
@@ -241,15 +242,36 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     "query",
     [
         "", "?", "?to=", "?strength=9&seed=-1&weight=x", "?seed=nan&strength=1e999", "?" + "&" * 9000,
-        "?levels=1,2&fine=x&coarse=7&way=around",
+        "?levels=1,2&fine=x&coarse=7&way=around", "?detail=2&colours=yours",
     ],
 )
 def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
-    assert read_query(query) == (Recipe(()), None, None)
-    assert len(page.shared.linked(query, ENGLISH)) == len(page.instant.recipe) + 2 + len(page.shared.opened)
+    assert read_query(query) == (Recipe(()), None, None, False, None)
+    assert len(page.shared.linked(query, ENGLISH)) == len(page.instant.recipe) + 5 + len(page.shared.opened)
 
 
 # --- instant
+
+
+def test_a_ready_style_takes_the_place_of_a_mix(page: Page) -> None:
+    picked = page.instant.pick(SimpleNamespace(index=0), RUSSIAN)
+    assert picked == page.library.applied("pencil sketch", RUSSIAN)
+    assert read_recipe(picked).named == [Part("карандаш")]
+    assert read_recipe(picked).title == "карандаш"
+
+
+def test_numbers_out_of_range_or_cleared_are_forgiven(page: Page) -> None:
+    strength = page.shared.strength
+    assert [strength.preprocess(given) for given in (99, -7.5, None, 0.3)] == [2, -1, 1, 0.3]
+    assert page.shared.seed.preprocess(-5) == 0
+
+
+def test_a_random_face_empties_the_photo_and_stays(page: Page, visit: Any) -> None:
+    rolled = page.shared.roll(4, ENGLISH)
+    assert (rolled[0].seed, rolled[-2:]) == (5, (None, 5))
+    assert page.shared.open(None, rolled[0], ENGLISH) == (gr.skip(),) * len(page.shared.opened)
+    assert page.shared.open(None, visit, ENGLISH)[0] is None
+    assert page.shared.view(visit, []).size == (32, 32)
 
 
 def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
@@ -287,7 +309,7 @@ def instant_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: Path) -> None:
-    instant, visit = instant_page.instant, instant_page.shared.open(photo, ENGLISH)[0]
+    instant, visit = instant_page.instant, instant_page.shared.open(photo, None, ENGLISH)[0]
     _, pictured, first, *_ = instant.add_picture(ENGLISH, photo, {}, "", "", None, "")
     assert first == "picture astronaut"
     _, pictured, *texts = instant.add_picture(RUSSIAN, photo, pictured, "zombie", None, "neon", "")
@@ -303,7 +325,7 @@ def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: 
 
 def test_a_hypernetwork_of_another_generator_becomes_a_sentence(tmp_path: Path, photo: str) -> None:
     page = Page(load_tiny_model_with_style(tmp_path))
-    visit = page.shared.open(photo, ENGLISH)[0]
+    visit = page.shared.open(photo, None, ENGLISH)[0]
     for sizes, embedding, generator in (((8,) * 8, 16, "f" * 16), ((4, 4), 16, ""), ((8,) * 8, 24, "")):
         net = HyperNet(HyperNetConfig(sizes, embedding, 8, 8, 2), generator=generator)
         net.save(tmp_path / "hypernet.safetensors")
@@ -388,13 +410,16 @@ def test_a_description_trains_with_previews_and_goes_on(page: Page, visit: Any) 
     assert "Начинается" in reports[0][1]
     assert "шаг 2 из 4" in reports[2][1]
     trained, words, pictures, drawn = reports[-1]
-    assert "обучен за 4" in words
+    assert "обучен (шагов: 4)" in words
     assert len(pictures) == 4  # one's own and three random ones
     assert "<polyline" in drawn
     assert trained.domain.method == "text-guided"
     more = list(page.text.go_on(ENGLISH, visit, trained))[-1][0]
     assert more.progress.step == 8
-    assert page.text.text_of(more) == ("a red mosaic", "a red mosaic")
+    name, *recipe = page.text.apply_trained(more)
+    assert (name, read_recipe(recipe).named) == ("a red mosaic", [Part("a red mosaic")])
+    assert page.text.nothing(RUSSIAN, name, name)[-2:] == ("", "")
+    assert page.text.nothing(RUSSIAN, name, "sepia")[-1] == gr.skip()
     own = show(page, visit=visit, text0="a red mosaic", trained=more)
     assert own[0] == "Done: a red mosaic."
 
@@ -443,14 +468,19 @@ def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> Non
     own, shelf, pictures, *choices, note = library.keep({}, "pencil sketch", domain, ENGLISH)
     assert "“pencil sketch 2”" in note
     assert list(own) == list(shelf) == ["pencil sketch 2"]  # the ready one keeps its name
-    assert pictures[-1][1] == "★ pencil sketch 2"
+    assert own["pencil sketch 2"].domain.label == "pencil sketch 2"
+    assert pictures["value"][-1][1] == "★ pencil sketch 2"
     assert "pencil sketch 2" in choices[0]["choices"]
-    own, *_, note = library.renamed("pencil sketch 2", " My   own ", own, ENGLISH)
+    own, *_, note, text = library.renamed("pencil sketch 2", " My   own ", own, "pencil sketch 2", ENGLISH)
     assert list(own) == ["My own"]
+    assert own["My own"].domain.label == text == "My own"
     assert "My own" in note
-    assert "taken" in library.renamed("My own", "pencil sketch", own, ENGLISH)[-1]
-    assert "Ready styles stay" in library.deleted("pencil sketch", own, ENGLISH)[-1]
-    assert library.deleted("My own", own, ENGLISH)[0] == {}
+    for name in ("pencil sketch", "карандаш"):
+        assert "taken" in library.renamed("My own", name, own, "", ENGLISH)[-2]
+    assert "Ready styles stay" in library.deleted("pencil sketch", own, "", ENGLISH)[-2]
+    assert library.deleted("My own", own, "sepia", ENGLISH)[-1] == gr.skip()
+    own, *_, text = library.deleted("My own", own, "My own", ENGLISH)
+    assert (own, text) == ({}, "")
 
 
 def test_a_mix_is_kept_and_its_link_says_who_else_needs_it(page: Page, visit: Any) -> None:
@@ -487,7 +517,7 @@ def test_only_a_shared_folder_is_for_everybody(
     library.keep({}, "../mine", domain, ENGLISH)
     assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
     assert list(library.restore({}, RUSSIAN)[0]) == ["mine"]
-    library.deleted("mine", {}, RUSSIAN)
+    library.deleted("mine", {}, "", RUSSIAN)
     assert list(folder.iterdir()) == []
 
 
@@ -541,7 +571,7 @@ def test_bad_packs_become_sentences(page: Page, tmp_path: Path, data: bytes, wor
         read_pack(tmp_path / "pack.zip")
     note = page.library.imported([str(tmp_path / "pack.zip")], {}, ENGLISH)[-1]
     assert words in note
-    assert "0 styles" in note
+    assert "imported" not in note
 
 
 def test_a_domain_of_another_generator_is_not_imported(page: Page, domain: Domain, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_lent_gpu_does_the_work_of_the_page(
     for place in ("text", "visit"):
         monkeypatch.setattr(f"stylize.ui.{place}.preset", lambda *names, **numbers: settings)
     astronaut.save(tmp_path / "me.png")
-    visit = page.shared.open(str(tmp_path / "me.png"), ENGLISH)[0]
+    visit = page.shared.open(str(tmp_path / "me.png"), None, ENGLISH)[0]
     assert len(visit.faces) == 1
     values = inputs(page, visit=visit, text0="pencil sketch")
     assert page.shared.show(ENGLISH, *values)[0] == "Done: pencil sketch."

@@ -36,11 +36,12 @@ class AdaptSettings:
 
     direction: weight of the directional loss, which is blind to the size of the step. reach: of the distance to the
     description itself, which fixes that size. indomain: of the angle consistency that keeps faces different. norm: of
-    ``domain_norm``. lr: learning rate; None is RATES[0] from a ready domain, which is near already, and RATES[1]
-    from zero. pool: faces to train on; mixing: share of them that take their finer rows from another (Karras et al.
-    2019). patience: steps after which ``converged`` is asked, 0 never. start: begin from the ready domains that are
-    nearest to the description, instead of from zero. half: the generator computes in the fastest type of the device,
-    which is bfloat16 where there are units for it; the vector, the embeddings and the losses stay in float32.
+    ``domain_norm``. lr: learning rate; None is RATES[0] from ready domains that the description mentions, which are
+    near already, and else RATES[1]. pool: faces to train on; mixing: share of them that take their finer rows from
+    another (Karras et al. 2019). patience: steps after which ``converged`` is asked, 0 never. start: begin from the
+    ready domains that are nearest to the description, instead of from zero. half: the generator computes in the fastest
+    type of the device, which is bfloat16 where there are units for it; the vector, the embeddings and the losses stay
+    in float32.
     """
 
     steps: int = 60
@@ -258,16 +259,17 @@ class TextGuide:
         return out
 
 
-def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> Domain | None:
-    """Where the training begins: the ready styles that the description mentions, mixed evenly, and its colour; where it
-    mentions none, the styles whose descriptions are nearest in the text-image model. None without any ready domain.
+def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> tuple[Domain | None, bool]:
+    """(where the training begins, whether the description mentions it): the ready styles that it mentions, mixed
+    evenly, and its colour; where it mentions none, the styles whose descriptions are nearest in the text-image model.
+    None without any ready domain.
 
     The weights of the latter are a softmax of cosines, in which the source takes part: what is alike to none starts
     near zero.
     """
     names = stylizer.ready()
     if not names:
-        return None
+        return None, False
     mentioned = [name for name in match(text) if name in names]
     parts = [(1 / len(mentioned), stylizer.ready_domain(name)) for name in mentioned]
     colour = match_colour(text)
@@ -275,12 +277,13 @@ def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> Domain
         with suppress(DomainError):  # a model may ship without colours
             parts.append((1.0, stylizer.ready_domain(f"{colour} photo")))
     if parts:
-        return mix(parts)
+        return mix(parts), True
     clip = stylizer.clip
     known = torch.stack([clip.describe(name) for name in [SOURCE, *names]])
     weights = torch.softmax(sharpness * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
     best = weights.topk(min(3, len(names)))
-    return mix([(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)])
+    alike = [(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)]
+    return mix(alike), False
 
 
 def adapt_text(
@@ -301,8 +304,10 @@ def adapt_text(
     if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
         raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
     generator, config = stylizer.generator, stylizer.generator.config
-    start = warm_start(stylizer, target) if s.start else None
-    begin = torch.zeros(config.domain_dim) if start is None or start.order != s.order else start.vector
+    start, near = warm_start(stylizer, target) if s.start else (None, False)
+    begin = torch.zeros(config.domain_dim)
+    if start is not None and start.order == s.order:
+        begin = start.vector
     ws = training_faces(stylizer, s.pool, s.mixing, s.seed)
     guide = TextGuide(generator, stylizer.clips, ws, source, target)
     dtype = stylizer.dtype if s.half else torch.float32
@@ -318,7 +323,7 @@ def adapt_text(
         steps=s.steps,
         batch=s.batch,
         pool=len(ws),
-        lr=s.lr or RATES[0 if bool(begin.any()) else 1],
+        lr=s.lr or RATES[0 if near and bool(begin.any()) else 1],
         patience=s.patience,
         device=stylizer.device,
     )

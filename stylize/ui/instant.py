@@ -15,7 +15,7 @@ from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.morph import save_moving
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
-from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, failed, photo_input
+from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, alone, failed, forgiving, photo_input
 from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say, style_name
@@ -79,9 +79,8 @@ class InstantTab:
                         )  # fmt: skip
                     weight = 1 if slot == 1 else ADDED
                     words = {"label": t(f"weight_{slot}"), "info": t("weight_info")}
-                    self.weights.append(
-                        gr.Slider(LOW, HIGH, weight, step=0.05, min_width=150, elem_id=f"weight-{slot}", **words)
-                    )
+                    slider = gr.Slider(LOW, HIGH, weight, step=0.05, min_width=150, elem_id=f"weight-{slot}", **words)
+                    self.weights.append(forgiving(slider))
                 with gr.Accordion(t(f"levels_{slot}"), open=False, elem_id=f"levels-{slot}"), gr.Row():
                     self.own_levels += self._levels(f"-{slot}")
             ways = [(t(way), way) for way in (STRAIGHT, TURNING)]
@@ -92,7 +91,7 @@ class InstantTab:
         if studio.stylizer.edits():
             with gr.Accordion(t("edits"), open=False):
                 for name in studio.stylizer.edits():
-                    self.edits.append(gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info")))
+                    self.edits.append(forgiving(gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info"))))
         with gr.Accordion(t("grid"), open=False, elem_id="grid-panel"):
             gr.Markdown(t("grid_info"))
             with gr.Row():
@@ -106,7 +105,8 @@ class InstantTab:
             gr.Markdown(t("morph_info"))
             with gr.Row():
                 self.format = gr.Radio(FORMATS, value=FORMATS[0], label=t("format"), min_width=160)
-                self.seconds = gr.Slider(*SECONDS, 2, step=1, label=t("seconds"), info=t("seconds_info"), min_width=160)
+                seconds = {"label": t("seconds"), "info": t("seconds_info"), "min_width": 160}
+                self.seconds = forgiving(gr.Slider(*SECONDS, 2, step=1, **seconds))
             with gr.Row():
                 self.draw_morph = gr.Button(t("morph_go"), size="md", elem_id="morph-go", min_width=120)
                 self.stop_morph = gr.Button(t("stop"), size="md", elem_id="morph-stop", min_width=120)
@@ -115,9 +115,9 @@ class InstantTab:
     @staticmethod
     def _levels(slot: str = "") -> list[gr.Slider]:
         return [
-            gr.Slider(
+            forgiving(gr.Slider(
                 LOW, HIGH, 1, step=0.05, label=t(name), info=t(f"{name}_info"), min_width=150, elem_id=f"{name}{slot}"
-            )
+            ))
             for name in LEVELS
         ]
 
@@ -133,9 +133,10 @@ class InstantTab:
     def wire(self, shared: Shared) -> None:
         self.shared = shared
         quiet: dict[str, Any] = {"api_visibility": "private"}
-        self.gallery.select(self.pick, None, self.text, show_progress="hidden", **quiet).then(**shared.showing)
+        self.gallery.select(self.pick, None, self.recipe, show_progress="hidden", **quiet).then(**shared.showing)
         for examples in self.ideas.values():
-            examples.load_input_event.then(**shared.showing)
+            chosen = examples.load_input_event.then(alone, self.text, self.recipe, show_progress="hidden", **quiet)
+            chosen.then(**shared.showing)
         if self.studio.stylizer.has_hypernet:
             self.picture.upload(
                 self.add_picture,
@@ -159,9 +160,9 @@ class InstantTab:
         stylizer = self.studio.stylizer
         return [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
 
-    def pick(self, event: gr.SelectData, request: gr.Request) -> str:
-        """The name of the ready style that was clicked."""
-        return style_name(request, self.studio.stylizer.ready()[event.index])
+    def pick(self, event: gr.SelectData, request: gr.Request) -> list[Any]:
+        """The ready style that was clicked, in the place of all that was mixed."""
+        return alone(style_name(request, self.studio.stylizer.ready()[event.index]))
 
     def pick_cell(self, event: gr.SelectData, *values: Any) -> list[Any]:
         """The weights that the clicked point of the grid stands for, of the slots that name a style."""

@@ -14,7 +14,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,9 +22,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from stylize.dictionary import russian_name
 from stylize.domain import LARGEST_FILE, Domain
 from stylize.errors import DomainError, StylizeError
-from stylize.ui.result import SLOTS, Shared, failed
+from stylize.ui.result import SLOTS, Shared, alone, failed
 from stylize.ui.visit import Studio, domain_file, safe_name, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say, style_name
@@ -136,21 +137,21 @@ class Library:
                 min_width=110,
             )  # fmt: skip
             self.pack = gr.Button(t("export"), size="md", elem_id="library-export", min_width=110)
-        self.file = gr.File(label=t("file"), height=80, visible=False, elem_id="library-file")
+        self.file = gr.File(label=t("style_file"), height=80, visible=False, elem_id="library-file")
 
     def wire(self, shared: Shared, others: Sequence[Any]) -> None:
         """``others``: fields that offer the names of all domains."""
         self.shared = shared
         self.shown = [self.own, self.shelf, self.gallery, *others]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.note}
-        changing = [*self.shown, self.picked, self.name, self.note]
+        text, changing = shared.texts[0], [*self.shown, self.picked, self.name, self.note]
         self.gallery.select(self.select, self.own, [self.picked, self.name, self.note], **quiet)
-        self.apply.click(self.called, self.picked, shared.texts[0], **quiet).then(**shared.showing)
+        self.apply.click(self.applied, self.picked, shared.recipe, **quiet).then(**shared.showing)
         keeping = {"api_visibility": "private", "show_progress_on": shared.status}
         shared.keep.click(self.keep_shown, [self.own, *shared.inputs], [*self.shown, shared.status], **keeping)
         for event in (self.rename.click, self.name.submit):
-            event(self.renamed, [self.picked, self.name, self.own], changing, **quiet)
-        self.delete.click(self.deleted, [self.picked, self.own], changing, **quiet)
+            event(self.renamed, [self.picked, self.name, self.own, text], [*changing, text], **quiet)
+        self.delete.click(self.deleted, [self.picked, self.own, text], [*changing, text], **quiet)
         self.load.upload(self.imported, [self.load, self.own], changing, **quiet)
         self.one.click(self.written, [self.picked, self.own], [self.file, self.note], **quiet)
         self.pack.click(self.packed, self.own, [self.file, self.note], **quiet)
@@ -172,8 +173,13 @@ class Library:
         """Adds a domain under a free name; for ``shown``, and a word about it. Raises StylizeError."""
         own = self.current(own)
         name = " ".join(name.split())[:60] or domain.label[:60]
-        name = unused(safe_name(name) if self.folder else name, {*own, *self.studio.stylizer.ready()})
+        name = unused(safe_name(name) if self.folder else name, {*own, *self.taken()})
         return *self.refreshed(self._add(own, name, domain), request), say(request, "kept", name=name)
+
+    def taken(self) -> set[str]:
+        """The names of the ready styles in every language."""
+        ready = self.studio.stylizer.ready()
+        return {*ready, *map(russian_name, ready)}
 
     def keep_shown(self, own: Mapping[str, Kept], request: gr.Request, *values: Any) -> tuple[Any, ...]:
         """Adds what the result shows, a mix too, without its strength; for ``shown`` and the status."""
@@ -196,9 +202,9 @@ class Library:
     def _add(self, own: dict[str, Kept], name: str, domain: Domain) -> dict[str, Kept]:
         if len(own) >= MOST_KEPT:
             raise DomainError(f"There is room for {MOST_KEPT} kept styles; delete one first.")
-        kept = self.entry(domain)
+        kept = self.entry(replace(domain, name=name))
         if self.folder is not None:
-            domain.save(self.folder / f"{safe_name(name)}{SUFFIX}")
+            kept.domain.save(self.folder / f"{safe_name(name)}{SUFFIX}")
             return self.current({})
         return {**own, name: kept}
 
@@ -238,7 +244,8 @@ class Library:
             shelf = {name: base64.b64encode(to_bytes(kept.domain)).decode() for name, kept in own.items()}
         ready = [style_name(request, name) for name in self.studio.stylizer.ready()]
         choices = gr.update(choices=["", *own, *ready])
-        return own, shelf, self.pictures(own, request), *[choices] * (SLOTS - 1)
+        pictures = gr.update(value=self.pictures(own, request), selected_index=None)
+        return own, shelf, pictures, *[choices] * (SLOTS - 1)
 
     def select(self, own: Mapping[str, Kept], event: gr.SelectData, request: gr.Request) -> tuple[str, str, str]:
         """(picked, name field, note) for the clicked picture."""
@@ -247,26 +254,34 @@ class Library:
         words = "picked" if name in own else "picked_ready"
         return name, self.called(name, request), say(request, words, name=self.called(name, request))
 
+    def applied(self, name: str, request: gr.Request) -> list[Any]:
+        """The picked style in the place of all that was mixed."""
+        return alone(self.called(name, request))
+
     def called(self, name: str, request: gr.Request) -> str:
         """A picked name as the description that asks for it."""
         return style_name(request, name) if name in self.studio.stylizer.ready() else name
 
-    def renamed(self, picked: str, name: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+    def renamed(
+        self, picked: str, name: str, own: Mapping[str, Kept], text: str, request: gr.Request
+    ) -> tuple[Any, ...]:
+        """``text``: the result's description, which follows the new name."""
         try:
             here = self._own(picked, own, request)
             name = " ".join((name or "").split())[:60]
-            if not name or name in here or name in self.studio.stylizer.ready():
+            if not name or name in here or name in self.taken():
                 raise DomainError(say(request, "name_taken", name=name))
-            domain = here[picked].domain
-            kept = self._add(self._remove(here, picked), name, domain)
-            return *self.refreshed(kept, request), name, name, say(request, "renamed", name=name)
+            kept = self._add(self._remove(here, picked), name, here[picked].domain)
+            words = say(request, "renamed", name=name)
+            return *self.refreshed(kept, request), name, name, words, name if text == picked else gr.skip()
         except StylizeError as error:
             return self._unchanged(error, request)
 
-    def deleted(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+    def deleted(self, picked: str, own: Mapping[str, Kept], text: str, request: gr.Request) -> tuple[Any, ...]:
         try:
             kept = self._remove(self._own(picked, own, request), picked)
-            return *self.refreshed(kept, request), "", "", say(request, "deleted", name=picked)
+            words = say(request, "deleted", name=picked)
+            return *self.refreshed(kept, request), "", "", words, "" if text == picked else gr.skip()
         except StylizeError as error:
             return self._unchanged(error, request)
 
@@ -277,11 +292,11 @@ class Library:
             try:
                 domains = read_pack(path) if path.suffix.lower() == ".zip" else {path.stem: Domain.load(path)}
                 for name, domain in domains.items():
-                    free = unused(name, {*kept, *self.studio.stylizer.ready()})
+                    free = unused(name, {*kept, *self.taken()})
                     kept, added = self._add(kept, free, domain), added + 1
             except StylizeError as error:
                 wrong = wrong or failed(error, request)
-        note = " ".join(filter(None, (say(request, "imported", n=added), wrong)))
+        note = " ".join(filter(None, (say(request, "imported", n=added) if added or not wrong else "", wrong)))
         return *self.refreshed(kept, request), gr.skip(), gr.skip(), note
 
     def written(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, Any]:
@@ -311,4 +326,4 @@ class Library:
         return here
 
     def _unchanged(self, error: StylizeError, request: gr.Request) -> tuple[Any, ...]:
-        return *[gr.skip()] * (len(self.shown) + 2), failed(error, request)
+        return *[gr.skip()] * (len(self.shown) + 2), failed(error, request), gr.skip()

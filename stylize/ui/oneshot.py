@@ -11,6 +11,7 @@ import gradio as gr
 from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.training.oneshot import MOST_REFERENCES, one_shot_preset
+from stylize.ui.result import forgiving
 from stylize.ui.training import Begin, Trainer
 from stylize.ui.visit import Studio
 from stylize.ui.words import I18N as t
@@ -34,7 +35,7 @@ class OneShotTab(Trainer):
             label=t("references"), file_count="multiple", file_types=["image"], height=150, elem_id="references"
         )
         default = one_shot_preset(studio.stylizer).style_mix
-        self.style_mix = gr.Slider(
+        self.style_mix = forgiving(gr.Slider(
             0, 1, default, step=0.05, label=t("style_mix"), info=t("style_mix_info"), elem_id="style-mix"
-        )
+        ))
         super().__init__(studio, "image", [self.references], lambda *goal: prepare(studio, *goal), self.style_mix)

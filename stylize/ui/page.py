@@ -53,6 +53,7 @@ CSS = """
 .styles .caption-label {left: 0; right: 0; bottom: 0; max-width: none; border: 0; border-radius: 0; padding: 2px 4px;
     font-size: 11px; line-height: 1.25; text-align: center; white-space: normal; background: rgba(0, 0, 0, .72);
     color: #fff}
+.previews .grid-container {grid-template-columns: repeat(4, minmax(0, 1fr))}
 .curve {margin: 0} .curve svg {width: 100%; height: 72px} .curve figcaption {font-size: 12px}
 #about {font-size: 13px}
 """
@@ -165,12 +166,14 @@ class Page:
         self.video.wire(shared)
 
         def localise(request: gr.Request) -> Any:
-            """Captions in the visitor's language."""
-            return instant.pictures(request) if language(request) == "ru" else gr.skip()
+            """Captions and the source of a training in the visitor's language."""
+            if language(request) == "en":
+                return gr.skip(), gr.skip()
+            return instant.pictures(request), say(request, "source_face")
 
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         self.blocks.load(None, None, None, js=MEND)
-        self.blocks.load(localise, None, instant.gallery, **quiet)
+        self.blocks.load(localise, None, [instant.gallery, self.text.source], **quiet)
         self.blocks.load(library.restore, library.shelf, library.shown, **quiet)
         shared.wire_link(self.blocks, self.query)
         for leaving in (shared.forget, self.text.forget, self.oneshot.forget, self.video.forget):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -42,6 +43,14 @@ def photo_input(**settings: Any) -> gr.Image:
     return image
 
 
+def forgiving(field: Any) -> Any:
+    """The slider or number takes what lies outside of its range as the nearest end of it, and nothing as its value."""
+    first, low = field.value, -math.inf if field.minimum is None else field.minimum
+    high = math.inf if field.maximum is None else field.maximum
+    field.preprocess = lambda given: first if given is None else min(max(given, low), high)
+    return field
+
+
 def explain(message: str, request: gr.Request | None) -> str:
     """A sentence of the package in the visitor's language."""
     return in_russian(message) if language(request) == "ru" else message
@@ -71,9 +80,9 @@ class Shared:
         if EXAMPLES:
             gr.Examples(EXAMPLES, self.photo, label=t("examples"), elem_id="examples")
         with gr.Row(elem_classes="field-row"):
-            self.seed = gr.Number(
+            self.seed = forgiving(gr.Number(
                 0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
-            )
+            ))
             self.dice = gr.Button(t("random"), elem_id="random", scale=2, size="md", min_width=120)
 
     def lay_result(self) -> None:
@@ -94,13 +103,13 @@ class Shared:
     def lay_look(self) -> None:
         self.chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
         with gr.Row():
-            self.strength = gr.Slider(
+            self.strength = forgiving(gr.Slider(
                 -1, 2, 1, step=0.05, label=t("strength"), info=t("strength_info"), elem_id="strength", min_width=220
-            )
+            ))
             detail = self.studio.stylizer.default_detail
-            self.detail = gr.Slider(
+            self.detail = forgiving(gr.Slider(
                 0, 1, detail, step=0.05, label=t("detail"), info=t("detail_info"), elem_id="detail", min_width=220
-            )
+            ))
         self.own_colours = gr.Checkbox(False, label=t("own_colours"), info=t("own_colours_info"), elem_id="own-colours")
         with gr.Row():
             self.save = gr.Button(t("save_png"), size="md", elem_id="save", min_width=140)
@@ -143,9 +152,11 @@ class Shared:
         opened = self.opened
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
         redraw = {**self.showing, "fn": self.redraw}
-        self.photo.change(self.open, self.photo, opened, **quiet).then(**redraw)
-        self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet).then(**self.showing)
-        self.seed.submit(self.roll_same, self.seed, opened, **quiet).then(**self.showing)
+        self.photo.change(self.open, [self.photo, self.visit], opened, **quiet).then(**redraw)
+        rolled = [*opened, self.photo]
+        self.dice.click(self.roll, self.seed, [*rolled, self.seed], **quiet).then(**self.showing)
+        self.seed.submit(self.roll_same, self.seed, rolled, **quiet).then(**self.showing)
+        self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
         self.copy.click(self.query, self.inputs, [self.link, self.status], **quiet).then(
@@ -154,7 +165,7 @@ class Shared:
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
         """Reads the address when the page loads; ``query`` is a hidden text field."""
-        linked = [*self.recipe, self.strength, self.seed, *self.opened]
+        linked = [*self.recipe, self.strength, self.detail, self.own_colours, self.seed, *self.opened, self.photo]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(self.linked, query, linked, js="() => [window.location.search]", **quiet).then(**self.showing)
 
@@ -173,9 +184,12 @@ class Shared:
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
 
-    def open(self, path: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood."""
+    def open(self, path: str | None, before: Visit | None, request: gr.Request) -> tuple[Any, ...]:
+        """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood.
+        ``before``: the visit so far; the photo of a random face is none."""
         nothing = (None, None, gr.update(choices=[], value=[], visible=False))
+        if path is None and before is not None and before.seed is not None:
+            return (gr.skip(),) * len(self.opened)
         if path is None:
             return *nothing, say(request, "start"), None, None, None
         try:
@@ -184,12 +198,16 @@ class Shared:
             return *nothing, failed(error, request), None, None, None
 
     def roll(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
-        """The random face after this one."""
+        """The random face after this one, an empty photo and its number."""
         seed = (int(seed or 0) + 1) % LARGEST_SEED
         return *self.roll_same(seed, request), seed
 
     def roll_same(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
-        return self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request)
+        return *self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request), None
+
+    def view(self, visit: Visit | None, chosen: Sequence[str] | None) -> Any:
+        """What the model understood of the first chosen face."""
+        return visit.faces[visit.chosen(chosen)[0]].reconstruction if visit else gr.skip()
 
     def _opened(self, visit: Visit, request: gr.Request) -> tuple[Any, ...]:
         n = len(visit.faces)
@@ -199,11 +217,12 @@ class Shared:
         return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
 
     def linked(self, query: str, request: gr.Request) -> list[Any]:
-        """What an address asks for: the recipe, strength, seed, and the random face of that seed."""
-        recipe, strength, seed = read_query(query or "")
+        """What an address asks for: the recipe, the look, the seed, and the random face of that seed."""
+        recipe, strength, detail, own_colours, seed = read_query(query or "")
         values = write_recipe(recipe) if recipe.parts else [gr.skip()] * len(self.recipe)
-        values += [gr.skip() if value is None else value for value in (strength, seed)]
-        return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
+        values += [gr.skip() if value is None else value for value in (strength, detail, own_colours or None, seed)]
+        unopened = [gr.skip()] * (len(self.opened) + 1)
+        return [*values, *(self.roll_same(seed, request) if seed is not None else unopened)]
 
     def show(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
         """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
@@ -250,8 +269,8 @@ class Shared:
         """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
         visit, _, own, recipe, look = self.read(values)
         alone = [part.text for part in recipe.named if part.text in own]
-        note = say(request, "link_own", names=", ".join(f"“{text}”" for text in alone)) if alone else gr.skip()
-        return gr.update(value=write_query(recipe, look.strength, visit.seed if visit else None), visible=True), note
+        note = say(request, "link_own", names=", ".join(alone)) if alone else gr.skip()
+        return gr.update(value=write_query(recipe, look, visit.seed if visit else None), visible=True), note
 
 
 COPY = """async query => {
@@ -303,9 +322,9 @@ def write_recipe(recipe: Recipe) -> list[Any]:
     return [*(part.text for part in parts), *(part.weight for part in parts), *own, *recipe.levels, way]
 
 
-def write_query(recipe: Recipe, strength: float, seed: int | None) -> str:
+def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
     """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE for each where one has its own; then what of the
-    mix is not as it usually is, the strength, and the seed of a random face."""
+    mix is not as it usually is, the look, and the seed of a random face."""
     pairs: list[tuple[str, Any]] = []
     own_levels = any(part.levels != Part.levels for part in recipe.named)
     for part in recipe.named:
@@ -315,14 +334,16 @@ def write_query(recipe: Recipe, strength: float, seed: int | None) -> str:
     pairs += [(name, f"{level:g}") for name, level in zip(LEVELS, recipe.levels, strict=True) if level != 1]
     if recipe.spherical:
         pairs.append(("way", TURNING))
-    pairs.append(("strength", f"{strength:g}"))
+    pairs += [("strength", f"{look.strength:g}"), ("detail", f"{look.detail:g}")]
+    if look.own_colours:
+        pairs.append(("colours", "own"))
     if seed is not None:
         pairs.append(("seed", seed))
     return "?" + urlencode(pairs, safe=",")
 
 
-def read_query(query: str) -> tuple[Recipe, float | None, int | None]:
-    """(recipe, strength, seed) of an address; what is no number in its range is left out."""
+def read_query(query: str) -> tuple[Recipe, float | None, float | None, bool, int | None]:
+    """(recipe, strength, detail, own colours, seed) of an address; what is no number in its range is left out."""
     fields = parse_qs(query.lstrip("?")[:4000])
 
     def within(word: str, low: float, high: float) -> float | None:
@@ -349,4 +370,10 @@ def read_query(query: str) -> tuple[Recipe, float | None, int | None]:
     of_all = levels([fields.get(name, [""])[0] for name in LEVELS])
     recipe = Recipe(tuple(parts), of_all, fields.get("way") == [TURNING])
     seed = first("seed", 0, LARGEST_SEED)
-    return recipe, first("strength"), None if seed is None else int(seed)
+    own_colours = fields.get("colours") == ["own"]
+    return recipe, first("strength"), first("detail", 0, 1), own_colours, None if seed is None else int(seed)
+
+
+def alone(name: str) -> list[Any]:
+    """The recipe of one style, as ``write_recipe`` gives it."""
+    return write_recipe(Recipe((Part(name),)))

@@ -20,9 +20,10 @@ PROMPTS = {
 
 def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> tuple[str, int, Begin]:
     """(name, steps, loop) of a training. Raises StylizeError for descriptions that cannot be used."""
-    target = studio.stylizer.check_description(target or "")
-    source = (source or "").strip() or SOURCE
-    return target, preset(studio.stylizer, name).steps, partial(studio.learn_words, target, source, name, seed)
+    target = target or ""
+    studio.stylizer.check_description(target)
+    title, source = " ".join(target.split())[:60], (source or "").strip() or SOURCE
+    return title, preset(studio.stylizer, name).steps, partial(studio.learn_words, target, source, name, seed)
 
 
 class TextTab(Trainer):

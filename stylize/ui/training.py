@@ -15,7 +15,7 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.training.adapt import Progress, State
 from stylize.ui.library import Library
-from stylize.ui.result import Shared, explain, failed
+from stylize.ui.result import Shared, alone, explain, failed, forgiving
 from stylize.ui.visit import Studio, Visit, domain_file, nearer, seconds_left
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
@@ -89,7 +89,8 @@ class Trainer:
             self.preset = gr.Radio(
                 choices, value="balanced", label=t("preset"), info=t("preset_info"), elem_id=f"{kind}-preset"
             )
-            self.seed = gr.Number(0, label=t("seed"), info=t("seed_info"), precision=0, minimum=0, min_width=120)
+            seed = gr.Number(0, label=t("seed"), info=t("seed_info"), precision=0, minimum=0, min_width=120)
+            self.seed = forgiving(seed)
         with gr.Row():
             self.go = gr.Button(t("train"), size="md", variant="primary", elem_id=f"{kind}-go", min_width=110)
             self.stop = gr.Button(t("stop"), size="md", elem_id=f"{kind}-stop", min_width=110)
@@ -99,6 +100,7 @@ class Trainer:
         self.preview = gr.Gallery(
             label=t("preview"), show_label=False, columns=RANDOM_FACES + 1, height=170, interactive=False,
             format="jpeg", allow_preview=False, object_fit="contain", buttons=[], elem_id=f"{kind}-preview",
+            elem_classes="previews",
         )  # fmt: skip
         self.curve = gr.HTML(elem_id=f"{kind}-curve")
         with gr.Row(elem_classes="field-row"):
@@ -113,12 +115,12 @@ class Trainer:
         self.file = gr.File(label=t("domain_file"), height=80, visible=False, elem_id=f"{kind}-file")
 
     def wire(self, shared: Shared, library: Library) -> None:
-        self.library = library
+        self.library, self.applied = library, 1 + len(shared.recipe)
         quiet: dict[str, Any] = {"api_visibility": "private"}
         shown = [self.trained, self.note, self.preview, self.curve]
         looped: dict[str, Any] = {"outputs": shown, "show_progress_on": self.note, **QUEUE, **quiet}
         applying: dict[str, Any] = {
-            "fn": self.text_of, "inputs": self.trained, "outputs": [shared.texts[0], self.name], **quiet
+            "fn": self.apply_trained, "inputs": self.trained, "outputs": [self.name, *shared.recipe], **quiet
         }  # fmt: skip
         at_once: dict[str, Any] = {"queue": False, **quiet}
         for button, run, inputs in (
@@ -133,7 +135,8 @@ class Trainer:
         self.keep.click(self.kept, [library.own, *naming], [*library.shown, self.note], **quiet)
         self.download.click(self.write, naming, [self.file, self.note], **quiet)
         dropped = self.discard.click(self.ask_to_discard, None, None, **at_once)
-        dropped.then(self.nothing, None, [*shown, self.file], **quiet).then(**shared.showing)
+        cleared = [*shown, self.file, self.name, shared.texts[0]]
+        dropped.then(self.nothing, [self.name, shared.texts[0]], cleared, **quiet).then(**shared.showing)
 
     # What the page calls. A training ends itself after the step in which it is asked to: the page's own cancelling
     # sometimes loses what comes next.
@@ -192,6 +195,7 @@ class Trainer:
                 asked = self._asked.get(request.session_hash, "run")
                 if asked == "discard":
                     self.forget(request)
+                    yield None, say(request, "idle"), [], ""
                     return
                 trained = Trained(name, more, begin, progress)
                 if progress.note:
@@ -215,9 +219,9 @@ class Trainer:
         faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
         return self.studio.preview(domain, faces, RANDOM_FACES)
 
-    def text_of(self, trained: Trained | None) -> tuple[Any, Any]:
-        """Makes the description that of the training, which the result then draws."""
-        return (trained.name, trained.name) if trained else (gr.skip(), gr.skip())
+    def apply_trained(self, trained: Trained | None) -> list[Any]:
+        """(its name, the recipe of it alone, which the result then draws)."""
+        return [trained.name, *alone(trained.name)] if trained else [gr.skip()] * self.applied
 
     def kept(
         self, request: gr.Request, own: Any, trained: Trained | None, name: str, *style_mix: float
@@ -237,5 +241,7 @@ class Trainer:
             return gr.skip(), say(request, "nothing_trained")
         return gr.update(value=domain_file(named(trained, name, style_mix)), visible=True), gr.skip()
 
-    def nothing(self, request: gr.Request) -> tuple[Any, ...]:
-        return None, say(request, "idle"), [], "", gr.update(value=None, visible=False)
+    def nothing(self, request: gr.Request, name: str, text: str) -> tuple[Any, ...]:
+        """Empty fields; the result's description too where it is the discarded style's."""
+        text = "" if text and text == name else gr.skip()
+        return None, say(request, "idle"), [], "", gr.update(value=None, visible=False), "", text

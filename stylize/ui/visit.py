@@ -96,7 +96,7 @@ def temporary(suffix: str, name: str = "stylize") -> Path:
 
 def safe_name(name: str) -> str:
     """A name that any file system takes, and that leads into no folder."""
-    return "".join(letter for letter in name if letter.isalnum() or letter in " -_")[:60].strip() or "stylize"
+    return "".join(letter for letter in name if letter.isalnum() or letter in " -_+.,()")[:60].strip(" .") or "stylize"
 
 
 def domain_file(domain: Domain) -> str:
