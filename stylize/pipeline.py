@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -319,7 +320,17 @@ class Stylizer:
             text = self.check_description(prompt)
             return self.hypernet.domain(self.clip.describe(text), text)
         with torch.no_grad():
-            return self.hypernet.domain(self.clip.encode_image(to_tensor(prompt).to(self.device))[0], name)
+            seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
+        if self.clip.vocabulary != "english" and self.ready():
+            # To a small model many a painting is a photo: it goes halfway to the styles that are most alike.
+            alike = torch.softmax(25 * self._styles_in_words @ seen, 0) @ self._styles_in_words
+            seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
+        return self.hypernet.domain(seen, name)
+
+    @cached_property
+    def _styles_in_words(self) -> Tensor:
+        """(ready styles, D): the embeddings of their names, of length 1."""
+        return F.normalize(torch.stack([self.clip.describe(name) for name in self.ready()]), dim=1)
 
     @property
     def has_hypernet(self) -> bool:

@@ -304,6 +304,7 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 DOMAINS = {
     "ready": "shipped, fitted to filtered pairs",
+    "ready-selfies": "the same, on everyday photos only",
     "styles": "trained on the words, from the nearest shipped",
     "styles-from-zero": "trained on the words, from nothing",
     "one-shot": "one picture of a shipped style",

@@ -27,8 +27,8 @@ SECONDS = (1, 6)
 SAID_EVERY = 0.5  # seconds between two reports
 QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # what draws many pictures
 IDEAS = {
-    "en": ["red mosaic", "blue charcoal drawing", "golden pencil sketch", "green neon", "purple pop art", "teal ink"],
-    "ru": ["красная мозаика", "синий уголь", "зелёный неон", "розовая акварель", "фиолетовый поп-арт"],
+    "en": ["teal ink", "pink watercolour", "blue charcoal drawing", "golden cartoon", "purple pop art"],
+    "ru": ["бирюзовая тушь", "розовая акварель", "синий уголь", "золотой мультфильм", "фиолетовый поп-арт"],
 }
 
 

@@ -13,8 +13,8 @@ from stylize.ui.words import I18N as t
 from stylize.vocabulary import SOURCE
 
 PROMPTS = {
-    "en": ["a red mosaic", "a golden statue in sunset light", "a blue ink drawing", "a frozen zombie", "neon cartoon"],
-    "ru": ["красная мозаика", "золотая статуя на закате", "синий рисунок тушью", "ледяной зомби", "неоновый мульт"],
+    "en": ["a pink watercolour", "a blue ink drawing", "a frozen zombie", "neon cartoon", "a teal comic halftone"],
+    "ru": ["розовая акварель", "синий рисунок тушью", "ледяной зомби", "неоновый мульт", "бирюзовый комикс"],
 }
 
 

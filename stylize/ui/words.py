@@ -44,7 +44,7 @@ WORDS: dict[str, dict[str, str]] = {
         "describe_info_ready": (
             "A ready style, with a colour if you like; the picture follows as soon as you stop typing"
         ),
-        "describe_hint": "red mosaic, blue charcoal drawing, frozen statue ...",
+        "describe_hint": "teal ink, pink watercolour, frozen zombie ...",
         "ideas": "Ideas: click one",
         "mix": "Mix up to four styles",
         "mix_info": (
@@ -239,7 +239,7 @@ WORDS: dict[str, dict[str, str]] = {
         "describe": "Опишите стиль",
         "describe_info": "Картинка меняется, как только вы перестанете печатать",
         "describe_info_ready": "Готовый стиль, можно с цветом; картинка меняется, как только вы перестанете печатать",
-        "describe_hint": "красная мозаика, синий уголь, ледяная статуя ...",
+        "describe_hint": "бирюзовая тушь, розовая акварель, ледяной зомби ...",
         "ideas": "Идеи: нажмите на любую",
         "mix": "Смешать до четырёх стилей",
         "mix_info": (
