@@ -92,13 +92,15 @@ THEME.set(
 )
 MENDED = ("example", "empty", "too_large", "wrong_kind")
 # What the browser does once: marks the language, and mends what Gradio leaves unsaid (names of pictures that are
-# buttons, a role for what has a label) or says in English only (why a file was refused).
+# buttons, a role for what has a label), loads only when it finds the time (the result) or says in English only (why a
+# file was refused).
 MEND = """() => {
     const russian = navigator.language.startsWith("ru"), words = WORDS[russian ? "ru" : "en"];
     document.body.classList.toggle("ru", russian);
     const each = (selector, mend) => document.querySelectorAll(selector).forEach(mend);
     const mend = () => {
         each(".empty[aria-label]:not([role])", e => { e.role = "img"; e.ariaLabel = words.empty; });
+        each("#result img[loading=lazy]", e => { e.loading = "eager"; });
         each("#examples button.gallery-item:not([aria-label])", (e, n) => {
             e.ariaLabel = `${words.example} ${n + 1}`;
         });
