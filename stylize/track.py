@@ -16,6 +16,7 @@ from stylize.align import LEAST_FACE, LEAST_SCORE, Array, DetectedFace, FaceFind
 SEARCH_EVERY = 6  # frames
 SEARCH_SIDE = 960  # px: the longest side in which faces are looked for
 KEPT_SCORE = -0.3  # of the detector, for a face that is followed already
+NEW_SHARE = 0.35  # of the best score in a frame, for a face to be followed: leaves and walls come and go below it
 MOST_FACES = 6  # followed at a time, the largest
 MOST_MISSES = 2  # searches in a row that a followed face may be missed in, when it turns or is covered
 ANCHORED = 0.3  # share of a new box of the detector, which come in steps
@@ -100,7 +101,8 @@ class Tracker:
                     seen.append(same)
                     same.anchor += ANCHORED * (_anchor(same.points[-1], box) - same.anchor)
                 continue
-            if score < LEAST_SCORE or box[2] - box[0] < LEAST_FACE or len(self._active) >= MOST_FACES:
+            sure = score >= max(LEAST_SCORE, NEW_SHARE * found[0][1])
+            if not sure or box[2] - box[0] < LEAST_FACE or len(self._active) >= MOST_FACES:
                 continue
             face = self.finder.read(picture, box)
             if plausible(face):
