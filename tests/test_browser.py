@@ -159,6 +159,14 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     expect(page.locator("#status")).to_contain_text("0.5 picture me")
     page.locator("#ready button", has_text="vampire").click()  # alone again
     expect(page.locator("#status")).to_contain_text("Done: vampire.")
+    page.locator("#strength input[type=number]").fill("99")
+    page.locator("#strength input[type=number]").press("Enter")
+    page.locator("#random").click()
+    expect(page.locator("#photo img")).to_have_count(0)
+    page.wait_for_timeout(1500)
+    expect(page.locator("#status")).to_contain_text("Done: vampire.")
+    assert result(page).size == (512, 512)  # the random face
+    expect(page.locator("[data-testid=toast-text]")).to_have_count(0)
     tab(page, "Library")
     page.locator("#library button", has_text="★ 1 zombie").click()
     page.locator("#library-delete").click()

@@ -168,7 +168,7 @@ class InstantTab:
         """The weights that the clicked point of the grid stands for, of the slots that name a style."""
         x, y = (min(position // CELL, GRID - 1) / (GRID - 1) for position in event.index)
         weights, recipe = iter(corner_weights(x, y)), self.shared.read(values)[3]
-        return [round(next(weights), 3) if part in recipe.named else gr.skip() for part in recipe.parts]
+        return [round(next(weights), 3) if part in recipe.named else part.weight for part in recipe.parts]
 
     def add_picture(
         self, request: gr.Request, path: str | None, pictured: Mapping[str, Kept], *texts: str | None

@@ -44,7 +44,8 @@ def photo_input(**settings: Any) -> gr.Image:
 
 
 def forgiving(field: Any) -> Any:
-    """The slider or number takes what lies outside of its range as the nearest end of it, and nothing as its value."""
+    """The slider or number takes what lies outside of its range as the nearest end of it, and nothing as its value; as
+    long as handlers give it values, not updates, which make it anew."""
     first, low = field.value, -math.inf if field.minimum is None else field.minimum
     high = math.inf if field.maximum is None else field.maximum
     field.preprocess = lambda given: first if given is None else min(max(given, low), high)
@@ -153,9 +154,10 @@ class Shared:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
         redraw = {**self.showing, "fn": self.redraw}
         self.photo.change(self.open, [self.photo, self.visit], opened, **quiet).then(**redraw)
-        rolled = [*opened, self.photo]
-        self.dice.click(self.roll, self.seed, [*rolled, self.seed], **quiet).then(**self.showing)
-        self.seed.submit(self.roll_same, self.seed, rolled, **quiet).then(**self.showing)
+        rolls = self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet)
+        for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
+            # In the browser: an update from here would make a photo field anew, without its own reader.
+            rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
@@ -165,7 +167,7 @@ class Shared:
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
         """Reads the address when the page loads; ``query`` is a hidden text field."""
-        linked = [*self.recipe, self.strength, self.detail, self.own_colours, self.seed, *self.opened, self.photo]
+        linked = [*self.recipe, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(self.linked, query, linked, js="() => [window.location.search]", **quiet).then(**self.showing)
 
@@ -198,12 +200,12 @@ class Shared:
             return *nothing, failed(error, request), None, None, None
 
     def roll(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
-        """The random face after this one, an empty photo and its number."""
+        """The random face after this one, and its number."""
         seed = (int(seed or 0) + 1) % LARGEST_SEED
         return *self.roll_same(seed, request), seed
 
     def roll_same(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
-        return *self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request), None
+        return self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request)
 
     def view(self, visit: Visit | None, chosen: Sequence[str] | None) -> Any:
         """What the model understood of the first chosen face."""
@@ -219,10 +221,9 @@ class Shared:
     def linked(self, query: str, request: gr.Request) -> list[Any]:
         """What an address asks for: the recipe, the look, the seed, and the random face of that seed."""
         recipe, strength, detail, own_colours, seed = read_query(query or "")
-        values = write_recipe(recipe) if recipe.parts else [gr.skip()] * len(self.recipe)
-        values += [gr.skip() if value is None else value for value in (strength, detail, own_colours or None, seed)]
-        unopened = [gr.skip()] * (len(self.opened) + 1)
-        return [*values, *(self.roll_same(seed, request) if seed is not None else unopened)]
+        look = [number(strength, 1.0), number(detail, self.studio.stylizer.default_detail), own_colours]
+        values = [*(write_recipe(recipe) if recipe.parts else alone("")), *look, seed or 0]
+        return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
 
     def show(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
         """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
