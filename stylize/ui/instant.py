@@ -151,7 +151,8 @@ class InstantTab:
         inputs = [self.format, self.seconds, *shared.inputs]
         movie = self.draw_morph.click(self.movie, inputs, [shared.status, self.moving], **moving)
         for stop, run in ((self.stop_grid, grid), (self.stop_morph, movie)):
-            stop.click(self.halted, None, shared.status, cancels=run, queue=False, **quiet)
+            halted = stop.click(self.halted, None, shared.status, cancels=run, queue=False, **quiet)
+            halted.then(self.halted, None, shared.status, **quiet)  # again, after a report that was on its way
 
     # What the page calls
 

@@ -153,7 +153,7 @@ class Page:
                 with gr.Tab(t("tab_library"), elem_id="tab-library"):
                     self.library = Library(studio)
         self.library.shelf.render()
-        self.query = gr.Textbox(visible=False)
+        self.query = gr.Textbox(visible="hidden")
         with gr.Accordion(t("model"), open=False, elem_id="model"):
             lay_model(studio.stylizer)
 

@@ -166,10 +166,11 @@ class Shared:
         )
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
-        """Reads the address when the page loads; ``query`` is a hidden text field."""
+        """Reads the address when the page loads; ``query`` is a hidden text field, which changes where there is one."""
         linked = [*self.recipe, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        blocks.load(self.linked, query, linked, js="() => [window.location.search]", **quiet).then(**self.showing)
+        blocks.load(None, None, query, js="() => window.location.search", api_visibility="private")
+        query.change(self.linked, query, linked, **quiet).then(**self.showing)
 
     def read(self, values: Sequence[Any]) -> tuple[Visit | None, list[str] | None, dict[str, Domain], Recipe, Look]:
         """The values of ``inputs``, by what they mean."""
