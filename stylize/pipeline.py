@@ -37,6 +37,7 @@ LONGEST_PROMPT = 300
 STRENGTHS = (-1.0, 2.0)
 EDITS = (-10.0, 10.0)
 ENCODE_BATCH = 4
+ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 PARTS = ("generator", "encoder", "clip")  # files that make the full model complete
 
 AnyEncoder = Encoder | E4e | ReStyle
@@ -323,12 +324,12 @@ class Stylizer:
             seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
         if self.clip.vocabulary != "english" and self.ready():
             # To a small model many a painting is a photo: it goes halfway to the styles that are most alike.
-            alike = torch.softmax(25 * self._styles_in_words @ seen, 0) @ self._styles_in_words
+            alike = torch.softmax(ALIKE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
 
     @cached_property
-    def _styles_in_words(self) -> Tensor:
+    def styles_in_words(self) -> Tensor:
         """(ready styles, D): the embeddings of their names, of length 1."""
         return F.normalize(torch.stack([self.clip.describe(name) for name in self.ready()]), dim=1)
 

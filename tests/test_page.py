@@ -86,6 +86,10 @@ def inputs(page: Page, **given: Any) -> list[Any]:
     return [values.get(id(component), component.value) for component in shared.inputs]
 
 
+def recipe_values(page: Page) -> list[Any]:
+    return [component.value for component in page.instant.recipe]
+
+
 def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, Any]:
     page.shared.forget(request)
     return page.shared.show(request, *inputs(page, **given))
@@ -418,6 +422,7 @@ def test_a_description_trains_with_previews_and_goes_on(page: Page, visit: Any) 
     assert trained.domain.method == "text-guided"
     more = list(page.text.go_on(ENGLISH, visit, trained))[-1][0]
     assert more.progress.step == 8
+    assert page.text.apply_trained(None, "mine", *recipe_values(page)) == ["mine", *recipe_values(page)]
     name, *recipe = page.text.apply_trained(more)
     assert (name, read_recipe(recipe).named) == ("a red mosaic", [Part("a red mosaic")])
     assert page.text.nothing(RUSSIAN, name, name)[-2:] == ("", "")

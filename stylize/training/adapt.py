@@ -22,7 +22,7 @@ from stylize.clip import TextImageModel
 from stylize.domain import Domain, mix
 from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.generator import Generator, Order
-from stylize.pipeline import Face, Stylizer
+from stylize.pipeline import ALIKE, Face, Stylizer
 from stylize.training.losses import directional_loss, domain_norm, global_loss, indomain_loss
 from stylize.vocabulary import SOURCE, match, match_colour
 
@@ -259,7 +259,7 @@ class TextGuide:
         return out
 
 
-def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> tuple[Domain | None, bool]:
+def warm_start(stylizer: Stylizer, text: str) -> tuple[Domain | None, bool]:
     """(where the training begins, whether the description mentions it): the ready styles that it mentions, mixed
     evenly, and its colour; where it mentions none, the styles whose descriptions are nearest in the text-image model.
     None without any ready domain.
@@ -279,8 +279,8 @@ def warm_start(stylizer: Stylizer, text: str, sharpness: float = 25.0) -> tuple[
     if parts:
         return mix(parts), True
     clip = stylizer.clip
-    known = torch.stack([clip.describe(name) for name in [SOURCE, *names]])
-    weights = torch.softmax(sharpness * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
+    known = torch.cat([clip.describe(SOURCE)[None], stylizer.styles_in_words])
+    weights = torch.softmax(ALIKE * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
     best = weights.topk(min(3, len(names)))
     alike = [(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)]
     return mix(alike), False

@@ -191,9 +191,9 @@ class Shared:
         """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood.
         ``before``: the visit so far; the photo of a random face is none."""
         nothing = (None, None, gr.update(choices=[], value=[], visible=False))
-        if path is None and before is not None and before.seed is not None:
-            return (gr.skip(),) * len(self.opened)
         if path is None:
+            if before is not None and before.seed is not None:
+                return (gr.skip(),) * len(self.opened)
             return *nothing, say(request, "start"), None, None, None
         try:
             return self._opened(self.studio.open(path), request)
@@ -270,8 +270,8 @@ class Shared:
     def query(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
         """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
         visit, _, own, recipe, look = self.read(values)
-        alone = [part.text for part in recipe.named if part.text in own]
-        note = say(request, "link_own", names=", ".join(alone)) if alone else gr.skip()
+        private = [part.text for part in recipe.named if part.text in own]
+        note = say(request, "link_own", names=", ".join(private)) if private else gr.skip()
         return gr.update(value=write_query(recipe, look, visit.seed if visit else None), visible=True), note
 
 

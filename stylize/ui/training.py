@@ -115,12 +115,13 @@ class Trainer:
         self.file = gr.File(label=t("domain_file"), height=80, visible=False, elem_id=f"{kind}-file")
 
     def wire(self, shared: Shared, library: Library) -> None:
-        self.library, self.applied = library, 1 + len(shared.recipe)
+        self.library = library
         quiet: dict[str, Any] = {"api_visibility": "private"}
         shown = [self.trained, self.note, self.preview, self.curve]
         looped: dict[str, Any] = {"outputs": shown, "show_progress_on": self.note, **QUEUE, **quiet}
+        used = [self.name, *shared.recipe]
         applying: dict[str, Any] = {
-            "fn": self.apply_trained, "inputs": self.trained, "outputs": [self.name, *shared.recipe], **quiet
+            "fn": self.apply_trained, "inputs": [self.trained, *used], "outputs": used, **quiet
         }  # fmt: skip
         at_once: dict[str, Any] = {"queue": False, **quiet}
         for button, run, inputs in (
@@ -219,9 +220,9 @@ class Trainer:
         faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
         return self.studio.preview(domain, faces, RANDOM_FACES)
 
-    def apply_trained(self, trained: Trained | None) -> list[Any]:
-        """(its name, the recipe of it alone, which the result then draws)."""
-        return [trained.name, *alone(trained.name)] if trained else [gr.skip()] * self.applied
+    def apply_trained(self, trained: Trained | None, *used: Any) -> list[Any]:
+        """(its name, the recipe of it alone, which the result then draws); ``used``, what is there, without any."""
+        return [trained.name, *alone(trained.name)] if trained else [*used]
 
     def kept(
         self, request: gr.Request, own: Any, trained: Trained | None, name: str, *style_mix: float
