@@ -32,7 +32,7 @@ from stylize.clip import MINI, TextImageModel
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
-from stylize.training.data import augment, load_faces, scenes, tones
+from stylize.training.data import FULL, augment, load_faces, scenes, tones
 from stylize.training.generator import add_dtype
 from stylize.training.styles import stylise
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
@@ -48,8 +48,8 @@ TAU = 0.06  # the sharpness of soft labels, in the same unit
 class Settings:
     steps: int = 1000
     lr: float = 1e-3
-    faces: int = 160  # half photographs, half generated
-    pairs: int = 20  # of a face and its filtered picture
+    faces: int = 160  # half photographs (to refine, four in five), the others generated
+    pairs: int = 60  # of a face and its filtered picture
     blends: int = 16
     drawn: int = 24
     attackers: int = 24
@@ -99,24 +99,27 @@ class Truths:
 
     @classmethod
     def make(cls, stylizer: Stylizer, data: Path, count: int, seed: int, varied: bool = False) -> Truths:
-        rng = np.random.default_rng(seed)
-        faces = load_faces(data, "train", stylizer.resolution)
-        index = rng.choice(len(faces), count // 2, replace=False)
-        pictures, others = faces.tensor(index), faces.tensor(rng.choice(len(faces), count // 4))
+        rng, draws = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
+        size = FULL if varied else stylizer.resolution
+        faces = load_faces(data, "train", size)
+        photographs = count * 4 // 5 if varied else count // 2
+        index = rng.choice(len(faces), photographs, replace=False)
+        pictures, others = faces.tensor(index), faces.tensor(rng.choice(len(faces), (count - photographs) // 2))
         if varied:
-            draws = torch.Generator().manual_seed(seed)
-            pictures = augment(pictures, torch.from_numpy(faces.real[index]), stylizer.resolution, draws)
+            pictures = augment(pictures, torch.from_numpy(faces.real[index]), size, draws)
             pictures = scenes(hard_light(tones(pictures, draws), draws), draws)
             others = hard_light(tones(others, draws), draws)
         photos = [np.asarray(to_image(picture)) for picture in pictures]
         codes = stylizer.encode([to_image(picture) for picture in others])
-        ws = torch.cat([codes, stylizer.sample_ws(count - count // 2 - len(codes), seed, psi=0.8)])
+        ws = torch.cat([codes, stylizer.sample_ws(count - photographs - len(codes), seed, psi=0.8)])
         photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
         rows = []
         for number, photo in enumerate(photos):
             made = [photo if k == (None, PHOTO) else stylise(photo, k[1], colour=k[0], seed=number) for k in KINDS]
             batch = torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).float()
-            rows.append(F.interpolate(batch, size=SIZE, mode="area").round().byte())
+            sharp = varied and number % 3 > 0  # as a picture of any size comes to the model
+            small = F.interpolate(batch, size=SIZE, mode="bicubic" if sharp else "area", antialias=sharp)
+            rows.append(small.clamp(0, 255).round().byte())
         return cls(torch.stack(rows), ws)
 
     def get(self, face: Tensor, kind: Tensor) -> Tensor:

@@ -19,7 +19,8 @@ from stylize.errors import StylizeError
 
 # The AI portraits were framed 4.8 % wider than FFHQ (measured by landmarks): their central 244 of 256 px fit.
 SETS = {"ai-portraits-256": 244 / 256, "real-portraits-256": 1.0}
-DARKEST = 0.12  # skin light of the darkest faces
+FULL = 256  # px: the size of the data
+LIGHT, DARK = (0.78, 0.58, 0.47), (0.22, 0.14, 0.105)  # skin, sRGB
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,26 @@ def load_faces(folder: str | Path, split: str = "train", size: int = 128, sets: 
     return Faces(np.stack(pictures), np.array(real))
 
 
+def face_middle(pictures: Tensor) -> Tensor:
+    """The part of aligned pictures (N, 3, S, S) that is mostly skin."""
+    size = pictures.shape[-1]
+    return pictures[..., int(0.45 * size) : int(0.7 * size), int(0.3 * size) : int(0.7 * size)]
+
+
 def skin_light(pictures: Tensor) -> Tensor:
     """(N, 3, S, S) in [-1, 1], aligned -> (N,) in [0, 1]: the median grey of the middle of the face."""
-    size = pictures.shape[-1]
-    middle = pictures[..., int(0.45 * size) : int(0.7 * size), int(0.3 * size) : int(0.7 * size)]
-    return (middle.mean(1).flatten(1).median(1).values + 1) / 2
+    return (face_middle(pictures).mean(1).flatten(1).median(1).values + 1) / 2
+
+
+def grid(size: int) -> tuple[Tensor, Tensor]:
+    """Places of the pixels across and down, (size, size) each, in [-1, 1]."""
+    down, across = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
+    return across, down
+
+
+def outside(across: Tensor, down: Tensor, reach: Tensor | float) -> Tensor:
+    """In [0, 1]: outside of the head of an aligned face, an ellipse."""
+    return torch.sigmoid((torch.sqrt((across / 0.75) ** 2 + ((down - 0.05) / 0.95) ** 2) - reach) * 14)
 
 
 def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Tensor:
@@ -80,16 +96,15 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
 
     x = (batch + 1) / 2
     # Plain studio backgrounds: what looks like the upper corners and lies outside the head becomes something else.
-    grid_y, grid_x = torch.meshgrid(*[torch.linspace(-1, 1, x.shape[-1])] * 2, indexing="ij")
+    across, down = grid(x.shape[-1])
     corners = torch.cat([x[..., :8, :8], x[..., :8, -8:]], -1).mean((2, 3), keepdim=True)
-    outside = torch.sigmoid((torch.sqrt((grid_x / 0.75) ** 2 + ((grid_y - 0.05) / 0.95) ** 2) - 0.85) * 12)
-    like = torch.exp(-(x - corners).square().sum(1, keepdim=True) / 0.02) * outside
+    like = torch.exp(-(x - corners).square().sum(1, keepdim=True) / 0.02) * outside(across, down, 0.85)
     colour = torch.rand(n, 3, 1, 1, generator=rng)
-    slope = uniform(-0.4, 0.4, 3, 1, 1) * grid_x + uniform(-0.4, 0.4, 3, 1, 1) * grid_y
+    slope = uniform(-0.4, 0.4, 3, 1, 1) * across + uniform(-0.4, 0.4, 3, 1, 1) * down
     chosen = ((torch.rand(n, generator=rng) < 0.3) & ~real).view(n, 1, 1, 1)
     x = torch.where(chosen, torch.lerp(x, (colour + slope).clamp(0, 1), like), x)
     # Light from a side, exposure, contrast, white balance, saturation.
-    light = 1 + uniform(-0.2, 0.2, 1, 1, 1) * grid_x + uniform(-0.1, 0.1, 1, 1, 1) * grid_y
+    light = 1 + uniform(-0.2, 0.2, 1, 1, 1) * across + uniform(-0.1, 0.1, 1, 1, 1) * down
     x = x * light * uniform(0.75, 1.15, 1, 1, 1) * uniform(0.93, 1.07, 3, 1, 1)
     grey = x.mean(1, keepdim=True)
     x = torch.lerp(grey, x, uniform(0.7, 1.2, 1, 1, 1))
@@ -100,38 +115,51 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
     mirror = torch.where(torch.rand(n, generator=rng) < 0.5, -1.0, 1.0)
     top = torch.stack([cos * mirror, -sin, uniform(-0.01, 0.01)], 1)
     bottom = torch.stack([sin * mirror, cos, uniform(-0.01, 0.01)], 1)
-    grid = F.affine_grid(torch.stack([top, bottom], 1), [n, 3, size, size], align_corners=False)
-    return F.grid_sample(x, grid, padding_mode="reflection", align_corners=False) * 2 - 1
+    places = F.affine_grid(torch.stack([top, bottom], 1), [n, 3, size, size], align_corners=False)
+    return F.grid_sample(x, places, padding_mode="reflection", align_corners=False) * 2 - 1
 
 
 def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Half of the aligned faces (N, 3, S, S) in [-1, 1] darkened by a gamma curve, so that skin of every tone is among
-    them: their light goes down to a uniform draw, at most to DARKEST."""
-    n = len(pictures)
-    x = ((pictures + 1) / 2).clamp(1e-3, 1)
+    """Skin of every tone: in half of the aligned faces (N, 3, S, S) in [-1, 1] what has the hue of the face's middle is
+    recoloured, down to a tone drawn evenly between LIGHT and DARK. As dark skin does, it keeps its highlights."""
+    n, _, size, _ = pictures.shape
+    x = ((pictures + 1) / 2).clamp(0.01, 1)
     y = x.mean(1, keepdim=True)
-    light = skin_light(pictures).clamp(DARKEST, 0.9)
-    wanted = torch.lerp(torch.full((n,), DARKEST), light, torch.rand(n, generator=rng))
-    power = torch.where(torch.rand(n, generator=rng) < 0.5, wanted.log() / light.log(), 1.0)
-    power = power.view(n, 1, 1, 1)
-    return x ** ((power + 1) / 2) * y ** ((power - 1) / 2) * 2 - 1  # darker skin is somewhat more saturated
+    skin = face_middle(x).flatten(2).median(2).values.clamp(min=0.05).view(n, 3, 1, 1)
+    level = skin.mean(1, keepdim=True)
+    hue = x / (y + 0.02) - skin / (level + 0.02)
+    like = torch.exp(-hue.square().sum(1, keepdim=True) / 0.15) * torch.sigmoid((y / level - 0.42) * 14)
+    across, down = grid(size)
+    neck = torch.sigmoid((down - 0.6) * 14) * torch.sigmoid((0.8 - across.abs()) * 14)
+    like = like * torch.maximum(1 - outside(across, down, 0.95), neck)
+    width = 2 * (size // 32) + 1
+    like = F.avg_pool2d(like, width, 1, width // 2, count_include_pad=False)
+
+    place = torch.rand(n, 1, 1, 1, generator=rng) ** 0.8
+    light, dark = (torch.tensor(tone).log().view(1, 3, 1, 1) for tone in (LIGHT, DARK))
+    tone = torch.lerp(light, dark, place).exp() * (1 + (torch.rand(n, 3, 1, 1, generator=rng) - 0.5) * 0.07)
+    tone = tone * (level / tone.mean(1, keepdim=True)).clamp(max=1)  # never lighter than it was
+    depth = 1 - (tone / skin).mean(1, keepdim=True).clamp(max=1)
+    shine = (y - level).clamp(min=0) * depth * torch.rand(n, 1, 1, 1, generator=rng) * 2.5
+    toned = ((x / skin) ** (1 + 0.6 * depth) * tone + shine).clamp(0, 1)
+    return torch.lerp(x, toned, (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * like) * 2 - 1
 
 
 def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise at a random scale."""
+    """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise, coarse and fine; some of
+    these cover the hair too, as a headscarf does."""
     n, _, size, _ = pictures.shape
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
-    outside = torch.sigmoid((torch.sqrt((x / 0.75) ** 2 + ((y - 0.05) / 0.95) ** 2) - 0.95) * 14)
-    outside = outside * torch.sigmoid((0.75 - y) * 14)  # neck and shoulders stay
-    backgrounds = []
-    for cells in (2 ** torch.randint(1, 6, (n,), generator=rng)).tolist():
-        noise = torch.rand(1, 3, cells, cells, generator=rng) * 2 - 1
-        grey = noise.mean(1, keepdim=True)
-        hue = torch.randn(1, 3, 1, 1, generator=rng) * 0.3
-        noise = torch.lerp(grey, noise, float(torch.rand(1, generator=rng))) + hue
-        backgrounds.append(F.interpolate(noise, size=(size, size), mode="bicubic"))
-    chosen = (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * outside
-    return torch.lerp(pictures, torch.cat(backgrounds).clamp(-1, 1), chosen)
+    across, down = grid(size)
+    tight = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
+    place = outside(across, down, 0.95 * (1 - 0.35 * tight)) * torch.sigmoid((0.75 - down) * 14)  # shoulders stay
+    background = torch.randn(n, 3, 1, 1, generator=rng) * 0.5
+    for cells in (2, 4, 8, 16, 32):
+        noise = torch.randn(n, 3, cells, cells, generator=rng)
+        noise = torch.lerp(noise.mean(1, keepdim=True) * 1.7, noise, torch.rand(n, 1, 1, 1, generator=rng))
+        amount = torch.rand(n, 1, 1, 1, generator=rng) ** 2 * 0.6
+        background = background + amount * F.interpolate(noise, size=(size, size), mode="bicubic")
+    chosen = (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * place
+    return torch.lerp(pictures, background.clamp(-1, 1), chosen)
 
 
 def degrade(batch: Tensor, rng: torch.Generator) -> Tensor:
