@@ -14,7 +14,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from clips import still, write_clip
-from PIL import Image
+from PIL import Image, ImageFont
 from tiny import load_tiny_model_with_style
 
 from stylize.domain import LEVELS, Domain, Part
@@ -24,7 +24,7 @@ from stylize.pipeline import Stylizer
 from stylize.training.adapt import AdaptSettings
 from stylize.training.oneshot import OneShotSettings
 from stylize.ui import page as page_module
-from stylize.ui.instant import FPS
+from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.result import SLOTS, TURNING, read_query, read_recipe, write_query
@@ -291,6 +291,9 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     assert page.instant.pick_cell(corner, *values) == [0, 1, 0.5, 0.5]
     apart = inputs(page, visit=visit, text0="pencil sketch", text2="pencil sketch")
     assert page.instant.pick_cell(corner, *apart) == [0, 0.5, 1, 0.5]
+    font = ImageFont.truetype(LABELS, 24)
+    letters = {bytes(font.getmask(letter)) for letter in "абвгджийклмнпфцчшщъыьэюя"}
+    assert len(letters) == 24  # no empty boxes
     assert "Choose a photo" in next(page.instant.grid(ENGLISH, *inputs(page)))[0]
     assert "Describe a style" in next(page.instant.grid(ENGLISH, *inputs(page, visit=visit)))[0]
 

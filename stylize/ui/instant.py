@@ -16,7 +16,7 @@ from stylize.images import read_photo
 from stylize.morph import save_moving
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
 from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, alone, failed, forgiving, photo_input
-from stylize.ui.visit import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
+from stylize.ui.visit import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say, style_name
 
@@ -24,6 +24,7 @@ FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20
 MORPH_SIDE = 384  # px: largest side of a moving picture
 SECONDS = (1, 6)
+LABELS = Path(__file__).with_name("labels.ttf")  # DejaVu Sans cut to Latin and Cyrillic: Pillow's own has no Cyrillic
 SAID_EVERY = 0.5  # seconds between two reports
 QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # what draws many pictures
 IDEAS = {
@@ -190,8 +191,8 @@ class InstantTab:
         named = [name if slot == free else gr.skip() for slot in range(len(texts))]
         return gr.skip(), {**pictured, name: Kept(domain, picture)}, *named
 
-    def _styles(self, values: tuple[Any, ...], request: gr.Request) -> tuple[Any, list[Domain], Any, bool]:
-        """(a visible face, the domains that are named, the look, whether to turn between them). Raises StylizeError."""
+    def _styles(self, values: tuple[Any, ...], request: gr.Request) -> tuple[Any, list[Domain], Any, Recipe]:
+        """(a visible face, the domains that are named, the look, the recipe). Raises StylizeError."""
         visit, chosen, own, recipe, look = self.shared.read(values)
         if visit is None:
             raise StylizeError(say(request, "need_photo"))
@@ -200,7 +201,7 @@ class InstantTab:
         ]
         if not domains:
             raise StylizeError(say(request, "need_style"))
-        return visit.near[visit.chosen(chosen)[0]], domains, look, recipe.spherical
+        return visit.near[visit.chosen(chosen)[0]], domains, look, recipe
 
     @staticmethod
     def _drawn(
@@ -222,31 +223,31 @@ class InstantTab:
         """(status, one picture of GRID x GRID mixes with the styles' names in the corners)."""
         cells: list[Image.Image] = []
         try:
-            face, domains, look, spherical = self._styles(values, request)
-            yield from self._drawn(self.studio.cells(face, domains, look, spherical), GRID * GRID, cells, request)
+            face, domains, look, recipe = self._styles(values, request)
+            mixes = self.studio.cells(face, domains, look, recipe.spherical)
+            yield from self._drawn(mixes, GRID * GRID, cells, request)
         except StylizeError as error:
             yield failed(error, request), gr.skip()
             return
         sheet = Image.new("RGB", (GRID * CELL,) * 2)
         for index, cell in enumerate(cells):
             sheet.paste(cell, (index % GRID * CELL, index // GRID * CELL))
-        draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=28)
-        for index, domain in enumerate(domains):
+        draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(LABELS, 24)
+        for index, part in enumerate(recipe.named):
             right, low = index % 2, index // 2
             place = ((8, sheet.width - 8)[right], (CELL, sheet.height)[low] - 8)
             anchor = "lr"[right] + "d"
-            draw.text(
-                place, domain.label[:40], fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black"
-            )
+            name = part.text.strip()[:24]
+            draw.text(place, name, fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black")
         yield say(request, "grid_done"), sheet
 
     def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, Any]]:
         """(status, file) of a walk from the face itself through every style."""
         try:
-            face, domains, look, spherical = self._styles(values, request)
+            face, domains, look, recipe = self._styles(values, request)
             frames = round(seconds * FPS) * len(domains) + 1
             pictures: list[Image.Image] = []
-            walk = self.studio.walk(nearer(face, 1.0, MORPH_SIDE), domains, frames, look, spherical)
+            walk = self.studio.walk(nearer(face, 1.0, MORPH_SIDE), domains, frames, look, recipe.spherical)
             yield from self._drawn(walk, frames, pictures, request)
             path = temporary(f".{kind.lower()}", "morph")
             save_moving(pictures, path, FPS)
