@@ -317,6 +317,18 @@ def test_who_leaves_frees_the_queue_of_what_draws_long(
     expect(page.locator("#status")).to_contain_text("Done: neon")
 
 
+def test_a_moving_picture_plays(page: Page, me: Path) -> None:
+    upload(page, me)
+    page.locator("#text textarea").fill("sepia")
+    expect(page.locator("#status")).to_contain_text("Done: sepia")
+    page.locator("#morph-panel button.label-wrap").click()
+    page.get_by_label("Seconds for each style").last.fill("1")
+    for kind, shown in (("MP4", "#morph-film video"), ("GIF", "#morph-animation img")):
+        page.locator("#morph-panel").get_by_label(kind).click()
+        page.locator("#morph-go").click()
+        expect(page.locator(shown)).to_have_attribute("src", re.compile(rf"morph\.{kind.lower()}$"), timeout=60_000)
+
+
 def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> None:
     (me.parent / "letter.jpg").write_text("Dear reader")
     upload(page, me.parent / "letter.jpg", "not a picture")

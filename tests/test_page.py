@@ -306,6 +306,7 @@ def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
     assert path.stat().st_size > 1000
+    assert [update["visible"] for update in reports[-1][2:]] == [kind == "MP4", kind != "MP4"]
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,12 @@ class InstantTab:
             with gr.Row():
                 self.draw_morph = gr.Button(t("morph_go"), size="md", elem_id="morph-go", min_width=120)
                 self.stop_morph = gr.Button(t("stop"), size="md", elem_id="morph-stop", min_width=120)
-            self.moving = gr.File(label=t("moving"), height=80, visible=False, elem_id="morph")
+            later: dict[str, Any] = {"label": t("moving"), "visible": False, "interactive": False}
+            self.player = gr.Video(
+                height=300, autoplay=True, loop=True, show_label=False, elem_id="morph-film", **later
+            )
+            self.animation = gr.Image(height=300, buttons=[], show_label=False, elem_id="morph-animation", **later)
+            self.moving = gr.File(height=80, elem_id="morph", **later)
 
     @staticmethod
     def _levels(slot: str = "") -> list[gr.Slider]:
@@ -150,7 +155,8 @@ class InstantTab:
         grid = self.draw_grid.click(self.grid, shared.inputs, [shared.status, self.grid_picture], **moving)
         self.grid_picture.select(self.pick_cell, shared.inputs, self.weights, show_progress="hidden", **quiet)
         inputs = [self.format, self.seconds, *shared.inputs]
-        movie = self.draw_morph.click(self.movie, inputs, [shared.status, self.moving], **moving)
+        outputs = [shared.status, self.moving, self.player, self.animation]
+        movie = self.draw_morph.click(self.movie, inputs, outputs, **moving)
         for stop, run in ((self.stop_grid, grid), (self.stop_morph, movie)):
             halted = stop.click(self.halted, None, shared.status, cancels=run, queue=False, **quiet)
             halted.then(self.halted, None, shared.status, **quiet)  # again, after a report that was on its way
@@ -204,9 +210,7 @@ class InstantTab:
         return visit.near[visit.chosen(chosen)[0]], domains, look, recipe
 
     @staticmethod
-    def _drawn(
-        pictures: Iterator[Image.Image], of: int, out: list[Image.Image], request: gr.Request
-    ) -> Iterator[tuple[Any, Any]]:
+    def _drawn(pictures: Iterator[Image.Image], of: int, out: list[Image.Image], request: gr.Request) -> Iterator[str]:
         """Puts ``of`` pictures into ``out`` and says now and then how long it takes."""
         started = said = time.monotonic()
         for picture in pictures:
@@ -214,7 +218,7 @@ class InstantTab:
             if time.monotonic() - said > SAID_EVERY or len(out) == 1:
                 said = time.monotonic()
                 left = seconds_left(started, len(out), of)
-                yield say(request, "drawing", n=len(out), of=of, left=left), gr.skip()
+                yield say(request, "drawing", n=len(out), of=of, left=left)
 
     def halted(self, request: gr.Request) -> str:
         return say(request, "halted")
@@ -225,7 +229,8 @@ class InstantTab:
         try:
             face, domains, look, recipe = self._styles(values, request)
             mixes = self.studio.cells(face, domains, look, recipe.spherical)
-            yield from self._drawn(mixes, GRID * GRID, cells, request)
+            for said in self._drawn(mixes, GRID * GRID, cells, request):
+                yield said, gr.skip()
         except StylizeError as error:
             yield failed(error, request), gr.skip()
             return
@@ -241,16 +246,22 @@ class InstantTab:
             draw.text(place, name, fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black")
         yield say(request, "grid_done"), sheet
 
-    def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, Any]]:
-        """(status, file) of a walk from the face itself through every style."""
+    def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """(status, file, player of a film, animated picture) of a walk from the face itself through every style."""
+        same = (gr.skip(),) * 3
         try:
             face, domains, look, recipe = self._styles(values, request)
             frames = round(seconds * FPS) * len(domains) + 1
             pictures: list[Image.Image] = []
             walk = self.studio.walk(nearer(face, 1.0, MORPH_SIDE), domains, frames, look, recipe.spherical)
-            yield from self._drawn(walk, frames, pictures, request)
+            for said in self._drawn(walk, frames, pictures, request):
+                yield said, *same
             path = temporary(f".{kind.lower()}", "morph")
             save_moving(pictures, path, FPS)
-            yield say(request, "morph_done"), gr.update(value=str(path), visible=True)
         except StylizeError as error:
-            yield failed(error, request), gr.skip()
+            yield failed(error, request), *same
+            return
+        plays = kind == FORMATS[0]
+        yield say(request, "morph_done"), *(
+            gr.update(value=str(path) if shown else None, visible=shown) for shown in (True, plays, not plays)
+        )
