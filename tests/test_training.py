@@ -129,13 +129,13 @@ def test_backgrounds_leave_the_face_alone() -> None:
     assert varied.abs().max() <= 1
 
 
-def test_half_of_the_faces_get_skin_of_other_tones_and_nothing_else_does() -> None:
+def test_many_faces_get_skin_of_other_tones_and_nothing_else_does() -> None:
     skin, wall = torch.tensor([0.6, 0.2, 0.0]), torch.tensor([-0.2, 0.0, 0.4])
     faces = wall.view(1, 3, 1, 1).repeat(64, 1, 64, 64)
     faces[:, :, 12:58, 18:46] = skin.view(1, 3, 1, 1)
     varied = tones(faces, torch.Generator().manual_seed(0))
     changed = (varied - faces).abs().amax((1, 2, 3)) > 1e-3
-    assert 20 <= changed.sum() <= 44
+    assert 26 <= changed.sum() <= 50
     light = skin_light(varied)
     assert light.min() < 0.3
     assert light.max() <= skin_light(faces).max() + 0.01

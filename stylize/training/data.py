@@ -120,7 +120,7 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
 
 
 def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Skin of every tone: in half of the aligned faces (N, 3, S, S) in [-1, 1] what has the hue of the face's middle is
+    """Skin of every tone: in six of ten aligned faces (N, 3, S, S) in [-1, 1] what has the hue of the face's middle is
     recoloured, down to a tone drawn evenly between LIGHT and DARK. As dark skin does, it keeps its highlights."""
     n, _, size, _ = pictures.shape
     x = ((pictures + 1) / 2).clamp(0.01, 1)
@@ -142,7 +142,7 @@ def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
     depth = 1 - (tone / skin).mean(1, keepdim=True).clamp(max=1)
     shine = (y - level).clamp(min=0) * depth * torch.rand(n, 1, 1, 1, generator=rng) * 2.5
     toned = ((x / skin) ** (1 + 0.6 * depth) * tone + shine).clamp(0, 1)
-    return torch.lerp(x, toned, (torch.rand(n, 1, 1, 1, generator=rng) < 0.5) * like) * 2 - 1
+    return torch.lerp(x, toned, (torch.rand(n, 1, 1, 1, generator=rng) < 0.6) * like) * 2 - 1
 
 
 def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
