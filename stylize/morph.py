@@ -55,7 +55,7 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
     kind = out.suffix.lower()
     if kind not in FORMATS or not frames:
         raise StylizeError(f"Cannot write {out.name}: moving pictures need frames and a name in {', '.join(FORMATS)}.")
-    if kind == ".gif":  # one palette for all: one for each takes thirty times as long
+    if kind == ".gif":  # one palette for all: one for each is slow
         few = frames[:: max(1, len(frames) // 8)]
         side_by_side = Image.fromarray(np.concatenate([np.asarray(picture) for picture in few], 1))
         palette = side_by_side.quantize(256, Image.Quantize.FASTOCTREE)

@@ -15,7 +15,20 @@ from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.morph import save_moving
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
-from stylize.ui.result import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, Shared, alone, failed, forgiving, photo_input
+from stylize.ui.result import (
+    ADDED,
+    HIGH,
+    LOW,
+    SLOTS,
+    STRAIGHT,
+    TURNING,
+    Shared,
+    alone,
+    failed,
+    forgiving,
+    photo_input,
+    playing,
+)
 from stylize.ui.visit import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say, style_name
@@ -261,7 +274,5 @@ class InstantTab:
         except StylizeError as error:
             yield failed(error, request), *same
             return
-        plays = kind == FORMATS[0]
-        yield say(request, "morph_done"), *(
-            gr.update(value=str(path) if shown else None, visible=shown) for shown in (True, plays, not plays)
-        )
+        picture, film, file = playing(path)
+        yield say(request, "morph_done"), file, film, picture

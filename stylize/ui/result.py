@@ -61,6 +61,16 @@ def failed(error: StylizeError, request: gr.Request | None) -> str:
     return f"⚠️ {explain(str(error), request)}"
 
 
+def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A film or an animation as updates of (a gr.Image, a gr.Video, a gr.File): it plays in one of them, and can be
+    downloaded. Gradio changes updates where they are, so each is its own."""
+    plays = path.suffix == ".mp4"
+    picture, film, file = (
+        gr.update(value=str(path) if shown else None, visible=shown) for shown in (not plays, plays, True)
+    )
+    return picture, film, file
+
+
 class Shared:
     """Components of the photo and the result. Those of the recipe and ``edits`` lie in a tab and are handed to
     ``wire``; ``owned`` are the states whose domains a text may name."""

@@ -14,7 +14,7 @@ from PIL import Image
 
 from stylize.errors import FilmError, StylizeError
 from stylize.film import LIMITS, Film
-from stylize.ui.result import Shared, failed
+from stylize.ui.result import Shared, failed, playing
 from stylize.ui.visit import Studio, temporary
 from stylize.ui.words import I18N as t
 from stylize.ui.words import say
@@ -131,13 +131,7 @@ class VideoTab:
                         yield *self._news(progress, now - started, smaller, request), gr.skip(), gr.skip()
             spent = time.monotonic() - started
             words = say(request, "video_ready", seconds=round(spent), rate=f"{film.count / spent:.1f}")
-            plays = out.suffix == ".mp4"
-            yield (
-                " ".join((words, smaller)),
-                hidden if plays else gr.update(value=str(out), visible=True),
-                gr.update(value=str(out), visible=True) if plays else hidden,
-                gr.update(value=str(out), visible=True),
-            )
+            yield " ".join((words, smaller)), *playing(out)
         except StylizeError as error:
             yield failed(error, request), hidden, hidden, hidden
 
