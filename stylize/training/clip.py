@@ -110,7 +110,7 @@ class Truths:
             pictures = scenes(hard_light(tones(pictures, draws), draws), draws)
             others = hard_light(tones(others, draws), draws)
         photos = [np.asarray(to_image(picture)) for picture in pictures]
-        codes = stylizer.encode([to_image(picture) for picture in others])
+        codes = stylizer.encode([to_image(picture) for picture in others]).ws
         ws = torch.cat([codes, stylizer.sample_ws(count - photographs - len(codes), seed, psi=0.8)])
         photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
         rows = []

@@ -93,8 +93,7 @@ def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, An
     results = {}
     for name, originals in held_out(stylizer, args).items():
         small = shrink(originals, stylizer.resolution)
-        codes = (stylizer.encoder(part.to(stylizer.device)) for part in small.split(BATCH))
-        made = torch.cat([stylizer.draw(ws).cpu() for ws in codes])
+        made = torch.cat([stylizer.draw(stylizer.encode(part)).cpu() for part in small.split(BATCH)])
         psnr = -10 * ((made - small) / 2).square().mean((1, 2, 3)).log10()
         features = [
             (identity.features(identity.chip(a)), identity.features(identity.chip(b)))
@@ -165,8 +164,8 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     if args.domains.startswith("one-shot"):  # the reference is of somebody who is not measured
         reference, photos = photos[:1], photos[1:]
     small = shrink(photos, stylizer.resolution)
-    ws = stylizer.encoder(small.to(stylizer.device))
-    source = stylizer.draw(ws).cpu()
+    codes = stylizer.encode(small)
+    source = torch.cat([stylizer.draw(part).cpu() for part in codes.split(BATCH)])
     kinds: list[tuple[str | None, str]] = [(None, name) for name in NAMES]
     if args.unseen:
         kinds += combinations() + combinations(unseen=True)
@@ -187,7 +186,9 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
         shown = truth(reference, style, colour) if args.domains.startswith("one-shot") else None
         domain, best = domain_for(stylizer, name, args, shown), stylizer.domain(name)
         true_photos, true_faces = truth(photos, style, colour), truth(source, style, colour)
-        drawn, fitted = stylizer.draw(ws, domain).cpu(), stylizer.draw(ws, best).cpu()
+        drawn, fitted = (
+            torch.cat([stylizer.draw(part, one).cpu() for part in codes.split(BATCH)]) for one in (domain, best)
+        )
         kept = [transfer_detail(p[None], s[None], d[None]) for p, s, d in zip(photos, source, drawn, strict=True)]
         plain = [transfer_detail(p[None], s[None], d[None], 0) for p, s, d in zip(photos, source, drawn, strict=True)]
         ours, models = torch.cat(kept), torch.cat(plain)

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from stylize.align import DetectedFace
+from stylize.code import Code
 from stylize.detail import keep_colours
 from stylize.domain import Domain, Levels, Part, blend, mix
 from stylize.errors import DomainError
@@ -167,7 +168,7 @@ class Studio:
         side = max(RANDOM_SIDE, self.stylizer.resolution)
         photo = to_image(source).resize((side, side), Image.Resampling.LANCZOS)
         detected = DetectedFace((0, 0, side, side), np.zeros((68, 2)))
-        face = Face(detected, photo, ws, source)
+        face = Face(detected, photo, Code(ws), source)
         near = nearer(face, 1.0, VIEW_CROP)
         return Visit(photo, [face], photo, [near], seed)
 
