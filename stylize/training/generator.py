@@ -63,6 +63,7 @@ MINI_ENCODER = EncoderConfig(
     features=MINI.features_shape[0],
 )
 COARSE = MINI.features_shape[1]  # px: where the photo's features enter
+CALM = 3.0  # times the usual length of a gradient
 PART = 32  # of COARSE: the side of the parts that are drawn at full resolution
 
 COLOURS = tuple(COLOUR_WORDS)
@@ -83,6 +84,7 @@ class Settings:
     samples: int = 2  # random samples beside, once adversarial
     faces: int = 560
     lr: float = 1e-3
+    lr_fine: float = 4e-4
     coloured: float = 0.25  # share of styled pictures with a colour laid over
     weaker: float = 0.2  # share of styled pictures at less than full strength
     adversarial_from: float = 0.5  # of either half
@@ -215,7 +217,7 @@ class Trainer:
         faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
         self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
         self.queue = torch.zeros(0, MINI.w_dim, device=device)
-        self.step = 0
+        self.step, self.usual = 0, 0.0  # usual: length of the gradient
 
     @property
     def coarse_steps(self) -> int:
@@ -238,18 +240,19 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         parts = {name: getattr(self, name).state_dict() for name in ("nets", "average", "opt", "opt_d")}
-        return {**parts, "queue": self.queue, "step": self.step, "settings": asdict(self.settings)}
+        return {**parts, "queue": self.queue, "step": self.step, "usual": self.usual, "settings": asdict(self.settings)}
 
     def load(self, state: dict[str, Any]) -> None:
         for name in ("nets", "average", "opt", "opt_d"):
             getattr(self, name).load_state_dict(state[name])
-        self.queue, self.step = state["queue"].to(self.device), state["step"]
+        self.queue, self.step, self.usual = state["queue"].to(self.device), state["step"], state["usual"]
 
     def rate(self) -> float:
         """Each half warms up and cools down; the fine one to nearly nothing."""
         warm = min(1.0, ((self.step if self.coarse else self.step - self.coarse_steps) + 1) / 100)
         least = 0.3 if self.coarse else 0.01
-        return self.settings.lr * warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * self.progress)))
+        lr = self.settings.lr if self.coarse else self.settings.lr_fine
+        return lr * warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
     def batch(self, rng: torch.Generator) -> Batch:
         """Plain faces, varied, and filtered pairs."""
@@ -367,6 +370,7 @@ class Trainer:
             raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
         self.opt.zero_grad(set_to_none=True)
         total.backward()
+        self._calm()
         self.opt.step()
         if adversarial:
             losses["discriminator"] = self._discriminator_step(targets[:plain], fakes.detach())
@@ -375,6 +379,13 @@ class Trainer:
             decay = min(0.998, self.step / (self.step + 10))
             torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
         return {name: value.item() for name, value in losses.items()}
+
+    def _calm(self) -> None:
+        """Gradients far longer than usual are shortened: without normalisation one bad step could end a run."""
+        limit = CALM * self.usual if self.usual else math.inf
+        parameters = [p for group in self.opt.param_groups for p in group["params"] if p.grad is not None]
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        self.usual += 0.05 * (min(norm, limit) - self.usual) if self.usual else norm
 
     def _discriminator_step(self, real: Tensor, fakes: Tensor) -> Tensor:
         """Non-saturating logistic loss with lazy R1 (Mescheder et al. 2018)."""
@@ -453,7 +464,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights and the run's checkpoint")
     for name in ("steps", "batch_coarse", "plain", "styled", "bare", "faces"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
-    for name in ("coarse", "adversarial_from", "lr", "strokes"):
+    for name in ("coarse", "adversarial_from", "lr", "lr_fine", "strokes"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
     parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
     add_dtype(parser)
