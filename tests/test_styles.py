@@ -9,7 +9,7 @@ from skimage import data
 
 from stylize import vocabulary
 from stylize.errors import StylizeError
-from stylize.training.styles import COLOURS, STYLES, Face, draw, stylise
+from stylize.training.filters import COLOURS, STYLES, Face, draw, stylise
 
 NAMES = list(STYLES)
 

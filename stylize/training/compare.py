@@ -28,7 +28,7 @@ from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, tra
 from stylize.training.generator import parameter_groups, pyramid_loss
 from stylize.training.identity import FaceIdentity
 from stylize.training.losses import domain_norm
-from stylize.training.styles import truth
+from stylize.training.filters import truth
 from stylize.vocabulary import SOURCE
 
 STEPS, BATCH, POOL = 50, 4, 48

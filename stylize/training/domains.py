@@ -21,7 +21,7 @@ from stylize.generator import Generator
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
 from stylize.training.generator import COLOURS, add_dtype, pyramid_loss
-from stylize.training.styles import truth
+from stylize.training.filters import truth
 from stylize.vocabulary import NAMES, PHOTO, SOURCE, combinations
 
 PREVIEW_SEED = 0

@@ -41,7 +41,7 @@ from stylize.training.losses import (
     resampled,
     tt_direction_loss,
 )  # fmt: skip
-from stylize.training.styles import truth
+from stylize.training.filters import truth
 from stylize.vocabulary import NAMES, PHOTO, SOURCE, WORDS, caption, combinations, match, match_colour, unknown_words
 
 Kind = tuple[str | None, str]  # (colour, style)
