@@ -20,11 +20,13 @@ def pencil(f: Face) -> Array:
 
 @style("charcoal drawing")
 def charcoal(f: Face) -> Array:
-    smudged = f.blur(f.tone, 1.5) * 0.55 + f.tone * 0.45
-    value = (smudged - 0.5) * 1.5 + 0.48
-    value = value + f.back * (0.42 + 0.12 * f.noise("brush") - value) - 0.35 * f.lines(1.6)
-    value = value + 0.09 * f.noise("rough")
-    return ramp(value, (0.04, 0.03, 0.02), (0.38, 0.29, 0.19), (0.76, 0.62, 0.43), (0.90, 0.78, 0.60))
+    tone = f.blur(f.lit, 1.2) * 0.5 + f.lit * 0.5
+    value = (tone - 0.5) * 1.35 + 0.56
+    side = f.hatching(5.0, -1, 1.2)
+    value = value + f.back * (0.50 + 0.06 * side - 0.25 * step(f.x, 90, 128) - 0.15 * f.vignette - value)
+    value = value + 0.07 * f.strokes(1.6, 9.0, 0.3) * (1 - value) * (1 - f.back) - 0.45 * f.lines(1.5) * (1 - f.back)
+    value = value + 0.045 * f.noise("rough")
+    return ramp(value, (0.05, 0.04, 0.03), (0.36, 0.29, 0.21), (0.76, 0.64, 0.47), (0.93, 0.84, 0.68))
 
 
 @style("ink drawing")
@@ -38,10 +40,16 @@ def ink(f: Face) -> Array:
 
 @style("chalkboard drawing")
 def chalkboard(f: Face) -> Array:
-    fine = clip(f.lines(1.3, 12) + 0.6 * f.lines(2.5, 8)) * (1 - 0.8 * f.back)
-    fill = f.skin * step(f.skin_tone, 0.55, 1.0) * 0.45
-    chalk = clip(fine * 0.9 + fill) * clip(0.85 + 0.35 * f.noise("rough"))
-    board = flat((0.09, 0.27, 0.18)) + (0.03 * f.noise("brush") + 0.02 * f.noise("cloud"))[..., None]
+    hatch = 0.5 + 0.5 * f.hatching(3.0, 1, 0.3)
+    fill = step(f.skin_tone * 1.1 - 0.05 + 0.28 * (hatch - 0.5), 0.52, 0.85) * f.skin * 0.60
+    locks = f.hair * step(f.strokes(1.2, 9.0, 0.2) + 2.0 * (f.hair_tone - 0.4), 0.5, 1.4) * 0.7
+    cloth = f.clothes * hatch * step(f.tone, 0.35, 0.9) * 0.4
+    rim = step(abs(f.blur(f.back, 0.8) - 0.5), 0.32, 0.12)
+    white = f.eyes * step(f.eye_tone, 0.35, 0.7) * 0.8
+    chalk = np.maximum.reduce([0.95 * f.contours(1.1, 14), fill, locks, cloth, 0.9 * rim, white])
+    chalk = chalk * clip(0.88 + 0.16 * f.noise("rough"))
+    wiped = 0.035 * f.strokes(4.0, 16.0, 1.5) * f.back
+    board = flat((0.08, 0.25, 0.17)) + wiped[..., None]
     return mix(board, flat((0.95, 0.96, 0.90)), clip(chalk))
 
 
@@ -55,48 +63,45 @@ def blueprint(f: Face) -> Array:
 
 @style("pastel drawing")
 def pastel(f: Face) -> Array:
-    soft = f.blur(f.rgb, 1.2)
-    pale = 0.55 + 0.45 * saturate(soft, 1.2)
-    skin = ramp(f.blur(f.skin_tone, 1), (0.68, 0.36, 0.56), (0.95, 0.62, 0.66), (1.0, 0.82, 0.76), (1.0, 0.93, 0.86))
-    hair = ramp(f.hair_tone, (0.36, 0.26, 0.58), (0.60, 0.46, 0.76), (0.88, 0.76, 0.90))
-    back = ramp(0.5 + 0.4 * f.noise("cloud"), (0.52, 0.78, 0.72), (0.62, 0.86, 0.76), (0.82, 0.95, 0.82))
-    out = hair * f.hair[..., None] + back * f.back[..., None] + pale * f.clothes[..., None]
-    out = mix(out, skin, f.skin) - 0.25 * f.lines(1.5, 7)[..., None]
-    return out + 0.04 * f.noise("rough")[..., None] + 0.03 * f.noise("brush")[..., None]
+    stroke = f.strokes(1.8, 8.0, 0.4)
+    tone = f.skin_tone + 0.035 * stroke * (1 - f.features)
+    skin = ramp(tone, (0.52, 0.24, 0.42), (0.82, 0.48, 0.52), (0.97, 0.72, 0.66), (1.0, 0.92, 0.84))
+    skin = mix(skin, f.flesh(tone), 0.40)
+    hair = ramp(f.hair_tone + 0.06 * stroke, (0.30, 0.22, 0.52), (0.56, 0.42, 0.74), (0.88, 0.76, 0.92))
+    back = ramp(0.5 + 0.16 * f.hatching(5.5, -1, 1.0) + 0.08 * stroke, (0.52, 0.78, 0.72), (0.66, 0.87, 0.78), (0.86, 0.96, 0.86))
+    pale = 0.5 + 0.5 * saturate(f.painted, 1.3) + 0.03 * stroke[..., None]
+    out = f.layers(skin, hair, back, pale)
+    out = mix(out, flat((0.86, 0.36, 0.44)), f.lips * 0.5)
+    out = mix(out, f.rgb, f.eyes * 0.6)
+    return out - (0.42 * f.contours(1.2, 9))[..., None] * flat((0.7, 0.9, 0.6)) + 0.03 * f.noise("rough")[..., None]
 
 
 @style("cartoon")
 def cartoon(f: Face) -> Array:
-    skin = ramp(
-        f.levels(f.blur(f.skin_tone, 1), 4),
-        (0.62, 0.32, 0.20),
-        (0.90, 0.60, 0.42),
-        (1.0, 0.80, 0.62),
-        (1.0, 0.88, 0.72),
-    )
-    rest = saturate(f.painted, 2.0) * 1.25
-    rest = f.levels(clip(rest), 5)
-    out = mix(rest, skin, f.skin * (1 - 0.9 * f.eyes))
-    out = mix(out, flat((0.88, 0.25, 0.30)), 0.7 * f.lips)
-    out = mix(out, flat((0.30, 0.78, 0.98)), step(f.back, 0.3, 0.7))
-    return np.asarray(out * (1 - 0.9 * f.lines(1.3, 10) * (1 - f.back))[..., None])
+    skin = saturate(f.flesh(f.levels(f.blur(f.skin_tone, 1), 4), 1.1), 1.25)
+    hair = f.locks(0.15 + 0.6 * f.levels(f.blur(f.hair_tone, 0.8), 3), 1.7)
+    back = mix(flat((0.30, 0.78, 0.98)), flat((0.42, 0.86, 1.0)), step(np.cos((f.x + f.y) * 0.26), -0.1, 0.1))
+    out = f.layers(skin, hair, back, f.cel(4, 2.0), 3)
+    out = mix(out, flat((0.86, 0.25, 0.30)), 0.6 * f.lips)
+    out = mix(out, flat(WHITE), f.eyes * step(f.eye_tone, 0.25, 0.6))
+    return mix(out, flat((0.10, 0.05, 0.05)), f.contours(1.3, 11) * 0.95)
 
 
 @style("anime")
 def anime(f: Face) -> Array:
     shade = f.levels(f.blur(f.skin_tone, 1.6), 4)
-    skin = mix(f.flesh(0.5 + 0.25 * step(shade, 0.45, 0.55)), flat((1.0, 0.95, 0.90)), 0.18)
+    skin = clip(saturate(f.flesh(0.46 + 0.28 * step(shade, 0.45, 0.55)), 1.15) * 1.08)
     for corner, eye in ((48, 36), (54, 45)):
         cheek = f.points[corner] * 0.45 + f.points[eye] * 0.55
         skin = mix(skin, flat((1.0, 0.45, 0.42)), f.disc(cheek, 7, 5) * 0.28)
     tone = f.blur(f.hair_tone, 1.2)
     hair = f.locks(0.30 + 0.22 * step(tone, 0.33, 0.40), 1.7)
     height = f.y - float(f.oval[19, 1]) / f.scale
-    band = step(np.cos((height - 3 + 1.5 * np.sin(f.x * 0.55)) * 0.22), 0.86, 0.93) * step(tone, 0.25, 0.4)
+    band = step(np.cos((height - 3 + 1.5 * np.sin(f.x * 0.22)) * 0.22), 0.86, 0.93) * step(tone, 0.25, 0.4)
     hair = mix(hair, mix(hair, flat((0.92, 0.96, 1.0)), 0.7), band * (abs(height) < 26))
     clouds = step(f.noise("cloud") + (f.y - 70) / 60, 0.1, 0.3)
     sky = mix(ramp(f.y / 128, (0.25, 0.58, 0.95), (0.55, 0.82, 1.0)), flat((0.98, 0.98, 1.0)), clouds)
-    cloth = f.levels(clip(saturate(f.blur(f.rgb, 1.5), 1.8) * 1.15 + 0.08), 3)
+    cloth = f.cel(4, 1.7) + 0.05
     out = f.layers(skin, hair, sky, cloth, 4)
     out = mix(out, mix(skin, flat((0.92, 0.35, 0.38)), 0.7), f.lips * 0.8)
     iris = mix(f.locks(0.55 + 0 * f.y, 2.2), flat((0.25, 0.55, 0.75)), 0.45)
@@ -146,10 +151,10 @@ def tattoo(f: Face) -> Array:
 
 @style("coloured pencil")
 def coloured_pencil(f: Face) -> Array:
-    grain = f.strokes(0.9, 7.0, 0.5)
+    grain = f.hatching(2.6, -1) * (1 - f.hair) + 1.3 * f.strokes(1.0, 8.0, 0.1) * f.hair
     warm = f.layers(f.flesh(f.skin_tone, 1.15), f.locks(f.hair_tone, 1.5), f.rgb, saturate(f.rgb, 1.5))
     warm = mix(warm, saturate(f.rgb, 1.35), f.features * 0.7)
-    cover = clip(0.30 + 0.95 * (1 - f.tone * (1 - f.skin) - f.skin_tone * f.skin * 0.85) + 0.22 * grain)
+    cover = clip(0.30 + 0.95 * (1 - f.tone * (1 - f.skin) - f.skin_tone * f.skin * 0.85) + 0.24 * grain)
     halo = ramp(f.x / 128, (0.58, 0.42, 0.82), (0.78, 0.60, 0.92))
     field = clip(0.38 + 0.30 * f.hatching(2.6, 1) - 0.75 * (f.vignette - 0.25)) * 0.9
     cover, colour = mix(cover[..., None], field[..., None], f.back), mix(clip(warm * 0.92), halo, f.back)
@@ -159,15 +164,15 @@ def coloured_pencil(f: Face) -> Array:
 
 @style("crayon drawing")
 def crayon(f: Face) -> Array:
-    wax = f.hatching(4.2, -1, 0.9) + 0.55 * f.noise("rough")
+    wax = f.hatching(3.6, -1, 0.6) + 0.22 * f.noise("rough")
     skin = saturate(f.flesh(f.levels(f.blur(f.skin_tone, 1.5), 4) * 0.7 + 0.2), 1.5)
     hair = saturate(f.locks(0.25 + 0.5 * f.blur(f.hair_tone, 1), 2.0), 1.2)
-    cloth = f.levels(clip(saturate(f.blur(f.rgb, 2), 2.6) * 1.1), 3)
+    cloth = f.cel(4, 2.4)
     back = mix(flat((0.99, 0.80, 0.14)), flat((0.55, 0.80, 0.20)), step(f.y + 2 * f.noise("rough"), 92, 98))
     colour = f.layers(skin, hair, back, cloth, 3)
     colour = mix(colour, flat((0.90, 0.22, 0.25)), f.lips * 0.8)
-    cover = step(wax, -0.75, 0.15) * (0.85 - 0.15 * f.back)
+    cover = (0.42 + 0.52 * step(wax, -0.95, -0.1)) * (1 - 0.12 * f.back)
     out = mix(flat((0.99, 0.98, 0.94)), colour, cover)
     out = mix(out, flat(WHITE), f.eyes * step(f.eye_tone, 0.3, 0.6) * 0.8)
-    line = clip(f.contours(1.9, 12) * 1.2) * step(0.9 + 0.5 * f.noise("rough"), 0.2, 0.8)
+    line = clip(f.contours(1.6, 11) * 1.1) * (0.78 + 0.22 * clip(wax))
     return mix(out, flat((0.16, 0.09, 0.16)), line * 0.92)

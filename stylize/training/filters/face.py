@@ -194,12 +194,12 @@ class Face:
         light = float(np.clip(0.10 + 0.98 * grey(mean[None, None])[0, 0], 0.28, 0.80))
         usual = ramp(np.float32(light), BLACK, (0.36, 0.20, 0.13), (0.66, 0.45, 0.33), (0.93, 0.76, 0.64), WHITE)
         own = mean * (light / max(float(grey(mean[None, None])[0, 0]), 0.05))
-        return clip(np.asarray(0.45 * own + 0.55 * usual, np.float32))
+        return clip(saturate(np.asarray(0.4 * own + 0.6 * usual, np.float32)[None, None], 1.15)[0, 0])
 
     def flesh(self, tone: Array, contrast: float = 1.0) -> Array:
         """A tone of the skin (usually 0.6) in the person's own complexion."""
         c = self.complexion
-        dark, low, high = c * flat((0.36, 0.26, 0.26)), c * flat((0.74, 0.64, 0.62)), c + 0.45 * (1 - c)
+        dark, low, high = c * flat((0.40, 0.28, 0.26)), c * flat((0.76, 0.66, 0.63)), mix(c, flat((1.0, 0.90, 0.78)), 0.42)
         stops = (dark, low, np.minimum(c * 1.08, 1), high)
         return ramp((tone - 0.6) * contrast + 0.62, *(tuple(float(v) for v in stop) for stop in stops))
 
@@ -296,6 +296,11 @@ class Face:
             0.55 + 0.6 * even + 0.7 * fine * (1 - 0.4 * self.features) + 0.15 * self.clothes * (self.tone - 0.5)
         )
 
+    @cached_property
+    def lit(self) -> Array:
+        """The tone with the skin, of whatever colour, in a good light."""
+        return np.asarray(self.tone + 0.6 * self.skin * (self.skin_tone - self.tone))
+
     def statue(self) -> Array:
         """The material's shading with blank eyes."""
         calm = self.blur(self.matter, 3) * 0.9
@@ -324,7 +329,7 @@ class Face:
         """How much stronger lines must be drawn than the contrast of the skin has them: 1 for a usual contrast."""
         weight = self.skin * (1 - self.features)
         fine = np.abs(self.blur(self.tone, 2.2) - self.blur(self.tone, 0.6))
-        return float(np.clip(0.02 / (float((fine * weight).sum()) / (float(weight.sum()) + 1e-6) + 1e-6), 0.7, 1.6))
+        return float(np.clip(0.02 / (float((fine * weight).sum()) / (float(weight.sum()) + 1e-6) + 1e-6), 0.6, 1.4))
 
     @cached_property
     def painted(self) -> Array:
@@ -345,6 +350,12 @@ class Face:
     def vignette(self) -> Array:
         """0 in the middle, 1 in the corners."""
         return step(np.hypot(self.x - 64, self.y - 64) / 90, 0.45, 1.05)
+
+    def cel(self, count: int, vivid: float) -> Array:
+        """The picture in a few brightnesses, its hues kept."""
+        rgb = saturate(self.painted, vivid)
+        tone = grey(np.ascontiguousarray(clip(rgb), np.float32)) + 0.02
+        return np.asarray(clip(rgb) * (self.levels(tone * 1.1 + 0.05, count) / tone)[..., None])
 
     def dots(self, amount: Array, pitch: float = 4.0) -> Array:
         """Halftone screen at 45 degrees: share of ink 0..1 to dots."""

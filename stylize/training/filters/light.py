@@ -25,14 +25,16 @@ def neon(f: Face) -> Array:
 def cyberpunk(f: Face) -> Array:
     side = step(f.x + 30 * (0.6 - f.skin_tone), 40, 88)
     light = mix(flat((0.05, 0.95, 1.1)), flat((1.25, 0.12, 0.85)), side)
-    lit = light * (f.tone[..., None] * 1.05 * f.person[..., None])
-    shadow = flat((0.08, 0.03, 0.20)) * (1 - f.tone)[..., None]
-    city = ramp(
-        0.35 + 0.35 * f.noise("cloud") + 0.15 * f.noise("brush").T,
-        (0.05, 0.02, 0.16),
-        (0.16, 0.06, 0.38),
-        (0.35, 0.20, 0.75),
-    )
+    lit = light * (f.lit[..., None] * 1.05)
+    shadow = flat((0.08, 0.03, 0.20)) * (1 - f.lit)[..., None]
+    tower = np.floor(f.x / 9)
+    top = 34 + 24 * np.sin(tower * 2.4) + 10 * np.sin(tower * 5.1)
+    house = step(f.y - top, -0.4, 0.4)
+    windows = step(np.cos(f.x * (2 * np.pi / 3)), 0.2, 0.6) * step(np.cos(f.y * (2 * np.pi / 4)), 0.1, 0.5)
+    windows = windows * (np.sin(np.floor(f.y / 4) * 3.3 + np.floor(f.x / 3) * 1.9) > 0.1)
+    city = ramp(f.y / 128, (0.05, 0.02, 0.16), (0.20, 0.08, 0.45), (0.45, 0.12, 0.62))
+    hue = mix(flat((0.15, 0.75, 0.95)), flat((0.95, 0.30, 0.85)), (np.sin(tower * 1.7) * 0.5 + 0.5).astype(np.float32))
+    city = mix(city, flat((0.06, 0.03, 0.16)) + 0.75 * hue * windows[..., None], house)
     return mix(lit + shadow, city, f.back)
 
 
@@ -89,7 +91,7 @@ def hologram(f: Face) -> Array:
     off = round(1.6 * f.scale)
     scan = 0.62 + 0.38 * np.cos(f.y * (2 * np.pi / 3))
     bar = step(np.cos(f.y * (2 * np.pi / 43) + 1), 0.93, 1.0)
-    value = (0.72 * tone**1.2 + 0.75 * edge) * scan + 0.14 * bar * f.person
+    value = (0.95 * clip(tone) ** 1.1 + 0.75 * edge) * scan + 0.14 * bar * f.person
     red, blue = np.roll(value, off, 1), np.roll(value, -off, 1)
     out = np.stack([0.10 * value + 0.40 * red**1.5, 0.95 * value, 0.35 * value + 0.95 * blue], -1)
     beam = step(abs(f.x - 64) - 0.52 * (136 - f.y), 10, -14)
@@ -114,7 +116,7 @@ def glitch(f: Face) -> Array:
     out = (out - 0.45) * 1.35 + 0.45
     tone = grey(np.ascontiguousarray(clip(out), dtype=np.float32))
     out = mix(out, ramp(tone, (0.12, 0.0, 0.30), (0.90, 0.10, 0.60), (0.25, 0.95, 0.95), WHITE), 0.30)
-    block = (jump > 0.88) & (np.sin(np.floor(f.x / 11) * 3.1 + band * 1.7) > 0.35)
+    block = (jump > 0.88) & (np.sin(np.floor(f.x / 7) * 2.3 + band * 1.7) + np.cos(np.floor(f.x / 17) * 1.3 + band) > 0.9)
     hue = np.where((band % 2 > 0)[..., None], flat((0.0, 0.95, 0.90)), flat((0.98, 0.05, 0.65)))
     out = mix(out, hue, np.where(block, 0.75, 0.0).astype(np.float32) * (abs(band - 13) > 2))
     return out * (0.90 + 0.14 * np.cos(f.y * np.pi))[..., None]
@@ -132,7 +134,7 @@ def galaxy(f: Face) -> Array:
     arm = np.cos(2 * np.arctan2(f.y - 64, f.x - 64) + np.hypot(f.x - 64, f.y - 64) * 0.07)
     space = ramp(0.34 + 0.22 * arm + 0.14 * cloud, (0.01, 0.01, 0.06), (0.05, 0.06, 0.26), (0.16, 0.26, 0.60), (0.55, 0.75, 0.95))
     out = f.layers(skin, hair, space, ramp(f.tone, (0.02, 0.02, 0.10), (0.18, 0.20, 0.50)))
-    labels, away, hue_star = spots(f.size, 7.0, 0.42, 31 + f.seed % 2)
+    _, away, hue_star = spots(f.size, 7.0, 0.42, 31 + f.seed % 2)
     small = step(away, 0.55 + 0.5 * np.sin(hue_star) ** 8, 0.15)
     flare = step(away, 3.4, 0.0) ** 3 * (np.sin(hue_star) > 0.9)
     return out + (clip(small + 0.8 * flare) * (1 - f.features) * (0.45 + 0.55 * (1 - f.skin)))[..., None]
@@ -146,7 +148,7 @@ def lava(f: Face) -> Array:
     rock = rock * (1 + 0.05 * f.noise("rough"))[..., None]
     heat = f.blur(edge, 0.5) * (1 - 0.9 * f.features)
     heat = np.maximum(heat, 0.75 * f.lines(1.5, 8) * f.skin * (1 - f.features))
-    heat = np.maximum(heat, 0.9 * f.hair * step(f.strokes(1.4, 9.0, 0.2) + 1.5 * (f.hair_tone - 0.4), 0.3, 1.3))
+    heat = np.maximum(heat, 0.7 * f.hair * step(f.strokes(1.2, 9.0, 0.2) + 1.5 * (f.hair_tone - 0.4), 0.8, 1.7))
     glow = f.blur(heat, 3.0)
     heat = clip(heat + 0.75 * glow)
     fire = ramp(heat, BLACK, (0.62, 0.06, 0.0), (1.0, 0.42, 0.02), (1.0, 0.92, 0.45))
@@ -154,5 +156,6 @@ def lava(f: Face) -> Array:
     out = mix(out, ramp(f.eye_tone, (0.25, 0.03, 0.0), (1.0, 0.55, 0.05), (1.0, 0.95, 0.55)), f.eyes)
     out = mix(out, ramp(f.tone, (0.3, 0.02, 0.0), (1.0, 0.35, 0.05)), f.lips * 0.7)
     back = ramp(f.y / 128 + 0.10 * f.noise("cloud"), (0.10, 0.01, 0.01), (0.38, 0.05, 0.01), (0.85, 0.30, 0.02), (1.0, 0.72, 0.15))
-    sparks = step(spots(f.size, 9.0, 0.42, 41)[1], 0.9, 0.3)
+    _, away, own = spots(f.size, 9.0, 0.42, 41)
+    sparks = step(away, 0.9, 0.3) * (own > 4.2)
     return mix(out, back + (0.7 * sparks)[..., None] * flat((1.0, 0.7, 0.3)), f.back)

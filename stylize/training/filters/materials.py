@@ -21,8 +21,8 @@ def marble(f: Face) -> Array:
 def bronze(f: Face) -> Array:
     shade = (f.statue() - 0.55) * 1.9 + 0.46
     out = ramp(shade, (0.06, 0.04, 0.03), (0.27, 0.16, 0.08), (0.52, 0.33, 0.17), (0.98, 0.80, 0.52))
-    patina = step(0.35 * f.noise("cloud") + 1.1 * (0.55 - shade), 0.05, 0.7)
-    out = mix(out, ramp(shade + 0.15, (0.04, 0.13, 0.11), (0.30, 0.58, 0.48)), patina * 0.75)
+    patina = step(0.12 * f.noise("rough") + 1.4 * (0.45 - shade) + 1.2 * f.lines(2.0, 5), 0.15, 1.0)
+    out = mix(out, ramp(shade + 0.2, (0.04, 0.13, 0.11), (0.30, 0.62, 0.52)), patina * 0.75)
     return mix(out, flat((0.82, 0.80, 0.76)), f.back)
 
 
@@ -45,12 +45,14 @@ def relief(f: Face) -> Array:
 
 @style("ice sculpture")
 def ice(f: Face) -> Array:
-    cracks = 1 - step(abs(f.noise("rough") * 0.4 + f.noise("cloud")), 0.0, 0.07)
-    shade = (f.statue() - 0.55) * 1.5 + 0.60 + 0.05 * f.noise("rough")
-    skin = ramp(shade, (0.05, 0.28, 0.48), (0.38, 0.70, 0.86), (0.78, 0.94, 0.98), WHITE)
-    frost = ramp(shade + 0.08, (0.45, 0.62, 0.75), (0.80, 0.92, 0.97), WHITE)
-    out = mix(skin, frost, clip(f.hair + 0.8 * f.brows)) + 0.22 * cracks[..., None]
-    back = ramp(0.5 + 0.4 * f.noise("cloud"), (0.30, 0.52, 0.66), (0.46, 0.68, 0.80), (0.70, 0.85, 0.92))
+    facet = f.blur(f.statue(), 0.8)
+    shade = (facet - 0.55) * 1.7 + 0.58 + 0.10 * np.sin(f.blur(facet, 1) * 34) - 0.25 * f.lines(1.3, 8)
+    skin = ramp(shade, (0.02, 0.20, 0.42), (0.30, 0.64, 0.84), (0.76, 0.93, 0.98), WHITE)
+    frosty = ramp(shade + 0.05 + 0.05 * f.strokes(1.2, 8.0), (0.30, 0.52, 0.70), (0.76, 0.90, 0.97), WHITE)
+    out = mix(skin, frosty, clip(f.hair + 0.5 * f.brows))
+    glint = step(f.blur(f.skin_tone, 0.8), 0.80, 0.92) * f.skin
+    out = out + (0.35 * glint)[..., None]
+    back = ramp(f.y / 128 + 0.05 * f.hatching(17, 1, 1.5), (0.08, 0.26, 0.46), (0.26, 0.50, 0.70), (0.60, 0.80, 0.90))
     return mix(out, back, f.back)
 
 

@@ -10,27 +10,37 @@ from stylize.training.filters.tools import WHITE, Array, cell_means, clip, flat,
 
 @style("oil painting")
 def oil(f: Face) -> Array:
-    warm = saturate(f.painted, 1.45) * flat((1.08, 0.93, 0.74))
-    warm = (warm - 0.45) * 1.1 + 0.46 + 0.03 * f.noise("rough")[..., None]
+    stroke = f.strokes(1.7, 7.0, 0.35)
+    warm = f.layers(f.flesh(f.skin_tone, 1.25), f.locks(f.hair_tone, 1.4), f.rgb, saturate(f.rgb, 1.2))
+    warm = mix(warm, saturate(f.painted, 1.3), 0.45) * flat((1.06, 0.94, 0.76))
+    warm = f.dragged((warm - 0.45) * 1.15 + 0.44, stroke, 0.9)
     backdrop = ramp(
-        0.4 + 0.12 * f.noise("brush") + 0.1 * f.noise("cloud") - 0.2 * f.vignette,
-        (0.10, 0.05, 0.02),
-        (0.30, 0.17, 0.08),
-        (0.45, 0.28, 0.13),
+        0.36 + 0.09 * f.strokes(3.0, 14.0, 1.2) + 0.22 * step(np.hypot(f.x - 24, f.y - 30), 70, 10) - 0.2 * f.vignette,
+        (0.07, 0.04, 0.02),
+        (0.26, 0.16, 0.08),
+        (0.45, 0.31, 0.16),
     )
-    out = mix(warm, backdrop, clip(step(f.back, 0.1, 0.7) + 0.35 * f.clothes))
-    return out * (1 + 0.025 * f.noise("brush"))[..., None] * (1 - 0.45 * f.vignette)[..., None]
+    out = mix(warm, backdrop, np.maximum(f.back, 0.35 * f.clothes))
+    out = mix(out, f.rgb * flat((1.0, 0.92, 0.78)), f.features * 0.5)
+    ridge = (0.05 + 0.03 * f.back) * stroke * (1 - 0.7 * f.features)
+    return (out + ridge[..., None] * (0.35 + out)) * (1 - 0.40 * f.vignette)[..., None]
 
 
 @style("watercolour")
 def watercolour(f: Face) -> Array:
-    pale = 1 - (1 - saturate(f.painted, 1.7)) * (0.72 + 0.10 * f.noise("cloud"))[..., None]
-    pale = pale * flat((1.0, 0.97, 1.0)) + 0.06
-    wash = ramp(0.55 + 0.3 * f.noise("cloud"), (0.62, 0.83, 0.92), (0.86, 0.93, 0.90), (0.99, 0.98, 0.95))
-    out = mix(pale, wash, f.back)
-    edge = f.lines(1.5, 6)[..., None] * flat((0.30, 0.24, 0.12))
-    rim = step(f.vignette + 0.25 * f.noise("cloud"), 0.35, 0.75)
-    return mix(out - edge * 0.8, flat((0.99, 0.985, 0.96)), rim) + 0.02 * f.noise("rough")[..., None]
+    wash = f.layers(saturate(f.flesh(f.skin_tone), 1.2), f.locks(f.hair_tone, 1.5), f.rgb, saturate(f.painted, 1.7))
+    wash = f.levels(clip(mix(wash, saturate(f.painted, 1.6), 0.4)), 7)
+    pale = 1 - (1 - f.blur(np.asarray(wash, np.float32), 0.4)) * 0.80
+    away = np.hypot((f.x - 64) / 60, (f.y - 60) / 60) + 0.09 * f.noise("cloud")
+    pool = step(away, 1.06, 0.94)
+    rim = step(abs(away - 0.98), 0.08, 0.0)
+    sky = ramp(0.5 + 0.25 * f.noise("cloud") - f.y / 400, (0.50, 0.76, 0.90), (0.70, 0.88, 0.92), (0.90, 0.96, 0.94))
+    back = mix(flat((0.99, 0.985, 0.96)), sky - 0.10 * rim[..., None], pool)
+    out = mix(pale, back, f.back)
+    dry = f.clothes * step(f.y + 3 * f.noise("rough") + 4 * np.cos(f.x * 0.2), 112, 126)
+    out = mix(out, flat((0.99, 0.985, 0.96)), dry)
+    edge = f.lines(1.3, 8) * (1 - f.back) + 0.6 * f.brow_ink
+    return out * (1 - edge[..., None] * flat((0.42, 0.50, 0.50))) + 0.014 * f.noise("rough")[..., None]
 
 
 @style("van gogh painting")
@@ -39,9 +49,9 @@ def van_gogh(f: Face) -> Array:
     skin = ramp(
         f.blur(f.skin_tone, 0.8) * 1.05 - 0.02,
         (0.10, 0.16, 0.22),
-        (0.42, 0.36, 0.22),
-        (0.84, 0.62, 0.28),
-        (0.96, 0.83, 0.50),
+        (0.50, 0.44, 0.26),
+        (0.92, 0.68, 0.32),
+        (0.99, 0.87, 0.55),
         (1.0, 0.95, 0.74),
     )
     skin = mix(skin, f.flesh(f.skin_tone), 0.35)
@@ -59,21 +69,21 @@ def van_gogh(f: Face) -> Array:
     calm = 1 - 0.55 * f.features
     out = out * (1 - 0.5 * f.lines(1.4, 9) * (1 - f.back))[..., None]
     out = mix(out, f.rgb * flat((1.0, 0.95, 0.8)), f.eyes * 0.6)
-    return out + (0.085 * stroke * calm)[..., None] * flat((1.0, 0.95, 0.7))
+    return out + (0.10 * stroke * calm)[..., None] * flat((1.0, 0.95, 0.7))
 
 
 @style("ink and wash")
 def ink_and_wash(f: Face) -> Array:
     tone = f.studio(0.95, 0.95) * (1 - f.skin) + (f.skin_tone * 0.95 + 0.06) * f.skin
     wash = f.levels(f.blur(tone, 1.6), 4) * 0.75 + 0.25 * tone
-    shade = ramp(wash, (0.20, 0.17, 0.22), (0.48, 0.40, 0.42), (0.90, 0.78, 0.68), (0.99, 0.96, 0.92))
-    colour = mix(shade, saturate(f.painted, 1.5), 0.28)
+    shade = ramp(wash, (0.16, 0.18, 0.34), (0.42, 0.47, 0.64), (0.82, 0.83, 0.87), (0.99, 0.97, 0.94))
+    colour = mix(shade, saturate(f.painted, 1.5), 0.15)
     pool = step(np.hypot((f.x - 64) / 58, (f.y - 58) / 56) + 0.05 * f.noise("cloud"), 1.0, 0.80)
     edge = step(abs(np.hypot((f.x - 64) / 58, (f.y - 58) / 56) + 0.05 * f.noise("cloud") - 0.93), 0.09, 0.0)
     back = mix(flat((0.985, 0.97, 0.94)), flat((0.92, 0.66, 0.42)), pool * 0.55 + 0.22 * edge)
     out = mix(colour, back, f.back)
     out = mix(out, flat((0.80, 0.35, 0.30)), f.lips * 0.45)
-    line = np.maximum(f.contours(0.8, 15), 0.8 * f.lines(1.6, 13) * (1 - f.back))
+    line = f.contours(0.8, 13)
     return mix(out, flat((0.06, 0.05, 0.08)), clip(line))
 
 

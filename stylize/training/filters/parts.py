@@ -101,7 +101,7 @@ def _backdrop(rgb: Array, oval: NDArray[np.float64], likely: Array) -> Array:
     marks = np.where(guess > 0.5, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
     y, x = np.mgrid[:n, :n] / n
     marks[(guess > 0.5) & (np.hypot(x - 0.5, (y - 0.5) * 0.95) > 0.52) & (y < 0.55)] = cv2.GC_BGD
-    marks[guess > 0.97] = cv2.GC_BGD
+    marks[guess > 0.9] = cv2.GC_BGD
     inside = ((oval - oval.mean(0)) * 0.95 + oval.mean(0)) * (n / size)
     cv2.fillPoly(marks, [np.round(inside).astype(np.int32)], cv2.GC_FGD)
     marks[(y > 0.95) & (abs(x - 0.5) < 0.2)] = cv2.GC_FGD
@@ -109,7 +109,7 @@ def _backdrop(rgb: Array, oval: NDArray[np.float64], likely: Array) -> Array:
     if behind.sum() > 10:
         cv2.setRNGSeed(1)
         cv2.grabCut(small, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
-        behind = np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD)) | (guess > 0.9)
+        behind = np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD)) | (guess > 0.75)
     cut = cv2.resize(behind.astype(np.float32), (size,) * 2, interpolation=cv2.INTER_LINEAR)
     return clip((_along_edges(grey(rgb), cut, max(3, size // 20)) - 0.5) * 1.6 + 0.5)
 

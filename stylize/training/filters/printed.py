@@ -16,8 +16,7 @@ def halftone(f: Face) -> Array:
     hair = ramp(blue, (0.05, 0.04, 0.10), (0.15, 0.30, 0.85))
     yellow = ramp(f.dots(0.25 + 0.3 * f.y / 128, 5), (1.0, 0.87, 0.10), (1.0, 0.62, 0.05))
     cloth = ramp(f.dots(f.tone), (0.75, 0.08, 0.10), (0.98, 0.85, 0.85))
-    out = hair * f.hair[..., None] + yellow * f.back[..., None] + cloth * f.clothes[..., None]
-    out = mix(out, skin, f.skin)
+    out = f.layers(skin, hair, yellow, cloth, 3)
     out = mix(out, flat((0.85, 0.05, 0.12)), f.lips * 0.9)
     out = mix(out, flat(WHITE), f.eyes * 0.7)
     black = clip(f.lines(1.3, 12) * (1 - f.back) + f.brows * 0.8 + f.irises)
@@ -26,7 +25,8 @@ def halftone(f: Face) -> Array:
 
 @style("cyanotype")
 def cyanotype(f: Face) -> Array:
-    tone = (f.studio(0.45) - 0.5) * 1.15 + 0.5 + 0.03 * f.noise("rough")
+    tone = f.lit + 0.7 * f.back * (0.45 - f.lit)
+    tone = (tone - 0.5) * 1.15 + 0.5 + 0.015 * f.noise("rough")
     border = step(
         f.vignette + 0.35 * np.maximum(abs(f.x - 64), abs(f.y - 64)) / 64 + 0.05 * f.noise("brush"),
         0.55,
@@ -40,9 +40,7 @@ def cyanotype(f: Face) -> Array:
 def pop_art(f: Face) -> Array:
     skin = ramp(f.levels(f.blur(f.skin_tone, 0.8), 3), (0.05, 0.20, 0.45), (1.0, 0.80, 0.05), (1.0, 0.93, 0.35))
     hair = ramp(f.levels(f.hair_tone, 3), (0.0, 0.25, 0.55), (0.0, 0.70, 0.75), (0.45, 0.95, 0.85))
-    out = hair * f.hair[..., None] + flat((0.98, 0.12, 0.55)) * f.back[..., None]
-    out = out + ramp(f.levels(f.tone, 2), (0.35, 0.05, 0.55), (0.55, 0.90, 0.20)) * f.clothes[..., None]
-    out = mix(out, skin, f.skin)
+    out = f.layers(skin, hair, flat((0.98, 0.12, 0.55)), ramp(f.levels(f.tone, 2), (0.35, 0.05, 0.55), (0.55, 0.90, 0.20)), 3)
     out = mix(out, flat((0.92, 0.05, 0.20)), f.lips)
     out = mix(
         out,
@@ -55,22 +53,20 @@ def pop_art(f: Face) -> Array:
 
 @style("woodblock print")
 def woodblock(f: Face) -> Array:
-    paper = flat((0.93, 0.85, 0.67))
-    skin = ramp(f.levels(f.blur(f.skin_tone, 1.2), 3), (0.72, 0.55, 0.40), (0.95, 0.86, 0.70), (0.97, 0.90, 0.76))
-    hair = ramp(f.levels(f.hair_tone, 3), (0.06, 0.07, 0.12), (0.12, 0.14, 0.22), (0.30, 0.33, 0.42))
-    sky = ramp(
-        1 - f.y / 110 + 0.04 * f.noise("brush"),
-        (0.93, 0.85, 0.67),
-        (0.80, 0.82, 0.70),
-        (0.20, 0.42, 0.55),
-        (0.07, 0.20, 0.38),
-    )
-    cloth = ramp(f.levels(f.tone, 3), (0.10, 0.16, 0.30), (0.55, 0.20, 0.15), (0.85, 0.65, 0.45))
-    out = hair * f.hair[..., None] + sky * f.back[..., None] + cloth * f.clothes[..., None]
-    out = mix(out, skin, f.skin)
-    out = mix(out, flat((0.75, 0.16, 0.10)), f.lips * 0.9)
-    out = mix(out, flat((0.08, 0.09, 0.16)), clip(f.lines(1.2, 12) * (1 - f.back) + f.brows * 0.7))
-    return mix(out, paper, 0.10 + 0.05 * f.noise("brush")) + 0.02 * f.noise("brush").T[..., None]
+    paper = flat((0.90, 0.80, 0.60))
+    cut = 0.5 + 0.5 * f.threads(3.0, 0.15, 12)[0]
+    tone = f.blur(f.skin_tone, 0.7)
+    black = step(0.86 - 1.25 * tone + 0.55 * (cut - 0.5), 0.28, 0.42) * f.skin
+    black = np.maximum(black, f.hair * step(0.95 - 1.2 * f.hair_tone + 0.6 * (cut - 0.5), 0.28, 0.42))
+    black = np.maximum(black, f.clothes * step(np.cos((f.y + 0.4 * f.x) * (2 * np.pi / 4)) + 0.8 - 1.6 * f.tone, 0.0, 0.3))
+    ochre = f.layers(flat((0.90, 0.72, 0.48)), flat((0.62, 0.42, 0.22)), paper, flat((0.36, 0.44, 0.30)), 3)
+    out = mix(ochre, paper, f.skin * step(tone, 0.66, 0.74) * 0.9)
+    out = mix(out, flat((0.97, 0.93, 0.82)), f.eyes * step(f.eye_tone, 0.35, 0.6))
+    out = mix(out, flat((0.64, 0.17, 0.10)), f.lips * 0.8)
+    grain = step(np.cos((f.y + 1.6 * np.sin(f.x * 0.09) + 0.9 * np.sin(f.x * 0.23)) * (2 * np.pi / 5.2)), 0.55, 0.85)
+    out = mix(out, mix(flat((0.60, 0.19, 0.10)), paper, 0.75 * grain), step(f.back, 0.4, 0.6))
+    rim = step(abs(f.blur(f.back, 0.8) - 0.5), 0.34, 0.12)
+    return mix(out, flat((0.09, 0.07, 0.06)), clip(np.maximum.reduce([black, f.contours(1.3, 13), rim])) * 0.96)
 
 
 @style("duotone")
@@ -86,7 +82,7 @@ def duotone(f: Face) -> Array:
 
 @style("ukiyo-e print")
 def ukiyo_e(f: Face) -> Array:
-    skin = mix(f.flesh(0.62 + 0.14 * step(f.blur(f.skin_tone, 1.5), 0.42, 0.50)), flat((0.97, 0.89, 0.74)), 0.40)
+    skin = mix(f.flesh(0.60 + 0.16 * step(f.blur(f.skin_tone, 1.5), 0.42, 0.50)), flat((0.97, 0.87, 0.70)), 0.25)
     hair = ramp(step(np.cos((f.hair_tone * 4 + f.threads(3.2, 0.1, 12)[0] * 0.35) * np.pi), 0.5, 0.9),
                 (0.05, 0.06, 0.10), (0.20, 0.23, 0.30))
     row = np.floor(f.y / 6)
@@ -121,19 +117,21 @@ def linocut(f: Face) -> Array:
 
 @style("risograph")
 def risograph(f: Face) -> Array:
-    tone = f.studio(0.7, 0.2) * (1 - f.skin) + (f.skin_tone * 0.9 + 0.06) * f.skin
-    grain = 0.30 * f.noise("grain")
-    off = round(1.2 * f.scale)
-    yellow = step(0.95 - 0.5 * tone + 0.4 * grain, 0.25, 0.5) * (1 - 0.95 * f.eyes)
-    pink = np.roll(step(1 - tone * 1.12 + grain, 0.25, 0.75), off, 1) * (1 - f.back)
-    pink = clip(np.maximum(pink, f.lips * 0.95))
-    blue = step(0.72 - tone * 1.35 + grain, 0.15, 0.55) * (1 - f.back) + f.back * step(0.42 - 0.003 * f.y + grain, 0.1, 0.6)
-    blue = np.roll(clip(np.maximum(blue, f.lines(1.1, 11) * (1 - f.back))), -off, 0)
-    paper = flat((0.97, 0.95, 0.90))
+    tone = f.tone * (1 - f.skin) + (f.skin_tone * 1.05) * f.skin
+    off = round(1.0 * f.scale)
+    pink = f.dots(clip(1.12 - tone * 1.15) * (1 - 0.9 * f.back), 2.7)
+    pink = np.roll(clip(np.maximum(pink, f.lips * 0.95)), off, 1)
+    rule = 0.5 + 0.5 * np.cos((f.y + 0.35 * f.x) * (2 * np.pi / 2.8))
+    blue = step(0.95 - tone * 1.6 + 0.5 * (rule - 0.5), 0.30, 0.55) * (1 - f.back)
+    blue = np.maximum(blue, f.contours(1.0, 11) * 0.9)
+    blue = np.maximum(blue, f.back * step(rule, 0.35, 0.65) * step(f.y, 128, 20) * 0.75)
+    blue = np.roll(clip(blue), -off, 0)
+    yellow = f.person * (1 - 0.9 * f.eyes * step(f.eye_tone, 0.3, 0.6)) * step(1.3 - tone, 0.35, 0.6)
+    out = flat((0.97, 0.95, 0.90))
     for ink, colour, amount in (
-        (yellow * (1 - f.back), (1.0, 0.86, 0.20), 0.85),
-        (pink, (1.0, 0.28, 0.42), 0.9),
-        (blue, (0.05, 0.45, 0.62), 0.92),
+        (yellow, (1.0, 0.88, 0.30), 0.8),
+        (pink, (1.0, 0.30, 0.45), 0.9),
+        (blue, (0.05, 0.42, 0.62), 0.92),
     ):
-        paper = paper * mix(flat(WHITE), flat(colour), ink * amount)
-    return paper
+        out = out * mix(flat(WHITE), flat(colour), ink * amount)
+    return out

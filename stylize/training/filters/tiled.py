@@ -15,44 +15,42 @@ from stylize.training.filters.tools import Array, cell_means, cells, clip, flat,
 _PIXEL_PALETTE = np.array(
     [(0, 0, 0), (29, 43, 83), (126, 37, 83), (0, 135, 81), (171, 82, 54), (95, 87, 79), (194, 195, 199),
      (255, 241, 232), (255, 0, 77), (255, 163, 0), (41, 173, 255), (131, 118, 156), (255, 204, 170), (222, 148, 110),
-     (110, 50, 40), (70, 35, 30)], np.float32
+     (110, 50, 40), (70, 35, 30), (188, 120, 84), (244, 180, 140)], np.float32
 ) / 255  # fmt: skip
 
 
 @style("pixel art")
 def pixel_art(f: Face) -> Array:
+    count = int(np.ceil(128 / 3))
+    labels = (f.y / 3).astype(np.intp) * count + (f.x / 3).astype(np.intp)
+    out = mix(saturate((f.rgb - 0.5) * 1.3 + 0.53, 1.4), f.flesh(f.skin_tone, 1.3), f.skin * 0.6 * (1 - f.features))
+    out = out * (1 - 0.5 * f.lines(1.4, 10) * (1 - f.back))[..., None]
     backdrop = mix(flat((0.11, 0.17, 0.33)), flat((0.16, 0.35, 0.62)), (f.y / 128) ** 2)
-    lit = saturate((f.rgb - 0.5) * 1.3 + 0.53, 1.4)
-    lit = mix(
-        lit,
-        ramp(f.skin_tone, (0.3, 0.12, 0.08), (0.67, 0.32, 0.2), (1.0, 0.78, 0.64), (1.0, 0.95, 0.9)),
-        f.skin * 0.5,
-    )
-    small = cv2.resize(mix(lit, backdrop, step(f.back, 0.35, 0.65)), (32, 32), interpolation=cv2.INTER_AREA)
-    distance = ((small[:, :, None] - _PIXEL_PALETTE) ** 2 @ flat((0.3, 0.5, 0.2))).argmin(-1)
-    return np.asarray(cv2.resize(_PIXEL_PALETTE[distance], (f.size,) * 2, interpolation=cv2.INTER_NEAREST), np.float32)
+    means = cell_means(labels, mix(out, backdrop, step(f.back, 0.35, 0.65)))
+    ends = np.unique(labels, return_index=True)[1]
+    colours = means.reshape(-1, 3)[ends]
+    nearest = ((colours[:, None] - _PIXEL_PALETTE) ** 2 @ flat((0.3, 0.5, 0.2))).argmin(-1)
+    place = np.zeros(labels.max() + 1, np.intp)
+    place[labels.reshape(-1)[ends]] = nearest
+    return np.asarray(_PIXEL_PALETTE[place[labels]])
 
 
 @style("mosaic")
 def mosaic(f: Face) -> Array:
     labels, grout = cells(f.size, 4.0, 0.22, f.seed % 4)
-    skin = ramp(
-        f.skin_tone * 1.15 - 0.1,
-        (0.35, 0.15, 0.08),
-        (0.72, 0.42, 0.25),
-        (0.93, 0.76, 0.55),
-        (0.98, 0.93, 0.82),
-    )
-    hair = ramp(f.hair_tone, (0.10, 0.05, 0.04), (0.36, 0.17, 0.09), (0.70, 0.42, 0.20))
-    cloth = ramp(f.tone, (0.30, 0.05, 0.08), (0.65, 0.15, 0.15), (0.9, 0.75, 0.6))
-    water = ramp(0.5 + 0.5 * f.noise("cloud"), (0.02, 0.36, 0.42), (0.10, 0.58, 0.60), (0.45, 0.78, 0.72))
-    out = hair * f.hair[..., None] + water * f.back[..., None] + cloth * f.clothes[..., None]
-    out = mix(out, skin, f.skin)
-    out = mix(out, flat((0.68, 0.14, 0.12)), f.lips * 0.8)
-    out = out * (1 - 0.6 * f.lines(1.4) * (1 - f.back))[..., None]
-    tiles = cell_means(labels, out + 0.10 * f.noise("grain")[..., None])
-    tiles = tiles + (np.sin(labels * 12.9898)[..., None] * 0.05).astype(np.float32)
-    return mix(tiles, flat((0.28, 0.26, 0.24)), grout * 0.75)
+    tone = (f.skin_tone - 0.6) * 1.35 + 0.6
+    skin = ramp(tone, (0.25, 0.09, 0.05), (0.68, 0.38, 0.22), (0.93, 0.76, 0.56), (1.0, 0.95, 0.84))
+    skin = mix(skin, f.flesh(tone), 0.55)
+    hair = mix(ramp(f.hair_tone, (0.10, 0.05, 0.04), (0.40, 0.19, 0.10), (0.80, 0.52, 0.26)), f.locks(f.hair_tone), 0.5)
+    cloth = ramp(f.tone, (0.35, 0.05, 0.08), (0.70, 0.16, 0.15), (0.95, 0.80, 0.6))
+    wave = np.hypot(f.x - 64, f.y - 60) * (2 * np.pi / 16)
+    water = ramp(0.5 + 0.5 * np.cos(wave), (0.02, 0.36, 0.46), (0.06, 0.54, 0.60), (0.42, 0.80, 0.76))
+    out = f.layers(skin, hair, water, cloth, 2)
+    out = mix(out, flat((0.74, 0.14, 0.12)), f.lips * 0.8)
+    out = mix(out, ramp(f.eye_tone, (0.05, 0.03, 0.03), (0.98, 0.96, 0.9)), f.eyes * 0.9)
+    out = out * (1 - 0.75 * np.maximum(f.lines(1.5, 11) * (1 - f.back), f.brow_ink))[..., None]
+    tiles = cell_means(labels, out) * (1.04 + 0.07 * np.sin(labels * 12.9898)[..., None]).astype(np.float32)
+    return mix(tiles, flat((0.24, 0.21, 0.19)), grout * 0.62)
 
 
 @style("stained glass")
@@ -82,18 +80,18 @@ def stained_glass(f: Face) -> Array:
 def _triangles(size: int) -> tuple[NDArray[np.intp], Array]:
     """Triangles between fixed points, closer where an average face has its features: labels, and shading -1..1."""
     rng = np.random.default_rng(5)
-    step_px = 8.0
+    step_px = 6.4
     n = int(128 / step_px) + 1
     rows, columns = np.mgrid[:n, :n]
     points = np.stack([columns, rows], -1).reshape(-1, 2) * step_px
     points = points + rng.uniform(-0.32, 0.32, points.shape) * step_px
     near = MEAN_LANDMARKS * 128
-    eyes = [near[first : first + 6].mean(0) for first in (36, 42)]
-    ring = [eye + (5.5 * np.cos(a), 3.5 * np.sin(a)) for eye in eyes for a in np.arange(6) * np.pi / 3]
-    dense = np.vstack([near[[0, 2, 4, 6, 8, 10, 12, 14, 16, 17, 19, 21, 22, 24, 26, 27, 29, 31, 33, 35, 48, 51, 54, 57]],
-                       near[[36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47]], eyes, ring])
-    away = np.hypot(*(points[:, None] - dense[None]).transpose(2, 0, 1)).min(1)
-    points = np.vstack([points[away > 4.5], dense])
+    fine = np.stack(np.meshgrid(np.arange(34.0, 95, 2.6), np.arange(48.0, 108, 2.6)), -1).reshape(-1, 2)
+    fine = fine + rng.uniform(-0.3, 0.3, fine.shape) * 2.6
+    away = np.hypot(*(fine[:, None] - near[None, 36:]).transpose(2, 0, 1)).min(1)
+    fine = fine[away < 4.5]
+    away = np.hypot(*(points[:, None] - fine[None]).transpose(2, 0, 1)).min(1)
+    points = np.vstack([points[away > 3.5], fine])
     plane = cv2.Subdiv2D((-20, -20, 168, 168))
     plane.insert([(float(x), float(y)) for x, y in np.clip(points, -12, 140)])
     plane.insert([(-15.0, -15.0), (143.0, -15.0), (-15.0, 143.0), (143.0, 143.0)])
@@ -111,8 +109,8 @@ def low_poly(f: Face) -> Array:
     skin, cloth = mix(f.flesh(f.skin_tone, 1.3), saturate(f.rgb, 1.5), 0.3), saturate(f.rgb, 1.7)
     out = f.layers(skin, f.locks(f.hair_tone, 1.6), back, cloth, 3)
     out = out * (1 - 0.6 * np.maximum(f.lines(1.6, 10) * (1 - f.back), 0.7 * f.brow_ink))[..., None]
-    out = mix(out, saturate(f.rgb, 1.4), f.features * 0.7)
-    return cell_means(labels, out) + 0.035 * shade[..., None]
+    out = mix(out, saturate((f.rgb - 0.5) * 1.25 + 0.5, 1.4), f.features)
+    return cell_means(labels, out) + 0.03 * shade[..., None]
 
 
 _BRICKS = np.array(
