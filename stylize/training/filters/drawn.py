@@ -24,29 +24,32 @@ def charcoal(f: Face) -> Array:
     value = (tone - 0.5) * 1.35 + 0.56
     side = f.hatching(5.0, -1, 1.2)
     value = value + f.back * (0.50 + 0.06 * side - 0.25 * step(f.x, 90, 128) - 0.15 * f.vignette - value)
-    value = value + 0.07 * f.strokes(1.6, 9.0, 0.3) * (1 - value) * (1 - f.back) - 0.45 * f.lines(1.5) * (1 - f.back)
-    value = value + 0.045 * f.noise("rough")
+    value = value + (0.10 * f.strokes(1.6, 9.0, 0.3) * f.hair + 0.05 * f.hatching(3.0, -1) * f.skin) * (1.1 - value) - 0.45 * f.lines(1.5) * (1 - f.back)
+    value = value + 0.03 * f.noise("rough") * (1 - 0.7 * f.skin)
     return ramp(value, (0.05, 0.04, 0.03), (0.36, 0.29, 0.21), (0.76, 0.64, 0.47), (0.93, 0.84, 0.68))
 
 
 @style("ink drawing")
 def ink(f: Face) -> Array:
-    black = 1 - step(f.blur(f.tone, 0.8), 0.26, 0.42)
+    tone = f.tone * (1 - f.skin) + (f.skin_tone * 0.95 + 0.04) * f.skin
+    black = 1 - step(f.blur(tone, 0.8), 0.22, 0.36)
     hatch = step(np.sin((f.x * 1.1 + f.y * 0.7) * 2.0), 0.1, 0.7)
-    middle = (1 - step(f.tone, 0.42, 0.6)) * hatch * 0.8
-    inked = clip(np.maximum(np.maximum(black, middle), f.lines(1.2, 13))) * (1 - f.back * 0.93)
+    middle = (1 - step(tone, 0.42, 0.56)) * hatch * 0.85
+    inked = clip(np.maximum.reduce([black, middle, f.contours(1.2, 13)])) * (1 - step(f.back, 0.3, 0.7))
     return ramp(1 - inked, (0.02, 0.03, 0.13), WHITE)
 
 
 @style("chalkboard drawing")
 def chalkboard(f: Face) -> Array:
     hatch = 0.5 + 0.5 * f.hatching(3.0, 1, 0.3)
-    fill = step(f.skin_tone * 1.1 - 0.05 + 0.28 * (hatch - 0.5), 0.52, 0.85) * f.skin * 0.60
-    locks = f.hair * step(f.strokes(1.2, 9.0, 0.2) + 2.0 * (f.hair_tone - 0.4), 0.5, 1.4) * 0.7
+    fill = step(f.skin_tone * 1.1 - 0.05 + 0.28 * (hatch - 0.5), 0.34, 0.80) * f.skin * 0.88
+    locks = f.hair * step(f.strokes(1.2, 9.0, 0.2) + 2.0 * (f.hair_tone - 0.4), 0.1, 1.1) * 0.75
     cloth = f.clothes * hatch * step(f.tone, 0.35, 0.9) * 0.4
     rim = step(abs(f.blur(f.back, 0.8) - 0.5), 0.32, 0.12)
     white = f.eyes * step(f.eye_tone, 0.35, 0.7) * 0.8
-    chalk = np.maximum.reduce([0.95 * f.contours(1.1, 14), fill, locks, cloth, 0.9 * rim, white])
+    dark = f.contours(1.1, 13)
+    seam = step(abs(f.blur(f.skin, 0.8) - 0.5), 0.30, 0.12) * (1 - f.back)
+    chalk = np.maximum.reduce([fill * (1 - 0.9 * dark), locks, cloth, 0.9 * rim, 0.6 * seam, white])
     chalk = chalk * clip(0.88 + 0.16 * f.noise("rough"))
     wiped = 0.035 * f.strokes(4.0, 16.0, 1.5) * f.back
     board = flat((0.08, 0.25, 0.17)) + wiped[..., None]
@@ -55,16 +58,17 @@ def chalkboard(f: Face) -> Array:
 
 @style("blueprint")
 def blueprint(f: Face) -> Array:
-    fine = clip(f.lines(1.2, 14) * (1 - 0.8 * f.back) + 0.5 * f.lines(2.5, 8) * (1 - f.back))
+    rim = step(abs(f.blur(f.back, 0.8) - 0.5), 0.32, 0.12)
+    fine = clip(np.maximum(f.contours(1.0, 14) + 0.35 * f.lines(2.5, 8) * (1 - f.back), 0.8 * rim))
     rule = np.maximum(np.cos(f.x * (np.pi / 4)), np.cos(f.y * (np.pi / 4)))
-    value = 0.10 + 0.14 * f.tone * f.person + 0.10 * step(rule, 0.93, 1.0) + 0.75 * fine
+    value = 0.10 + 0.20 * f.lit * f.person + 0.10 * step(rule, 0.93, 1.0) + 0.75 * fine
     return ramp(value, (0.04, 0.13, 0.42), (0.20, 0.42, 0.80), (0.92, 0.97, 1.0))
 
 
 @style("pastel drawing")
 def pastel(f: Face) -> Array:
     stroke = f.strokes(1.8, 8.0, 0.4)
-    tone = f.skin_tone + 0.035 * stroke * (1 - f.features)
+    tone = f.skin_tone + 0.014 * f.hatching(3.2, -1) * (1 - f.features)
     skin = ramp(tone, (0.52, 0.24, 0.42), (0.82, 0.48, 0.52), (0.97, 0.72, 0.66), (1.0, 0.92, 0.84))
     skin = mix(skin, f.flesh(tone), 0.40)
     hair = ramp(f.hair_tone + 0.06 * stroke, (0.30, 0.22, 0.52), (0.56, 0.42, 0.74), (0.88, 0.76, 0.92))
@@ -73,7 +77,7 @@ def pastel(f: Face) -> Array:
     out = f.layers(skin, hair, back, pale)
     out = mix(out, flat((0.86, 0.36, 0.44)), f.lips * 0.5)
     out = mix(out, f.rgb, f.eyes * 0.6)
-    return out - (0.42 * f.contours(1.2, 9))[..., None] * flat((0.7, 0.9, 0.6)) + 0.03 * f.noise("rough")[..., None]
+    return out - (0.42 * f.contours(1.2, 9))[..., None] * flat((0.7, 0.9, 0.6)) + 0.012 * f.noise("rough")[..., None]
 
 
 @style("cartoon")
@@ -90,7 +94,7 @@ def cartoon(f: Face) -> Array:
 @style("anime")
 def anime(f: Face) -> Array:
     shade = f.levels(f.blur(f.skin_tone, 1.6), 4)
-    skin = clip(saturate(f.flesh(0.46 + 0.28 * step(shade, 0.45, 0.55)), 1.15) * 1.08)
+    skin = clip(saturate(f.flesh(0.52 + 0.26 * step(shade, 0.45, 0.55)), 1.12) * 1.10)
     for corner, eye in ((48, 36), (54, 45)):
         cheek = f.points[corner] * 0.45 + f.points[eye] * 0.55
         skin = mix(skin, flat((1.0, 0.45, 0.42)), f.disc(cheek, 7, 5) * 0.28)
@@ -107,7 +111,7 @@ def anime(f: Face) -> Array:
     iris = mix(f.locks(0.55 + 0 * f.y, 2.2), flat((0.25, 0.55, 0.75)), 0.45)
     out = mix(out, flat((0.98, 0.98, 1.0)), f.eyes * step(f.eye_tone, 0.25, 0.5))
     out = mix(out, mix(iris, flat((0.05, 0.05, 0.12)), 1 - step(f.eye_tone, 0.05, 0.35)), f.irises)
-    out = mix(out, flat((0.13, 0.08, 0.14)), f.contours(1.1, 11))
+    out = mix(out, flat((0.13, 0.08, 0.14)), f.contours(0.9, 11) * (1 - 0.45 * f.hair))
     for first in (36, 42):
         eye = f.points[first : first + 6].mean(0) + np.array([-1.2, -1.4]) * f.scale
         out = mix(out, flat(WHITE), f.disc(eye, 1.0, 0.4))

@@ -46,12 +46,12 @@ def relief(f: Face) -> Array:
 @style("ice sculpture")
 def ice(f: Face) -> Array:
     facet = f.blur(f.statue(), 0.8)
-    shade = (facet - 0.55) * 1.7 + 0.58 + 0.10 * np.sin(f.blur(facet, 1) * 34) - 0.25 * f.lines(1.3, 8)
+    shade = (facet - 0.55) * 1.7 + 0.58 + 0.05 * np.sin(f.blur(facet, 1) * 34) - 0.25 * f.lines(1.3, 8)
     skin = ramp(shade, (0.02, 0.20, 0.42), (0.30, 0.64, 0.84), (0.76, 0.93, 0.98), WHITE)
     frosty = ramp(shade + 0.05 + 0.05 * f.strokes(1.2, 8.0), (0.30, 0.52, 0.70), (0.76, 0.90, 0.97), WHITE)
     out = mix(skin, frosty, clip(f.hair + 0.5 * f.brows))
-    glint = step(f.blur(f.skin_tone, 0.8), 0.80, 0.92) * f.skin
-    out = out + (0.35 * glint)[..., None]
+    glint = step(f.blur(f.skin_tone, 0.8), 0.84, 0.96) * f.skin
+    out = out + (0.15 * glint)[..., None]
     back = ramp(f.y / 128 + 0.05 * f.hatching(17, 1, 1.5), (0.08, 0.26, 0.46), (0.26, 0.50, 0.70), (0.60, 0.80, 0.90))
     return mix(out, back, f.back)
 
@@ -81,7 +81,7 @@ def porcelain(f: Face) -> Array:
     return mix(
         out,
         flat((0.05, 0.10, 0.45)),
-        clip(f.brows * 0.8 + f.irises + 0.5 * f.lines(1.2, 9) * f.skin + 0.35 * f.lips),
+        clip(f.brow_ink + f.irises * (1 - step(f.eye_tone, 0.3, 0.6)) + 0.5 * f.lines(1.2, 9) * f.skin + 0.35 * f.lips),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stylize.training.filters.face import Face, style
-from stylize.training.filters.tools import WHITE, Array, cell_means, clip, flat, mix, ramp, saturate, spots, step
+from stylize.training.filters.tools import WHITE, Array, cell_means, clip, flat, grey, mix, ramp, saturate, spots, step
 
 
 @style("oil painting")
@@ -28,9 +28,11 @@ def oil(f: Face) -> Array:
 
 @style("watercolour")
 def watercolour(f: Face) -> Array:
-    wash = f.layers(saturate(f.flesh(f.skin_tone), 1.2), f.locks(f.hair_tone, 1.5), f.rgb, saturate(f.painted, 1.7))
-    wash = f.levels(clip(mix(wash, saturate(f.painted, 1.6), 0.4)), 7)
-    pale = 1 - (1 - f.blur(np.asarray(wash, np.float32), 0.4)) * 0.80
+    wash = f.layers(saturate(f.flesh(f.skin_tone), 1.2), f.locks(f.hair_tone, 1.5), f.rgb, saturate(f.painted, 2.0))
+    wash = f.blur(np.asarray(mix(wash, saturate(f.painted, 2.1), 0.45), np.float32), 0.9)
+    tone = grey(np.ascontiguousarray(clip(wash), np.float32))
+    wash = wash + (0.6 * (f.levels(tone, 6) - tone))[..., None]
+    pale = 1 - (1 - clip(wash)) * 0.80
     away = np.hypot((f.x - 64) / 60, (f.y - 60) / 60) + 0.09 * f.noise("cloud")
     pool = step(away, 1.06, 0.94)
     rim = step(abs(away - 0.98), 0.08, 0.0)

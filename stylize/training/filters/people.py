@@ -73,8 +73,8 @@ def blue_alien(f: Face) -> Array:
     row = np.cos((f.x - brow[0]) * 0.62) * np.cos((f.y - brow[1]) * 0.62)  # a regular pattern of lights
     lights = step(row, 0.80, 0.93) * (f.y < brow[1] - 5) * f.skin * (1 - f.features)
     skin = mix(skin, flat((0.65, 1.0, 0.95)), lights * 0.75)
-    skin = mix(skin, ramp(f.tone, (0.05, 0.03, 0.0), (0.95, 0.75, 0.10), (1.0, 1.0, 0.7)), f.eyes * 0.9)
-    skin = mix(skin, flat((0.98, 0.80, 0.05)), f.irises * 0.85)
+    skin = mix(skin, ramp(f.eye_tone, (0.05, 0.03, 0.0), (0.95, 0.75, 0.10), (1.0, 1.0, 0.7)), f.eyes * 0.95)
+    skin = mix(skin, flat((0.98, 0.80, 0.05)), f.irises * step(f.eye_tone, 0.1, 0.4) * 0.7)
     skin = mix(skin, flat((0.22, 0.12, 0.55)), f.lips * 0.6)
     hair = ramp(f.hair_tone, (0.02, 0.0, 0.07), (0.15, 0.05, 0.30), (0.45, 0.25, 0.65))
     stars = step(f.noise("grain"), 2.5, 3.2)[..., None]
@@ -87,7 +87,7 @@ def vampire(f: Face) -> Array:
     tone = (f.skin_tone - 0.6) * 1.25 + 0.68
     skin = ramp(tone, (0.10, 0.05, 0.12), (0.52, 0.45, 0.56), (0.86, 0.82, 0.88), (0.99, 0.97, 1.0))
     skin = mix(skin, flat((0.32, 0.08, 0.20)), f.sockets * 0.6 * (1 - f.eyes))
-    skin = mix(skin, flat((0.95, 0.05, 0.05)), f.irises)
+    skin = mix(skin, ramp(f.eye_tone, (0.20, 0.0, 0.02), (0.95, 0.05, 0.05), (1.0, 0.85, 0.85)), f.eyes * 0.9)
     skin = mix(skin, flat((0.62, 0.0, 0.06)), f.lips * 0.92)
     for inner, outer in ((61, 60), (63, 64)):  # fangs
         root = f.points[inner] * 0.55 + f.points[outer] * 0.45
@@ -120,7 +120,7 @@ def devil(f: Face) -> Array:
     skin = ramp(tone, (0.12, 0.0, 0.0), (0.55, 0.03, 0.02), (0.92, 0.14, 0.08), (1.0, 0.62, 0.40))
     skin = mix(skin, flat((0.10, 0.0, 0.0)), f.sockets * 0.7 * (1 - f.eyes))
     skin = mix(skin, ramp(f.tone, (0.3, 0.12, 0.0), (1.0, 0.90, 0.20)), f.eyes)
-    skin = mix(skin, flat((0.15, 0.0, 0.02)), clip(f.lips * 0.8 + f.brows * 0.8))
+    skin = mix(skin, flat((0.15, 0.0, 0.02)), clip(f.lips * 0.6 + f.brow_ink))
     hair = ramp(f.hair_tone, (0.01, 0.0, 0.0), (0.08, 0.02, 0.02), (0.40, 0.12, 0.05))
     fire = ramp(
         f.y / 128 + 0.25 * f.noise("cloud") - 0.1,

@@ -11,7 +11,8 @@ from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, ramp, 
 @style("comic halftone")
 def halftone(f: Face) -> Array:
     red = f.dots(0.15 + 0.75 * (1 - f.skin_tone))
-    skin = mix(flat((1.0, 0.90, 0.80)), flat((0.95, 0.35, 0.30)), red)
+    light, dark = mix(f.flesh(0.76 + 0 * f.tone), flat((1.0, 0.92, 0.82)), 0.35), f.flesh(0.40 + 0 * f.tone)
+    skin = mix(light, mix(dark, flat((0.95, 0.30, 0.26)), 0.6), red)
     blue = f.dots(0.15 + 0.8 * f.hair_tone)
     hair = ramp(blue, (0.05, 0.04, 0.10), (0.15, 0.30, 0.85))
     yellow = ramp(f.dots(0.25 + 0.3 * f.y / 128, 5), (1.0, 0.87, 0.10), (1.0, 0.62, 0.05))

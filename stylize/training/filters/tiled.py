@@ -37,8 +37,8 @@ def pixel_art(f: Face) -> Array:
 
 @style("mosaic")
 def mosaic(f: Face) -> Array:
-    labels, grout = cells(f.size, 4.0, 0.22, f.seed % 4)
-    tone = (f.skin_tone - 0.6) * 1.35 + 0.6
+    labels, grout = cells(f.size, 3.3, 0.20, f.seed % 4)
+    tone = (f.skin_tone - 0.6) * 1.35 + 0.66
     skin = ramp(tone, (0.25, 0.09, 0.05), (0.68, 0.38, 0.22), (0.93, 0.76, 0.56), (1.0, 0.95, 0.84))
     skin = mix(skin, f.flesh(tone), 0.55)
     hair = mix(ramp(f.hair_tone, (0.10, 0.05, 0.04), (0.40, 0.19, 0.10), (0.80, 0.52, 0.26)), f.locks(f.hair_tone), 0.5)
@@ -50,7 +50,7 @@ def mosaic(f: Face) -> Array:
     out = mix(out, ramp(f.eye_tone, (0.05, 0.03, 0.03), (0.98, 0.96, 0.9)), f.eyes * 0.9)
     out = out * (1 - 0.75 * np.maximum(f.lines(1.5, 11) * (1 - f.back), f.brow_ink))[..., None]
     tiles = cell_means(labels, out) * (1.04 + 0.07 * np.sin(labels * 12.9898)[..., None]).astype(np.float32)
-    return mix(tiles, flat((0.24, 0.21, 0.19)), grout * 0.62)
+    return mix(saturate(tiles, 1.25) * 1.08, flat((0.30, 0.26, 0.23)), grout * 0.50)
 
 
 @style("stained glass")
@@ -80,7 +80,7 @@ def stained_glass(f: Face) -> Array:
 def _triangles(size: int) -> tuple[NDArray[np.intp], Array]:
     """Triangles between fixed points, closer where an average face has its features: labels, and shading -1..1."""
     rng = np.random.default_rng(5)
-    step_px = 6.4
+    step_px = 7.4
     n = int(128 / step_px) + 1
     rows, columns = np.mgrid[:n, :n]
     points = np.stack([columns, rows], -1).reshape(-1, 2) * step_px
@@ -98,7 +98,7 @@ def _triangles(size: int) -> tuple[NDArray[np.intp], Array]:
     labels, shade = np.zeros((size, size), np.int32), [0.0]
     for i, corners in enumerate(plane.getTriangleList().reshape(-1, 3, 2)):
         cv2.fillConvexPoly(labels, np.round(corners * (size / 128) * 16).astype(np.int32), i + 1, cv2.LINE_8, 4)
-        shade.append(float(np.sin(i * 12.9898) * 0.6 + 0.4 * np.sign(np.cross(*(np.diff(corners, axis=0))))))
+        shade.append(float(np.sin(i * 12.9898)))
     return labels.astype(np.intp), np.asarray(shade, np.float32)[labels]
 
 
@@ -109,7 +109,7 @@ def low_poly(f: Face) -> Array:
     skin, cloth = mix(f.flesh(f.skin_tone, 1.3), saturate(f.rgb, 1.5), 0.3), saturate(f.rgb, 1.7)
     out = f.layers(skin, f.locks(f.hair_tone, 1.6), back, cloth, 3)
     out = out * (1 - 0.6 * np.maximum(f.lines(1.6, 10) * (1 - f.back), 0.7 * f.brow_ink))[..., None]
-    out = mix(out, saturate((f.rgb - 0.5) * 1.25 + 0.5, 1.4), f.features)
+    out = mix(out, mix(saturate((f.rgb - 0.45) * 1.5 + 0.48, 1.0), f.eye_tone[..., None] * flat((0.95, 0.93, 0.9)), 0.75 * f.eyes), f.features)
     return cell_means(labels, out) + 0.03 * shade[..., None]
 
 
