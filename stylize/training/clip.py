@@ -33,8 +33,8 @@ from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import FULL, augment, load_faces, scenes, tones
-from stylize.training.generator import add_dtype
 from stylize.training.filters import stylise
+from stylize.training.generator import add_dtype
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)

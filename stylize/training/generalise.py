@@ -20,8 +20,8 @@ from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.compare import SAMPLES, diversity
 from stylize.training.domains import fit, training_ws
-from stylize.training.hypernet import Entry, known_entries
 from stylize.training.filters import truth
+from stylize.training.hypernet import Entry, known_entries
 from stylize.vocabulary import NAMES, PHOTO, combinations
 
 POOL, STEPS = 64, 120  # of the vectors that are fitted alone

@@ -37,8 +37,8 @@ from stylize.errors import StylizeError
 from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB
 from stylize.images import to_image
 from stylize.training.data import Faces, augment, degrade, load_faces
-from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.filters import truth
+from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 
 MINI = GeneratorConfig(128, (256, 256, 192, 128, 64, 32), z_dim=256, w_dim=256, mapping_layers=6)

@@ -42,8 +42,8 @@ def tint(rgb: Array, colour: Colour) -> Array:
     """A picture in shades of one colour, with a breath of its own hues."""
     tone = grey(clip(rgb))
     dark: Colour = (colour[0] * 0.14, colour[1] * 0.14, colour[2] * 0.14)
-    light: Colour = (colour[0] * 0.3 + 0.7, colour[1] * 0.3 + 0.7, colour[2] * 0.3 + 0.7)
-    return mix(rgb, ramp(tone, dark, colour, light), 0.88)
+    bright: Colour = (colour[0] * 0.3 + 0.7, colour[1] * 0.3 + 0.7, colour[2] * 0.3 + 0.7)
+    return mix(rgb, ramp(tone, dark, colour, bright), 0.88)
 
 
 def stylise(
@@ -79,7 +79,7 @@ def stylise(
 
 def draw(face: Face, style: str, colour: str | None = None, strength: float = 1.0) -> NDArray[np.uint8]:
     """``stylise`` for names known to be right; several styles of one Face share its masks and are cheaper."""
-    out = face.rgb if style == PHOTO else clip(STYLES[style].filter(face))
+    out = face.rgb if style == PHOTO else clip(STYLES[style].filter(face)).astype(np.float32)
     if colour is not None:
         out = tint(out, COLOURS[colour])
     if strength < 1:

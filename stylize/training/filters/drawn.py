@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stylize.training.filters.face import Face, style
-from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, ramp, saturate, spots, step
+from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, ramp, saturate, step
 
 
 @style("pencil sketch")
@@ -24,7 +24,11 @@ def charcoal(f: Face) -> Array:
     value = (tone - 0.5) * 1.35 + 0.56
     side = f.hatching(5.0, -1, 1.2)
     value = value + f.back * (0.50 + 0.06 * side - 0.25 * step(f.x, 90, 128) - 0.15 * f.vignette - value)
-    value = value + (0.10 * f.strokes(1.6, 9.0, 0.3) * f.hair + 0.05 * f.hatching(3.0, -1) * f.skin) * (1.1 - value) - 0.45 * f.lines(1.5) * (1 - f.back)
+    value = (
+        value
+        + (0.10 * f.strokes(1.6, 9.0, 0.3) * f.hair + 0.05 * f.hatching(3.0, -1) * f.skin) * (1.1 - value)
+        - 0.45 * f.lines(1.5) * (1 - f.back)
+    )
     value = value + 0.03 * f.noise("rough") * (1 - 0.7 * f.skin)
     return ramp(value, (0.05, 0.04, 0.03), (0.36, 0.29, 0.21), (0.76, 0.64, 0.47), (0.93, 0.84, 0.68))
 
@@ -72,7 +76,12 @@ def pastel(f: Face) -> Array:
     skin = ramp(tone, (0.52, 0.24, 0.42), (0.82, 0.48, 0.52), (0.97, 0.72, 0.66), (1.0, 0.92, 0.84))
     skin = mix(skin, f.flesh(tone), 0.40)
     hair = ramp(f.hair_tone + 0.06 * stroke, (0.30, 0.22, 0.52), (0.56, 0.42, 0.74), (0.88, 0.76, 0.92))
-    back = ramp(0.5 + 0.16 * f.hatching(5.5, -1, 1.0) + 0.08 * stroke, (0.52, 0.78, 0.72), (0.66, 0.87, 0.78), (0.86, 0.96, 0.86))
+    back = ramp(
+        0.5 + 0.16 * f.hatching(5.5, -1, 1.0) + 0.08 * stroke,
+        (0.52, 0.78, 0.72),
+        (0.66, 0.87, 0.78),
+        (0.86, 0.96, 0.86),
+    )
     pale = 0.5 + 0.5 * saturate(f.painted, 1.3) + 0.03 * stroke[..., None]
     out = f.layers(skin, hair, back, pale)
     out = mix(out, flat((0.86, 0.36, 0.44)), f.lips * 0.5)

@@ -9,26 +9,26 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.training.filters.parts import find_parts
-from stylize.training.filters.tools import ANGLES, BLACK, WHITE, Array, clip, flat, grey, grid, mix, ramp, saturate, step, strokes, swirls, texture
+from stylize.training.filters.parts import MEAN_LANDMARKS, find_parts
+from stylize.training.filters.tools import (
+    ANGLES,
+    BLACK,
+    WHITE,
+    Array,
+    clip,
+    colour,
+    flat,
+    grey,
+    grid,
+    mix,
+    ramp,
+    saturate,
+    step,
+    strokes,
+    swirls,
+    texture,
+)
 
-# Mean of dlib's 68 landmarks over FFHQ-aligned faces, mirrored and averaged; unit coordinates of the crop.
-MEAN_LANDMARKS = np.array(
-    [
-        (0.218, 0.487), (0.221, 0.56), (0.229, 0.632), (0.242, 0.705), (0.265, 0.773), (0.306, 0.832),
-        (0.362, 0.881), (0.427, 0.918), (0.5, 0.93), (0.573, 0.918), (0.638, 0.881), (0.694, 0.832),
-        (0.735, 0.773), (0.758, 0.705), (0.771, 0.632), (0.779, 0.56), (0.782, 0.487), (0.27, 0.423),
-        (0.306, 0.389), (0.355, 0.379), (0.404, 0.386), (0.452, 0.407), (0.548, 0.407), (0.596, 0.386),
-        (0.645, 0.379), (0.694, 0.389), (0.73, 0.423), (0.5, 0.463), (0.5, 0.511), (0.5, 0.559),
-        (0.5, 0.608), (0.444, 0.64), (0.471, 0.65), (0.5, 0.659), (0.529, 0.65), (0.556, 0.64),
-        (0.326, 0.475), (0.357, 0.455), (0.394, 0.456), (0.427, 0.482), (0.391, 0.488), (0.355, 0.487),
-        (0.573, 0.482), (0.606, 0.456), (0.643, 0.455), (0.674, 0.475), (0.645, 0.487), (0.609, 0.488),
-        (0.38, 0.726), (0.424, 0.706), (0.467, 0.698), (0.5, 0.704), (0.533, 0.698), (0.576, 0.706),
-        (0.62, 0.726), (0.578, 0.77), (0.535, 0.791), (0.5, 0.795), (0.465, 0.791), (0.422, 0.77),
-        (0.398, 0.73), (0.467, 0.724), (0.5, 0.727), (0.533, 0.724), (0.602, 0.73), (0.534, 0.752),
-        (0.5, 0.756), (0.466, 0.752),
-    ]
-)  # fmt: skip
 
 class Face:
     """An aligned face to draw from: rgb (S, S, 3) float32 in [0, 1], its parts as soft masks, and textures."""
@@ -64,7 +64,9 @@ class Face:
     @cached_property
     def tone(self) -> Array:
         """Brightness with the darkest and brightest parts brought to 0 and 1."""
-        low, high = map(float, np.percentile(self.grey[:: max(1, self.size // 64), :: max(1, self.size // 64)], (1, 99)))
+        low, high = map(
+            float, np.percentile(self.grey[:: max(1, self.size // 64), :: max(1, self.size // 64)], (1, 99))
+        )
         return clip((self.grey - low) / max(high - low, 0.15))
 
     def studio(self, value: float, amount: float = 0.7) -> Array:
@@ -192,23 +194,25 @@ class Face:
         """The skin's colour in good light, (3,)."""
         mean = self._mean(self.skin * (1 - self.features) * step(self.grey, 0.1, 0.3))
         light = float(np.clip(0.10 + 0.98 * grey(mean[None, None])[0, 0], 0.28, 0.80))
-        usual = ramp(np.float32(light), BLACK, (0.36, 0.20, 0.13), (0.66, 0.45, 0.33), (0.93, 0.76, 0.64), WHITE)
+        usual = ramp(np.asarray(light), BLACK, (0.36, 0.20, 0.13), (0.66, 0.45, 0.33), (0.93, 0.76, 0.64), WHITE)
         own = mean * (light / max(float(grey(mean[None, None])[0, 0]), 0.05))
         return clip(saturate(np.asarray(0.4 * own + 0.6 * usual, np.float32)[None, None], 1.15)[0, 0])
 
     def flesh(self, tone: Array, contrast: float = 1.0) -> Array:
         """A tone of the skin (usually 0.6) in the person's own complexion."""
         c = self.complexion
-        dark, low, high = c * flat((0.40, 0.28, 0.26)), c * flat((0.76, 0.66, 0.63)), mix(c, flat((1.0, 0.90, 0.78)), 0.42)
-        stops = (dark, low, np.minimum(c * 1.08, 1), high)
-        return ramp((tone - 0.6) * contrast + 0.62, *(tuple(float(v) for v in stop) for stop in stops))
+        dark, low, high = (
+            c * flat((0.40, 0.28, 0.26)),
+            c * flat((0.76, 0.66, 0.63)),
+            mix(c, flat((1.0, 0.90, 0.78)), 0.42),
+        )
+        return ramp((tone - 0.6) * contrast + 0.62, *map(colour, (dark, low, np.minimum(c * 1.08, 1), high)))
 
     def locks(self, tone: Array, amount: float = 1.3) -> Array:
         """A tone of the hair (usually 0.4) in the person's own hair colour."""
         c = self._mean(self.hair)
         c = clip(saturate(c[None, None], amount)[0, 0])
-        stops = (c * 0.25, c * 0.8 + 0.02, c + 0.22 * (1 - c) + 0.03, c + 0.6 * (1 - c))
-        return ramp(tone, *(tuple(float(v) for v in stop) for stop in stops))
+        return ramp(tone, *map(colour, (c * 0.25, c * 0.8 + 0.02, c + 0.22 * (1 - c) + 0.03, c + 0.6 * (1 - c))))
 
     @cached_property
     def eye_tone(self) -> Array:
@@ -258,7 +262,9 @@ class Face:
 
     def hatching(self, pitch: float, slant: int, wobble: float = 0.5) -> Array:
         """Parallel lines by hand over the whole sheet, -1..1; slant: 1 or -1."""
-        wave = wobble * np.sin((self.x - slant * self.y) * 0.11) + 0.4 * wobble * np.sin((self.x - slant * self.y) * 0.31)
+        wave = wobble * np.sin((self.x - slant * self.y) * 0.11) + 0.4 * wobble * np.sin(
+            (self.x - slant * self.y) * 0.31
+        )
         return np.asarray(np.cos(((self.x + slant * self.y) / 1.414 + wave) * (2 * np.pi / pitch)), np.float32)
 
     def dragged(self, rgb: Array, across: Array, reach: float) -> Array:
@@ -371,7 +377,6 @@ class Face:
         t = tone * (count - 1)
         base = np.floor(t)
         return np.asarray((base + step(t - base, 0.35, 0.65)) / (count - 1))
-
 
 
 Filter = Callable[[Face], Array]

@@ -95,7 +95,9 @@ def hologram(f: Face) -> Array:
     red, blue = np.roll(value, off, 1), np.roll(value, -off, 1)
     out = np.stack([0.10 * value + 0.40 * red**1.5, 0.95 * value, 0.35 * value + 0.95 * blue], -1)
     beam = step(abs(f.x - 64) - 0.52 * (136 - f.y), 10, -14)
-    base = flat((0.0, 0.02, 0.07)) + (0.30 * beam * (f.y / 128) ** 0.7 * (0.75 + 0.25 * scan))[..., None] * flat((0.05, 0.55, 0.95))
+    base = flat((0.0, 0.02, 0.07)) + (0.30 * beam * (f.y / 128) ** 0.7 * (0.75 + 0.25 * scan))[..., None] * flat(
+        (0.05, 0.55, 0.95)
+    )
     return base * (1 - 0.4 * f.person)[..., None] + out * (1 - 0.25 * step(f.y, 100, 128))[..., None]
 
 
@@ -116,7 +118,9 @@ def glitch(f: Face) -> Array:
     out = (out - 0.45) * 1.35 + 0.45
     tone = grey(np.ascontiguousarray(clip(out), dtype=np.float32))
     out = mix(out, ramp(tone, (0.12, 0.0, 0.30), (0.90, 0.10, 0.60), (0.25, 0.95, 0.95), WHITE), 0.30)
-    block = (jump > 0.88) & (np.sin(np.floor(f.x / 7) * 2.3 + band * 1.7) + np.cos(np.floor(f.x / 17) * 1.3 + band) > 0.9)
+    block = (jump > 0.88) & (
+        np.sin(np.floor(f.x / 7) * 2.3 + band * 1.7) + np.cos(np.floor(f.x / 17) * 1.3 + band) > 0.9
+    )
     hue = np.where((band % 2 > 0)[..., None], flat((0.0, 0.95, 0.90)), flat((0.98, 0.05, 0.65)))
     out = mix(out, hue, np.where(block, 0.75, 0.0).astype(np.float32) * (abs(band - 13) > 2))
     return out * (0.90 + 0.14 * np.cos(f.y * np.pi))[..., None]
@@ -132,17 +136,19 @@ def galaxy(f: Face) -> Array:
     hair = ramp(f.hair_tone, (0.02, 0.01, 0.10), (0.16, 0.06, 0.36), (0.55, 0.30, 0.80), (0.95, 0.75, 1.0))
     hair = hair + (f.hair * step(cloud, 0.2, 1.6))[..., None] * flat((0.25, 0.05, 0.22))
     arm = np.cos(2 * np.arctan2(f.y - 64, f.x - 64) + np.hypot(f.x - 64, f.y - 64) * 0.07)
-    space = ramp(0.34 + 0.22 * arm + 0.14 * cloud, (0.01, 0.01, 0.06), (0.05, 0.06, 0.26), (0.16, 0.26, 0.60), (0.55, 0.75, 0.95))
+    space = ramp(
+        0.34 + 0.22 * arm + 0.14 * cloud, (0.01, 0.01, 0.06), (0.05, 0.06, 0.26), (0.16, 0.26, 0.60), (0.55, 0.75, 0.95)
+    )
     out = f.layers(skin, hair, space, ramp(f.tone, (0.02, 0.02, 0.10), (0.18, 0.20, 0.50)))
     _, away, hue_star = spots(f.size, 7.0, 0.42, 31 + f.seed % 2)
-    small = step(away, 0.55 + 0.5 * np.sin(hue_star) ** 8, 0.15)
+    small = step(away - 0.5 * np.sin(hue_star) ** 8, 0.55, 0.15)
     flare = step(away, 3.4, 0.0) ** 3 * (np.sin(hue_star) > 0.9)
     return out + (clip(small + 0.8 * flare) * (1 - f.features) * (0.45 + 0.55 * (1 - f.skin)))[..., None]
 
 
 @style("lava")
 def lava(f: Face) -> Array:
-    labels, edge = cells(f.size, 12.0, 0.40, 3 + f.seed % 2)
+    _, edge = cells(f.size, 12.0, 0.40, 3 + f.seed % 2)
     tone = 0.95 * f.skin_tone * f.skin + (0.85 * f.hair_tone + 0.05) * (1 - f.skin)
     rock = ramp(tone, (0.02, 0.01, 0.01), (0.14, 0.11, 0.11), (0.34, 0.29, 0.28), (0.66, 0.58, 0.54))
     rock = rock * (1 + 0.05 * f.noise("rough"))[..., None]
@@ -155,7 +161,13 @@ def lava(f: Face) -> Array:
     out = rock * (1 - 0.8 * clip(heat))[..., None] + fire
     out = mix(out, ramp(f.eye_tone, (0.25, 0.03, 0.0), (1.0, 0.55, 0.05), (1.0, 0.95, 0.55)), f.eyes)
     out = mix(out, ramp(f.tone, (0.3, 0.02, 0.0), (1.0, 0.35, 0.05)), f.lips * 0.7)
-    back = ramp(f.y / 128 + 0.10 * f.noise("cloud"), (0.10, 0.01, 0.01), (0.38, 0.05, 0.01), (0.85, 0.30, 0.02), (1.0, 0.72, 0.15))
+    back = ramp(
+        f.y / 128 + 0.10 * f.noise("cloud"),
+        (0.10, 0.01, 0.01),
+        (0.38, 0.05, 0.01),
+        (0.85, 0.30, 0.02),
+        (1.0, 0.72, 0.15),
+    )
     _, away, own = spots(f.size, 9.0, 0.42, 41)
     sparks = step(away, 0.9, 0.3) * (own > 4.2)
     return mix(out, back + (0.7 * sparks)[..., None] * flat((1.0, 0.7, 0.3)), f.back)

@@ -94,8 +94,12 @@ def wood_carving(f: Face) -> Array:
     tone = (shade - 0.55) * 1.6 + 0.52 + 0.055 * rings + 0.022 * fibre
     out = ramp(tone, (0.16, 0.07, 0.02), (0.48, 0.26, 0.10), (0.78, 0.51, 0.25), (0.93, 0.74, 0.46))
     plank = step(np.cos(f.x * (2 * np.pi / 32)), 0.975, 0.995)
-    board = ramp(0.42 + 0.11 * np.cos(f.x * 1.3 + 2 * np.sin(f.y * 0.03)) + 0.06 * fibre - 0.35 * plank,
-                 (0.05, 0.08, 0.06), (0.13, 0.24, 0.20), (0.24, 0.40, 0.33))
+    board = ramp(
+        0.42 + 0.11 * np.cos(f.x * 1.3 + 2 * np.sin(f.y * 0.03)) + 0.06 * fibre - 0.35 * plank,
+        (0.05, 0.08, 0.06),
+        (0.13, 0.24, 0.20),
+        (0.24, 0.40, 0.33),
+    )
     return mix(out, board, f.back)
 
 

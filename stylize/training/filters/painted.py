@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from stylize.training.filters.face import Face, style
-from stylize.training.filters.tools import WHITE, Array, cell_means, clip, flat, grey, mix, ramp, saturate, spots, step
+from stylize.training.filters.tools import (
+    WHITE,
+    Array,
+    cell_means,
+    clip,
+    flat,
+    grey,
+    mix,
+    ramp,
+    saturate,
+    spots,
+    step,
+)
 
 
 @style("oil painting")
@@ -63,7 +75,9 @@ def van_gogh(f: Face) -> Array:
     )
     for x, y, radius in ((18, 20, 8), (106, 26, 9), (116, 84, 6), (8, 76, 5)):
         away = np.hypot(f.x - x, f.y - y)
-        night = mix(night, flat((1.0, 0.86, 0.25)), 0.9 * (1 - step(away + 1.5 * np.cos(away * 1.6), 0.5 * radius, radius)))
+        night = mix(
+            night, flat((1.0, 0.86, 0.25)), 0.9 * (1 - step(away + 1.5 * np.cos(away * 1.6), 0.5 * radius, radius))
+        )
     cloth = ramp(f.tone, (0.03, 0.12, 0.24), (0.12, 0.38, 0.48), (0.45, 0.70, 0.58))
     out = f.layers(skin, hair, night, cloth)
     out = mix(out, flat((0.70, 0.24, 0.14)), f.lips * 0.65)
@@ -92,8 +106,10 @@ def ink_and_wash(f: Face) -> Array:
 @style("graffiti")
 def graffiti(f: Face) -> Array:
     row = np.floor(f.y / 8)
-    mortar = np.maximum(step(np.cos(f.y * (2 * np.pi / 8)), 0.86, 0.97),
-                        step(np.cos((f.x + 8 * (row % 2)) * (2 * np.pi / 16)), 0.965, 0.992))
+    mortar = np.maximum(
+        step(np.cos(f.y * (2 * np.pi / 8)), 0.86, 0.97),
+        step(np.cos((f.x + 8 * (row % 2)) * (2 * np.pi / 16)), 0.965, 0.992),
+    )
     wall = flat((0.46, 0.20, 0.16)) + (0.05 * np.sin(row * 3.7 + np.floor((f.x + 8 * (row % 2)) / 16) * 2.3))[..., None]
     wall = mix(wall, flat((0.66, 0.60, 0.56)), mortar)
     spray = step(np.hypot((f.x - 64) / 62, (f.y - 62) / 58) + 0.04 * f.noise("rough"), 1.05, 0.75)

@@ -10,6 +10,24 @@ from numpy.typing import NDArray
 
 from stylize.training.filters.tools import Array, clip, grey
 
+# Mean of dlib's 68 landmarks over FFHQ-aligned faces, mirrored and averaged; unit coordinates of the crop.
+MEAN_LANDMARKS = np.array(
+    [
+        (0.218, 0.487), (0.221, 0.56), (0.229, 0.632), (0.242, 0.705), (0.265, 0.773), (0.306, 0.832),
+        (0.362, 0.881), (0.427, 0.918), (0.5, 0.93), (0.573, 0.918), (0.638, 0.881), (0.694, 0.832),
+        (0.735, 0.773), (0.758, 0.705), (0.771, 0.632), (0.779, 0.56), (0.782, 0.487), (0.27, 0.423),
+        (0.306, 0.389), (0.355, 0.379), (0.404, 0.386), (0.452, 0.407), (0.548, 0.407), (0.596, 0.386),
+        (0.645, 0.379), (0.694, 0.389), (0.73, 0.423), (0.5, 0.463), (0.5, 0.511), (0.5, 0.559),
+        (0.5, 0.608), (0.444, 0.64), (0.471, 0.65), (0.5, 0.659), (0.529, 0.65), (0.556, 0.64),
+        (0.326, 0.475), (0.357, 0.455), (0.394, 0.456), (0.427, 0.482), (0.391, 0.488), (0.355, 0.487),
+        (0.573, 0.482), (0.606, 0.456), (0.643, 0.455), (0.674, 0.475), (0.645, 0.487), (0.609, 0.488),
+        (0.38, 0.726), (0.424, 0.706), (0.467, 0.698), (0.5, 0.704), (0.533, 0.698), (0.576, 0.706),
+        (0.62, 0.726), (0.578, 0.77), (0.535, 0.791), (0.5, 0.795), (0.465, 0.791), (0.422, 0.77),
+        (0.398, 0.73), (0.467, 0.724), (0.5, 0.727), (0.533, 0.724), (0.602, 0.73), (0.534, 0.752),
+        (0.5, 0.756), (0.466, 0.752),
+    ]
+)  # fmt: skip
+
 
 @lru_cache(maxsize=1)
 def _usual_places(n: int) -> tuple[Array, Array]:
@@ -108,7 +126,7 @@ def _backdrop(rgb: Array, oval: NDArray[np.float64], likely: Array) -> Array:
     behind = np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD))
     if behind.sum() > 10:
         cv2.setRNGSeed(1)
-        cv2.grabCut(small, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(small, marks, (0, 0, n, n), np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
         behind = np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD)) | (guess > 0.75)
     cut = cv2.resize(behind.astype(np.float32), (size,) * 2, interpolation=cv2.INTER_LINEAR)
     return clip((_along_edges(grey(rgb), cut, max(3, size // 20)) - 0.5) * 1.6 + 0.5)

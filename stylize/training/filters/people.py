@@ -55,7 +55,9 @@ def joker(f: Face) -> Array:
             skin = mix(skin, flat((0.08, 0.16, 0.30)), f.polygon(np.stack([sides[0], tip, sides[1]]), 0.4) * 0.8)
     wide = _grin(f)
     red = clip(np.maximum(f.lips, wide * (1 - f.polygon(f.points[60:68], 0.4))))
-    skin = mix(skin, ramp((f.skin_tone - 0.6) * 1.2 + 0.55, (0.32, 0.0, 0.02), (0.80, 0.04, 0.08), (1.0, 0.42, 0.38)), red)
+    skin = mix(
+        skin, ramp((f.skin_tone - 0.6) * 1.2 + 0.55, (0.32, 0.0, 0.02), (0.80, 0.04, 0.08), (1.0, 0.42, 0.38)), red
+    )
     skin = mix(skin, mix(f.rgb, flat(WHITE), 0.15), f.eyes)
     skin = mix(skin, flat((0.10, 0.10, 0.12)), f.brow_ink * 0.6)
     hair = ramp(f.hair_tone, (0.0, 0.16, 0.05), (0.05, 0.52, 0.14), (0.50, 0.94, 0.28))

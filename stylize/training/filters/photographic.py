@@ -18,7 +18,9 @@ def sepia(f: Face) -> Array:
 def old_photo(f: Face) -> Array:
     tone = f.blur(f.studio(0.70), 0.45)
     tone = (tone - 0.5) * 0.82 + 0.50 + 0.16 * f.skin * (f.skin_tone - tone)
-    crease = step(abs(f.x - 101 - 0.8 * np.sin(f.y * 0.3)), 0.9, 0.3) + step(abs(f.y - 19 - 0.6 * np.sin(f.x * 0.4)), 0.9, 0.3)
+    crease = step(abs(f.x - 101 - 0.8 * np.sin(f.y * 0.3)), 0.9, 0.3) + step(
+        abs(f.y - 19 - 0.6 * np.sin(f.x * 0.4)), 0.9, 0.3
+    )
     tone = tone + 0.28 * crease * (1 - f.skin) + 0.025 * f.noise("grain") - 0.22 * f.vignette
     out = ramp(tone, (0.11, 0.11, 0.11), (0.50, 0.50, 0.50), (0.88, 0.88, 0.87))
     edge = np.maximum(abs(f.x - 64), abs(f.y - 64)) + 0.5 * np.cos((f.x - f.y) * (2 * np.pi / 4))

@@ -41,7 +41,9 @@ def cyanotype(f: Face) -> Array:
 def pop_art(f: Face) -> Array:
     skin = ramp(f.levels(f.blur(f.skin_tone, 0.8), 3), (0.05, 0.20, 0.45), (1.0, 0.80, 0.05), (1.0, 0.93, 0.35))
     hair = ramp(f.levels(f.hair_tone, 3), (0.0, 0.25, 0.55), (0.0, 0.70, 0.75), (0.45, 0.95, 0.85))
-    out = f.layers(skin, hair, flat((0.98, 0.12, 0.55)), ramp(f.levels(f.tone, 2), (0.35, 0.05, 0.55), (0.55, 0.90, 0.20)), 3)
+    out = f.layers(
+        skin, hair, flat((0.98, 0.12, 0.55)), ramp(f.levels(f.tone, 2), (0.35, 0.05, 0.55), (0.55, 0.90, 0.20)), 3
+    )
     out = mix(out, flat((0.92, 0.05, 0.20)), f.lips)
     out = mix(
         out,
@@ -59,7 +61,9 @@ def woodblock(f: Face) -> Array:
     tone = f.blur(f.skin_tone, 0.7)
     black = step(0.86 - 1.25 * tone + 0.55 * (cut - 0.5), 0.28, 0.42) * f.skin
     black = np.maximum(black, f.hair * step(0.95 - 1.2 * f.hair_tone + 0.6 * (cut - 0.5), 0.28, 0.42))
-    black = np.maximum(black, f.clothes * step(np.cos((f.y + 0.4 * f.x) * (2 * np.pi / 4)) + 0.8 - 1.6 * f.tone, 0.0, 0.3))
+    black = np.maximum(
+        black, f.clothes * step(np.cos((f.y + 0.4 * f.x) * (2 * np.pi / 4)) + 0.8 - 1.6 * f.tone, 0.0, 0.3)
+    )
     ochre = f.layers(flat((0.90, 0.72, 0.48)), flat((0.62, 0.42, 0.22)), paper, flat((0.36, 0.44, 0.30)), 3)
     out = mix(ochre, paper, f.skin * step(tone, 0.66, 0.74) * 0.9)
     out = mix(out, flat((0.97, 0.93, 0.82)), f.eyes * step(f.eye_tone, 0.35, 0.6))
@@ -84,8 +88,11 @@ def duotone(f: Face) -> Array:
 @style("ukiyo-e print")
 def ukiyo_e(f: Face) -> Array:
     skin = mix(f.flesh(0.60 + 0.16 * step(f.blur(f.skin_tone, 1.5), 0.42, 0.50)), flat((0.97, 0.87, 0.70)), 0.25)
-    hair = ramp(step(np.cos((f.hair_tone * 4 + f.threads(3.2, 0.1, 12)[0] * 0.35) * np.pi), 0.5, 0.9),
-                (0.05, 0.06, 0.10), (0.20, 0.23, 0.30))
+    hair = ramp(
+        step(np.cos((f.hair_tone * 4 + f.threads(3.2, 0.1, 12)[0] * 0.35) * np.pi), 0.5, 0.9),
+        (0.05, 0.06, 0.10),
+        (0.20, 0.23, 0.30),
+    )
     row = np.floor(f.y / 6)
     u, v = (f.x + 6 * (row % 2)) % 12 - 6, 6 - f.y % 6
     scale = np.minimum(np.hypot(u, v - 0.0), 12)

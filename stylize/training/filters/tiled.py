@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.training.filters.face import MEAN_LANDMARKS, Face, style
+from stylize.training.filters.face import Face, style
+from stylize.training.filters.parts import MEAN_LANDMARKS
 from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, mix, ramp, saturate, step
-
 
 _PIXEL_PALETTE = np.array(
     [(0, 0, 0), (29, 43, 83), (126, 37, 83), (0, 135, 81), (171, 82, 54), (95, 87, 79), (194, 195, 199),
@@ -96,7 +96,7 @@ def _triangles(size: int) -> tuple[NDArray[np.intp], Array]:
     plane.insert([(float(x), float(y)) for x, y in np.clip(points, -12, 140)])
     plane.insert([(-15.0, -15.0), (143.0, -15.0), (-15.0, 143.0), (143.0, 143.0)])
     labels, shade = np.zeros((size, size), np.int32), [0.0]
-    for i, corners in enumerate(plane.getTriangleList().reshape(-1, 3, 2)):
+    for i, corners in enumerate(np.asarray(plane.getTriangleList()).reshape(-1, 3, 2)):
         cv2.fillConvexPoly(labels, np.round(corners * (size / 128) * 16).astype(np.int32), i + 1, cv2.LINE_8, 4)
         shade.append(float(np.sin(i * 12.9898)))
     return labels.astype(np.intp), np.asarray(shade, np.float32)[labels]
@@ -109,7 +109,11 @@ def low_poly(f: Face) -> Array:
     skin, cloth = mix(f.flesh(f.skin_tone, 1.3), saturate(f.rgb, 1.5), 0.3), saturate(f.rgb, 1.7)
     out = f.layers(skin, f.locks(f.hair_tone, 1.6), back, cloth, 3)
     out = out * (1 - 0.6 * np.maximum(f.lines(1.6, 10) * (1 - f.back), 0.7 * f.brow_ink))[..., None]
-    out = mix(out, mix(saturate((f.rgb - 0.45) * 1.5 + 0.48, 1.0), f.eye_tone[..., None] * flat((0.95, 0.93, 0.9)), 0.75 * f.eyes), f.features)
+    out = mix(
+        out,
+        mix(saturate((f.rgb - 0.45) * 1.5 + 0.48, 1.0), f.eye_tone[..., None] * flat((0.95, 0.93, 0.9)), 0.75 * f.eyes),
+        f.features,
+    )
     return cell_means(labels, out) + 0.03 * shade[..., None]
 
 
@@ -151,7 +155,9 @@ def embroidery(f: Face) -> Array:
     out = mix(out, flat((0.97, 0.96, 0.92)), f.eyes * step(f.eye_tone, 0.35, 0.65))
     out = mix(out, flat((0.13, 0.09, 0.09)), clip(f.contours(1.2, 11)))
     along = f.x * np.cos(angle) + f.y * np.sin(angle)
-    end = step(np.cos((along + 3.1 * np.floor((f.y * np.cos(angle) - f.x * np.sin(angle)) / 2.4 + 0.5)) * 0.8), 0.86, 1.0)
+    end = step(
+        np.cos((along + 3.1 * np.floor((f.y * np.cos(angle) - f.x * np.sin(angle)) / 2.4 + 0.5)) * 0.8), 0.86, 1.0
+    )
     sheen = 1 + 0.20 * thread - 0.28 * end + 0.10 * np.cos(2 * angle - 0.8)
     cloth_back = step(np.cos(f.x * np.pi / 1.5), -0.6, 0.8) * step(np.cos(f.y * np.pi / 1.5), -0.6, 0.8)
     linen = flat((0.90, 0.84, 0.74)) * (0.84 + 0.18 * cloth_back)[..., None]
@@ -165,15 +171,21 @@ def embroidery(f: Face) -> Array:
 def paper_cutout(f: Face) -> Array:
     out = np.broadcast_to(flat((0.95, 0.62, 0.30)), f.rgb.shape)
     hills = ((0.30, 88.0, (0.93, 0.45, 0.30)), (0.9, 102.0, (0.72, 0.28, 0.34)))
-    sheets = [(step(f.y - top - 6 * np.sin(f.x * 0.07 + turn * 4), -0.4, 0.4), flat(colour)) for turn, top, colour in hills]
+    sheets = [
+        (step(f.y - top - 6 * np.sin(f.x * 0.07 + turn * 4), -0.4, 0.4), flat(colour)) for turn, top, colour in hills
+    ]
     sheets.insert(0, (1 - step(np.hypot(f.x - 64, f.y - 52), 49.6, 50.4), flat((0.99, 0.86, 0.55))))
     person = step(f.blur(f.person, 1.0), 0.45, 0.55)
     tone, locks = f.blur(f.skin_tone, 1.4), f.blur(f.hair_tone, 1.6)
     skin = step(f.blur(f.skin, 1.0), 0.45, 0.55)
     hair = person * (1 - skin) * step(f.blur(f.hair, 1.0), 0.3, 0.4)
     cloth = flat((0.16, 0.36, 0.42))
-    level = [np.asarray(f.flesh(np.float32(v), 1.0)) for v in (0.34, 0.52, 0.68, 0.86)]
-    sheets += [(person, cloth), (hair, f.locks(np.float32(0.25), 1.6)), (hair * step(locks, 0.40, 0.45), f.locks(np.float32(0.5), 1.6))]
+    level = [np.asarray(f.flesh(np.asarray(v))) for v in (0.34, 0.52, 0.68, 0.86)]
+    sheets += [
+        (person, cloth),
+        (hair, f.locks(np.asarray(0.25), 1.6)),
+        (hair * step(locks, 0.40, 0.45), f.locks(np.asarray(0.5), 1.6)),
+    ]
     sheets += [(skin, level[0])]
     sheets += [(skin * step(tone, low, low + 0.05), level[i + 1]) for i, low in enumerate((0.34, 0.54, 0.74))]
     for mask, colour in sheets:

@@ -47,6 +47,11 @@ def flat(colour: Colour) -> Array:
     return np.asarray(colour, np.float32)
 
 
+def colour(rgb: Array) -> Colour:
+    red, green, blue = (float(v) for v in rgb)
+    return red, green, blue
+
+
 def mix(a: Array, b: Array, amount: Array | float) -> Array:
     weight = amount[..., None] if isinstance(amount, np.ndarray) else amount
     return a + (b - a) * weight
