@@ -147,11 +147,21 @@ class Face:
     @cached_property
     def skin(self) -> Array:
         """Skin, lips and eyes included."""
-        inner = self.polygon(self.oval * 0.86 + self.points[27:36].mean(0) * 0.14, 2.0)
         brow = float(self.points[17:27, 1].mean()) / self.scale
         fringe = 1 - step(self.y, brow - 14, brow - 4)  # hair may cover the forehead, not the eyes
+        nose = self.points[27:36].mean(0)
+        inner = self.polygon(self.oval * 0.86 + nose * 0.14, 2.0)
+        inner = np.maximum(inner, fringe * self.polygon(self.oval * 0.97 + nose * 0.03, 1.5))
         own = np.maximum(self.parts[0], 0.9 * self.polygon(self.oval, 1.5) * (self.parts[0] + self.parts[3]))
-        return clip(np.maximum(own, inner * (1 - 0.9 * step(self.parts[1], 0.4, 0.9) * fringe * (1 - self.features))))
+        hair = step(self.parts[1], 0.4, 0.9) * fringe * (1 - self.features) * self._unlike_skin(inner * (1 - fringe))
+        return clip(np.maximum(own, inner * (1 - 0.9 * hair)))
+
+    def _unlike_skin(self, sample: Array) -> Array:
+        """1 where a forehead is covered: darker than the sampled skin, or of another hue; a bright spot is a gleam."""
+        lab = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2LAB)
+        mean = (lab * sample[..., None]).sum((0, 1)) / (float(sample.sum()) + 1e-6)
+        hue = np.hypot(lab[..., 1] - mean[1], lab[..., 2] - mean[2])
+        return np.maximum(1 - step(lab[..., 0], mean[0] - 14, mean[0] - 4), step(hue, 18, 26))
 
     @cached_property
     def features(self) -> Array:

@@ -89,7 +89,7 @@ def hologram(f: Face) -> Array:
     gy = cv2.Sobel(f.blur(tone, 1.0), cv2.CV_32F, 0, 1) * f.scale
     edge = step(np.hypot(gx, gy), 0.08, 0.5)
     off = round(1.6 * f.scale)
-    scan = 0.62 + 0.38 * np.cos(f.y * (2 * np.pi / 3))
+    scan = 0.74 + (0.26 - 0.12 * f.features) * np.cos(f.y * (2 * np.pi / 3))
     bar = step(np.cos(f.y * (2 * np.pi / 43) + 1), 0.93, 1.0)
     value = (0.95 * clip(tone) ** 1.1 + 0.75 * edge) * scan + 0.14 * bar * f.person
     red, blue = np.roll(value, off, 1), np.roll(value, -off, 1)

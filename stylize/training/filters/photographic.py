@@ -95,7 +95,7 @@ def x_ray(f: Face) -> Array:
     value = f.skin * (bone - 0.26 * hollow) + f.hair * (0.16 + 0.5 * fine) + f.clothes * (0.26 + 0.4 * fine)
     jaw = f.polygon(f.points[48:60] * 1.0, 1.0)
     teeth = step(np.cos((f.x - float(f.points[51, 0]) / f.scale) * (2 * np.pi / 4.2)), -0.7, 0.2)
-    value = value + jaw * (0.10 + 0.15 * teeth)
+    value = value + jaw * (0.04 + 0.07 * teeth)
     value = value + 0.30 * f.skin * (f.blur(f.back + f.hair, 2.5)) + 0.02 * f.back
     return ramp(value * 1.2, (0.0, 0.01, 0.03), (0.16, 0.27, 0.36), (0.60, 0.76, 0.84), (0.98, 1.0, 1.0))
 
