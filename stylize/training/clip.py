@@ -33,8 +33,8 @@ from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import FULL, augment, load_faces, scenes, tones
+from stylize.training.filters import stylise
 from stylize.training.generator import add_dtype
-from stylize.training.styles import stylise
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -115,7 +115,7 @@ class Truths:
         photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
         rows = []
         for number, photo in enumerate(photos):
-            made = [photo if k == (None, PHOTO) else stylise(photo, k[1], colour=k[0], seed=number) for k in KINDS]
+            made = [photo if k == (None, PHOTO) else stylise(photo, k[1], colour=k[0]) for k in KINDS]
             batch = torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).float()
             sharp = varied and number % 3 > 0  # as a picture of any size comes to the model
             small = F.interpolate(batch, size=SIZE, mode="bicubic" if sharp else "area", antialias=sharp)

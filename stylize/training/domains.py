@@ -21,8 +21,8 @@ from stylize.domain import Domain
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
+from stylize.training.filters import truth
 from stylize.training.generator import COLOURS, add_dtype, pyramid_loss
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, SOURCE, combinations
 
 PREVIEW_SEED = 0
@@ -111,7 +111,7 @@ class Fitter:
         return domain
 
     def style(self, name: str) -> Domain:
-        targets = truth(self.source, name, seed=self.seed).to(self.stylizer.device)
+        targets = truth(self.source, name).to(self.stylizer.device)
         return self.fit(name, self.out / f"{name}.safetensors", targets)
 
     def colour(self, name: str) -> Domain:

@@ -33,9 +33,9 @@ from stylize.training import generalise
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, Comparison
 from stylize.training.data import FULL, SETS, load_faces, skin_light
+from stylize.training.filters import truth
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.oneshot import adapt_image, one_shot_preset
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, combinations
 
 BATCH = 16

@@ -21,8 +21,8 @@ from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.compare import SAMPLES, diversity
 from stylize.training.domains import fit, training_codes
+from stylize.training.filters import truth
 from stylize.training.hypernet import Entry, known_entries
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, combinations
 
 POOL, STEPS = 64, 120  # of the vectors that are fitted alone
@@ -59,7 +59,7 @@ def alone(stylizer: Stylizer, kind: Kind, codes: Code, faces: Tensor, seed: int)
     colour, style = kind
     if colour is None:
         return stylizer.ready_domain(style).vector.to(stylizer.device)
-    targets = truth(faces, style, colour, seed=seed).to(stylizer.device)
+    targets = truth(faces, style, colour).to(stylizer.device)
     return fit(stylizer.generator, codes, targets, STEPS, seed=seed, dtype=stylizer.dtype)
 
 

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.checkpoints import save_checkpoint
+from stylize.checkpoints import load_checkpoint, save_checkpoint
 from stylize.code import Code
 from stylize.domain import Domain
 from stylize.encoder import Conv, Encoder, EncoderConfig
@@ -38,10 +38,10 @@ from stylize.errors import StylizeError
 from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
 from stylize.images import to_image
 from stylize.training.data import Faces, augment, degrade, load_faces
+from stylize.training.filters import tint
+from stylize.training.filters.tools import COLOURS as TINTS
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.pairs import Pairs, make_pairs
-from stylize.training.styles import COLOURS as TINTS
-from stylize.training.styles import tint
 from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 
 MINI = GeneratorConfig(
@@ -63,6 +63,7 @@ MINI_ENCODER = EncoderConfig(
     features=MINI.features_shape[0],
 )
 COARSE = MINI.features_shape[1]  # px: where the photo's features enter
+KNOWN = 0.25  # of the rate, in the fine half, for what the coarse half has taught
 CALM = 3.0  # times the usual length of a gradient
 PART = 32  # of COARSE: the side of the parts that are drawn at full resolution
 
@@ -84,7 +85,7 @@ class Settings:
     samples: int = 2  # random samples beside, once adversarial
     faces: int = 560
     lr: float = 1e-3
-    lr_fine: float = 4e-4
+    lr_fine: float = 7e-4
     coloured: float = 0.25  # share of styled pictures with a colour laid over
     weaker: float = 0.2  # share of styled pictures at less than full strength
     adversarial_from: float = 0.5  # of either half
@@ -211,8 +212,15 @@ class Trainer:
         self.identity.blocks.to(dtype)
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
-        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 30.0}
-        groups = [*parameter_groups(g), *parameter_groups(e), vectors]
+        assert e.map is not None
+        fine = [e.map, *g.convs[MINI.inject :], g.to_rgbs]  # what the fine half begins with
+        theirs = {id(parameter) for part in fine for parameter in part.parameters()}
+        groups = []
+        for group in (*parameter_groups(g), *parameter_groups(e)):
+            for new in (False, True):
+                chosen = [p for p in group["params"] if (id(p) in theirs) == new]
+                groups.append({**group, "params": chosen, "fine": 1.0 if new else KNOWN})
+        groups.append({"params": [self.nets.styles, self.nets.colours], "factor": 30.0, "fine": 1.0})
         self.opt = torch.optim.Adam(groups, lr=settings.lr, betas=(0.9, 0.99), fused=True)
         faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
         self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
@@ -237,6 +245,15 @@ class Trainer:
     @property
     def fine_steps(self) -> int:
         return self.settings.steps - self.coarse_steps
+
+    def take_over(self, folder: Path) -> None:
+        """Begins with an earlier model's weights where they fit by name and size; of longer rows, their beginning."""
+        for module, name in ((self.nets.generator, "generator"), (self.nets.encoder, "encoder")):
+            own, old = module.state_dict(), load_checkpoint(folder / f"{name}.safetensors")[0]
+            for key, tensor in own.items():
+                if key in old and tensor.shape[1:] == old[key].shape[1:] and "rgb" not in key:
+                    tensor[: len(old[key])] = old[key][: len(tensor)]
+        self.average.load_state_dict(self.nets.state_dict())
 
     def state(self) -> dict[str, Any]:
         parts = {name: getattr(self, name).state_dict() for name in ("nets", "average", "opt", "opt_d")}
@@ -319,7 +336,7 @@ class Trainer:
         rng = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)  # a resumed run draws the same
         rate = self.rate()
         for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
-            group["lr"] = rate * group.get("factor", 1.0)
+            group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
         inputs, targets, vectors, window, bare = self.batch(rng)
         adversarial = self.progress >= s.adversarial_from
 
@@ -466,6 +483,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
     for name in ("coarse", "adversarial_from", "lr", "lr_fine", "strokes"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
+    parser.add_argument("--init", type=Path, help="folder of an earlier model to begin with where its weights fit")
     parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
     add_dtype(parser)
 
@@ -482,6 +500,8 @@ def run(args: argparse.Namespace) -> None:
     held_out = load_faces(args.data, "test", MINI.resolution)
     shown = held_out.tensor(np.linspace(0, len(held_out) - 1, 12).astype(int)).to(device)
     checkpoint = args.out / "run.pt"
+    if args.init is not None:
+        trainer.take_over(args.init)
     if checkpoint.exists():
         trainer.load(torch.load(checkpoint, map_location=device, weights_only=True))
         print(f"continuing at step {trainer.step}", file=sys.stderr)

@@ -31,6 +31,7 @@ from stylize.hypernet import HyperNet, HyperNetConfig
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Stylizer
 from stylize.training.domains import training_codes
+from stylize.training.filters import truth
 from stylize.training.generator import add_dtype, pyramid_loss
 from stylize.training.losses import (
     convex_hull,
@@ -41,7 +42,6 @@ from stylize.training.losses import (
     resampled,
     tt_direction_loss,
 )  # fmt: skip
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, SOURCE, WORDS, caption, combinations, match, match_colour, unknown_words
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -255,7 +255,7 @@ class Trainer:
         for f, kind in zip(faces.tolist(), kinds, strict=True):
             colour, style = kind or (None, PHOTO)
             face = self.source[f : f + 1]
-            made.append(face if (colour, style) == (None, PHOTO) else truth(face, style, colour, seed=f))
+            made.append(face if (colour, style) == (None, PHOTO) else truth(face, style, colour))
         return torch.cat(made).to(self.device)
 
     def _vector(self, kind: Kind | None) -> Tensor:

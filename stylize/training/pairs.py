@@ -22,7 +22,8 @@ from torch import Tensor
 from stylize.align import FaceFinder
 from stylize.images import to_image
 from stylize.training.data import Faces, augment, scenes, tones
-from stylize.training.styles import Face, draw
+from stylize.training.filters import draw
+from stylize.training.filters.face import Face
 from stylize.vocabulary import NAMES
 
 REAL = 0.4  # share of photographs, which show more ages and lights than the portraits that a model made
