@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from stylize.training.filters.face import Face, style
-from stylize.training.filters.tools import BLACK, WHITE, Array, cells, clip, flat, grey, mix, ramp, spots, step
+from stylize.training.filters.tools import BLACK, WHITE, Array, cells, clip, flat, grey, mix, moved, ramp, spots, step
 
 
 @style("neon")
@@ -92,7 +92,7 @@ def hologram(f: Face) -> Array:
     scan = 0.74 + (0.26 - 0.12 * f.features) * np.cos(f.y * (2 * np.pi / 3))
     bar = step(np.cos(f.y * (2 * np.pi / 43) + 1), 0.93, 1.0)
     value = (0.95 * clip(tone) ** 1.1 + 0.75 * edge) * scan + 0.14 * bar * f.person
-    red, blue = np.roll(value, off, 1), np.roll(value, -off, 1)
+    red, blue = moved(value, off), moved(value, -off)
     out = np.stack([0.10 * value + 0.40 * red**1.5, 0.95 * value, 0.35 * value + 0.95 * blue], -1)
     beam = step(abs(f.x - 64) - 0.52 * (136 - f.y), 10, -14)
     base = flat((0.0, 0.02, 0.07)) + (0.30 * beam * (f.y / 128) ** 0.7 * (0.75 + 0.25 * scan))[..., None] * flat(
@@ -109,12 +109,12 @@ def glitch(f: Face) -> Array:
     columns = np.arange(f.size, dtype=np.float32)[None] + 0 * f.x
     rows = np.arange(f.size, dtype=np.float32)[:, None] + 0 * f.x
 
-    def moved(by: float) -> Array:
+    def displaced(by: float) -> Array:
         x = (columns + (torn + by) * f.scale).astype(np.float32)
         return np.asarray(cv2.remap(f.rgb, x, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP))
 
-    left, right = moved(-3.4), moved(3.4)
-    out = np.dstack([left[..., 0], f.rgb[..., 1] * 0.25 + moved(0)[..., 1] * 0.75, right[..., 2]])
+    left, right = displaced(-3.4), displaced(3.4)
+    out = np.dstack([left[..., 0], f.rgb[..., 1] * 0.25 + displaced(0)[..., 1] * 0.75, right[..., 2]])
     out = (out - 0.45) * 1.35 + 0.45
     tone = grey(np.ascontiguousarray(clip(out), dtype=np.float32))
     out = mix(out, ramp(tone, (0.12, 0.0, 0.30), (0.90, 0.10, 0.60), (0.25, 0.95, 0.95), WHITE), 0.30)

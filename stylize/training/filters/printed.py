@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stylize.training.filters.face import Face, style
-from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, ramp, step
+from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, moved, ramp, step
 
 
 @style("comic halftone")
@@ -128,12 +128,12 @@ def risograph(f: Face) -> Array:
     tone = f.tone * (1 - f.skin) + (f.skin_tone * 1.05) * f.skin
     off = round(1.0 * f.scale)
     pink = f.dots(clip(1.12 - tone * 1.15) * (1 - 0.9 * f.back), 2.7)
-    pink = np.roll(clip(np.maximum(pink, f.lips * 0.95)), off, 1)
+    pink = moved(clip(np.maximum(pink, f.lips * 0.95)), off)
     rule = 0.5 + 0.5 * np.cos((f.y + 0.35 * f.x) * (2 * np.pi / 2.8))
     blue = step(0.95 - tone * 1.6 + 0.5 * (rule - 0.5), 0.30, 0.55) * (1 - f.back)
     blue = np.maximum(blue, f.contours(1.0, 11) * 0.9)
     blue = np.maximum(blue, f.back * step(rule, 0.35, 0.65) * step(f.y, 128, 20) * 0.75)
-    blue = np.roll(clip(blue), -off, 0)
+    blue = moved(clip(blue), 0, -off)
     yellow = f.person * (1 - 0.9 * f.eyes * step(f.eye_tone, 0.3, 0.6)) * step(1.3 - tone, 0.35, 0.6)
     out = flat((0.97, 0.95, 0.90))
     for ink, colour, amount in (

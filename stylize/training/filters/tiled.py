@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stylize.training.filters.face import Face, style
 from stylize.training.filters.parts import MEAN_LANDMARKS
-from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, mix, ramp, saturate, step
+from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, mix, moved, ramp, saturate, step
 
 _PIXEL_PALETTE = np.array(
     [(0, 0, 0), (29, 43, 83), (126, 37, 83), (0, 135, 81), (171, 82, 54), (95, 87, 79), (194, 195, 199),
@@ -189,7 +189,7 @@ def paper_cutout(f: Face) -> Array:
     sheets += [(skin, level[0])]
     sheets += [(skin * step(tone, low, low + 0.05), level[i + 1]) for i, low in enumerate((0.34, 0.54, 0.74))]
     for mask, colour in sheets:
-        shadow = np.roll(f.blur(mask, 1.1), (round(1.2 * f.scale), round(0.8 * f.scale)), (0, 1)) * (1 - mask)
+        shadow = moved(f.blur(mask, 1.1), round(0.8 * f.scale), round(1.2 * f.scale)) * (1 - mask)
         out = mix(out * (1 - 0.42 * shadow)[..., None], colour, mask)
     out = mix(out, flat((0.80, 0.22, 0.24)), step(f.lips, 0.4, 0.6) * 0.85)
     out = mix(out, flat((0.98, 0.97, 0.94)), f.eyes * step(f.eye_tone, 0.4, 0.6))

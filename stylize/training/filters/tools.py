@@ -47,6 +47,14 @@ def flat(colour: Colour) -> Array:
     return np.asarray(colour, np.float32)
 
 
+def moved(mask: Array, right: int, down: int = 0) -> Array:
+    """A mask shifted by whole pixels; its border goes on."""
+    reach = max(abs(right), abs(down))
+    height, width = mask.shape
+    wide = np.pad(mask, reach, "edge")
+    return wide[reach - down : reach - down + height, reach - right : reach - right + width]
+
+
 def colour(rgb: Array) -> Colour:
     red, green, blue = (float(v) for v in rgb)
     return red, green, blue
