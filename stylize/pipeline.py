@@ -253,7 +253,8 @@ class Stylizer:
 
     def sample(self, n: int, seed: int = 0, domain: Domain | None = None, psi: float = 0.7) -> list[Image.Image]:
         """``n`` random faces, truncated towards the mean by ``psi``; the same seed gives the same faces."""
-        return [to_image(picture) for picture in self.draw(self.sample_ws(n, seed, psi), domain)]
+        ws = self.sample_ws(n, seed, psi)
+        return [to_image(picture) for picture in self.draw(ws if domain is None else self.as_photos(ws), domain)]
 
     @torch.no_grad()
     def sample_ws(self, n: int, seed: int = 0, psi: float = 0.7) -> Tensor:

@@ -144,7 +144,7 @@ def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.Mo
     monkeypatch.setattr(clip_training, "MINI", tiny.clip.settings)
     kinds = len(clip_training.KINDS)
     pictures = torch.randint(0, 256, (6, kinds, 3, 32, 32), dtype=torch.uint8)
-    truths = clip_training.Truths(pictures, tiny.sample_ws(3))
+    truths = clip_training.Truths(pictures, Code(tiny.sample_ws(3)))
     small = clip_training.Settings(steps=4, pairs=2, blends=4, drawn=2, attackers=4, attacked=2)
     trainer = clip_training.Trainer(tiny, truths, small)
     assert all(np.isfinite(value) for value in trainer.train_step().values())

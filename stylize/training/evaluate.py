@@ -29,7 +29,7 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
-from stylize.training import generalise
+from stylize.training import generalise, looks
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, Comparison
 from stylize.training.data import FULL, SETS, load_faces, skin_light
@@ -275,6 +275,18 @@ def say(name: str, figures: dict[str, float]) -> None:
     print(f"{name}: {shown}", file=sys.stderr, flush=True)
 
 
+def looks_of(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """The ready styles as a visitor of the page sees them (``training.looks``)."""
+    if args.photos is None:
+        raise StylizeError("The looks need --photos, a folder of photos with faces.")
+    faces = selfies(stylizer, args.photos, args.limit)
+    domains = {name: stylizer.ready_domain(name) for name in args.styles or stylizer.ready()}
+    results = looks.measure(stylizer, faces, domains, args.detail)
+    for name, figures in results["styles"].items():
+        say(name, figures)
+    return results
+
+
 def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     """A picture of faces (rows) in styles (columns): the photo, what the model understood, then every style."""
     if args.photos is None:
@@ -295,6 +307,7 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
     "reconstruction": reconstruction,
     "samples": samples,
     "styles": styles,
+    "looks": looks_of,
     "domains": domains,
     "hypernet": hypernet,
     "contact-sheet": contact_sheet,
@@ -480,7 +493,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--descriptions", type=int, metavar="N", help="hypernet: at most N of each group")
     parser.add_argument("--unseen", action="store_true", help="the held-out pairs of colour and style instead")
-    parser.add_argument("--detail", type=float, help="of the contact sheet, 0 to 1 (default: the model's)")
+    parser.add_argument("--detail", type=float, help="of looks and contact sheet, 0 to 1 (default: the model's)")
     parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the picture's file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 
