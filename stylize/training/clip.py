@@ -34,8 +34,9 @@ from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import FULL, augment, load_faces, scenes, tones
-from stylize.training.filters import stylise
+from stylize.training.filters import tinted
 from stylize.training.generator import add_dtype
+from stylize.training.pairs import filtered
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -58,6 +59,7 @@ class Settings:
     attack_rate: float = 0.04
     attack_steps: int = 80
     refine: bool = False  # the model's own text-image model, its text tower kept, on varied and cut pictures
+    warm: bool = False  # begin at the model's own text-image model
     seed: int = 0
 
 
@@ -118,8 +120,11 @@ class Truths:
             photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(part)]
         rows = []
         for number, photo in enumerate(photos):
-            made = [photo if k == (None, PHOTO) else stylise(photo, k[1], colour=k[0]) for k in KINDS]
-            batch = torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).float()
+            made = filtered(photo, tuple(NAMES))
+            plain: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES)]
+            known = dict(zip(plain, made, strict=True))
+            known |= {(colour, style): tinted(known[None, style], colour) for colour, style in combinations()}
+            batch = torch.from_numpy(np.stack([known[kind] for kind in KINDS])).permute(0, 3, 1, 2).float()
             sharp = varied and number % 3 > 0  # as a picture of any size comes to the model
             small = F.interpolate(batch, size=SIZE, mode="bicubic" if sharp else "area", antialias=sharp)
             rows.append(small.clamp(0, 255).round().byte())
@@ -158,8 +163,9 @@ class Trainer:
         self.settings, self.truths, self.stylizer, self.dtype = settings, truths, stylizer, dtype
         self.model = TextImageModel(MINI)
         trained: nn.Module = self.model
-        if settings.refine:
+        if settings.refine or settings.warm:
             self.model.load_state_dict(stylizer.clip.state_dict())
+        if settings.refine:
             trained = self.model.requires_grad_(False).model.visual.requires_grad_(True)
         self.opt = torch.optim.AdamW(trained.parameters(), lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.02)
         self.rng = torch.Generator().manual_seed(settings.seed)
@@ -344,6 +350,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refine", action="store_true", help="begin at the model's own text-image model and keep its text tower"
     )
+    parser.add_argument("--warm", action="store_true", help="begin at the model's own text-image model")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     add_dtype(parser)
 
@@ -354,7 +361,8 @@ def run(args: argparse.Namespace) -> None:
         raise StylizeError("Training needs at least 1 step and 8 faces.")
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder
-    settings = Settings(steps=args.steps, faces=args.faces, lr=args.lr, refine=args.refine, seed=args.seed or 0)
+    names = ("steps", "faces", "lr", "refine", "warm")
+    settings = Settings(**{name: getattr(args, name) for name in names}, seed=args.seed or 0)
     print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
     truths = Truths.make(stylizer, args.data, args.faces, settings.seed, settings.refine)
     trainer = Trainer(stylizer, truths, settings, getattr(torch, args.dtype))

@@ -46,6 +46,11 @@ def tint(rgb: Array, colour: Colour) -> Array:
     return mix(rgb, ramp(tone, dark, colour, bright), 0.88)
 
 
+def tinted(picture: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) in shades of a colour of COLOURS."""
+    return np.asarray(clip(tint(picture.astype(np.float32) / 255, COLOURS[colour])) * 255 + 0.5).astype(np.uint8)
+
+
 def stylise(
     image: NDArray[np.uint8],
     style: str,
