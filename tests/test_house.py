@@ -18,7 +18,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors images vocabulary dictionary
     checkpoints unpickle
-    align detail generator domain encoder e4e clip hypernet lpips foreign film track
+    align detail generator domain encoder e4e clip hypernet lpips convert foreign film track
     pipeline morph video
     catalogue
     training
