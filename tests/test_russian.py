@@ -25,6 +25,7 @@ SILENT = {
     "training.generator": "trains what ships",
     "training.identity": "trains what ships",
     "training.styles": "trains what ships",
+    "ui.arguments": "scripts are answered in English",
     "ui.api": "scripts are answered in English",
     "ui.words": "the page's own words are in both languages there",
     "ui.russian": "the translations themselves",
