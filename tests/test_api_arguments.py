@@ -228,7 +228,8 @@ def test_numbers_that_are_none(address: str, number: str) -> None:
 def post(address: str, name: str, values: list[Any]) -> str:
     """What the endpoint answers, which must be one sentence."""
     url, headers = f"{address}gradio_api/call/{name}", {"Content-Type": "application/json"}
-    asked = httpx.post(url, content=json.dumps({"data": values}), headers=headers, timeout=None)  # which also writes NaN
+    body = json.dumps({"data": values})  # NaN too, unlike httpx's own
+    asked = httpx.post(url, content=body, headers=headers, timeout=None)
     told = httpx.get(f"{url}/{asked.json()['event_id']}", timeout=None).text
     kind, answer = told.strip().split("\n")[-2:]
     assert kind == "event: error"

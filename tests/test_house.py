@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "stylize"
@@ -122,4 +123,4 @@ def test_help_does_not_wait_for_torch() -> None:
         "except SystemExit: pass\n"
         "sys.exit('torch' in sys.modules or 'PIL' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
