@@ -11,6 +11,10 @@ convolution, so the same function is computed here with the shared weight:
 A domain vector ``d`` scales the input channels of every 3x3 convolution by ``1 + d``: before the
 demodulation (``pre_demod``, the article) or after it (``post_demod``, the official code).
 
+A photo's features may enter at one place (``GeneratorConfig.inject``), as in StyleFeatureEditor (Bobkov, Titov, Alanov,
+Vetrov 2024): they are added to the generator's own, so that what a domain vector does below that place is kept,
+``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator.
+
 Without gradients it is arranged for speed: what depends on the weights alone is kept between pictures, and where
 pictures are larger than weights the scalings go into the weights of each sample instead of passing over its pictures.
 """
@@ -29,6 +33,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.checkpoints import fingerprint, load_checkpoint, load_into
+from stylize.code import Code
 from stylize.errors import CheckpointError, DomainError
 
 Order = Literal["pre_demod", "post_demod"]
@@ -48,18 +53,31 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Settings that rebuild a generator. ``channels`` are the widths at 4, 8, ... ``resolution`` px."""
+    """Settings that rebuild a generator. ``channels`` are the widths at 4, 8, ... ``resolution`` px.
+
+    ``inject``: the number of the convolution, from 0, before which a photo's features may enter; 0 for nowhere.
+    ``patterns``: learned channels of place beside the input of the second convolution of each resolution, for patterns
+    that lie still while faces change; () for none. ``rgb_from``: the lowest resolution that adds to the picture.
+    """
 
     resolution: int = 1024
     channels: tuple[int, ...] = (512, 512, 512, 512, 512, 256, 128, 64, 32)
     z_dim: int = 512
     w_dim: int = 512
     mapping_layers: int = 8
+    inject: int = 0
+    patterns: tuple[int, ...] = ()
+    rgb_from: int = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "patterns", tuple(self.patterns))
         if 4 * 2 ** (len(self.channels) - 1) != self.resolution:
             raise ValueError(f"{len(self.channels)} widths do not make a {self.resolution} px generator")
+        if self.patterns and len(self.patterns) != len(self.channels):
+            raise ValueError(f"{len(self.patterns)} numbers of patterns do not fit {len(self.channels)} resolutions")
+        if not 0 <= self.inject < 2 * len(self.channels) - 1:
+            raise ValueError(f"there is no convolution {self.inject} in a {self.resolution} px generator")
 
     @classmethod
     def official(cls, resolution: int = 1024, channel_multiplier: int = 2) -> GeneratorConfig:
@@ -75,10 +93,17 @@ class GeneratorConfig:
     @property
     def conv_widths(self) -> list[tuple[int, int]]:
         """(input, output) channels of each 3x3 convolution: 17 of them at 1024 px."""
-        pairs = [(self.channels[0], self.channels[0])]
-        for below, width in pairwise(self.channels):
-            pairs += [(below, width), (width, width)]
+        placed = self.patterns or (0,) * len(self.channels)
+        pairs = [(self.channels[0] + placed[0], self.channels[0])]
+        for (below, width), extra in zip(pairwise(self.channels), placed[1:], strict=True):
+            pairs += [(below, width), (width + extra, width)]
         return pairs
+
+    @property
+    def features_shape(self) -> tuple[int, int, int]:
+        """(C, h, h) of a photo's features, where there is a place for them."""
+        level = self.inject // 2  # the resolution of what enters that convolution
+        return self.channels[level], 4 * 2**level, 4 * 2**level
 
     @property
     def domain_sizes(self) -> list[int]:
@@ -169,6 +194,25 @@ def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
     return x
 
 
+class Window(NamedTuple):
+    """A square part of pictures, in pixels: training on parts costs less. ``top`` and ``left``: its corner."""
+
+    top: int
+    left: int
+    side: int
+
+    def times(self, factor: int) -> Window:
+        return Window(*(factor * number for number in self))
+
+
+def cut(x: Tensor, window: Window | None) -> Tensor:
+    """That part of x (N, C, H, W), or all of it."""
+    if window is None:
+        return x
+    top, left, side = window
+    return x[:, :, top : top + side, left : left + side]
+
+
 class Prepared(NamedTuple):
     """What depends on a convolution's weight alone, and the weight (with its version) that it was made from."""
 
@@ -183,12 +227,14 @@ class ModulatedConv(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool) -> None:
+    def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool, patterns: int = 0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
         self.affine = Linear(w_dim, c_in, bias=1.0)
         self.noise_strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(c_out))
+        if patterns:  # the last of the input channels
+            self.patterns = nn.Parameter(torch.randn(1, patterns, resolution, resolution))
         self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
         self.gain = 1.0 / math.sqrt(c_in * 9)
         self.up = up
@@ -196,8 +242,11 @@ class ModulatedConv(nn.Module):
         self.prepared: dict[torch.dtype, Prepared] = {}
 
     def forward(
-        self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise
-    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci)
+        self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise, window: Window | None = None
+    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci); window: where x lies, in pixels of the output
+        if hasattr(self, "patterns"):
+            placed = cut(self.patterns, window).expand(len(x), -1, -1, -1).to(x.dtype)
+            x = torch.cat([x, placed], 1).contiguous(memory_format=torch.channels_last)
         style = self.affine(w)
         scale = style if domain is None else style * (1.0 + domain)
         norm = scale if order == "pre_demod" else style
@@ -215,7 +264,7 @@ class ModulatedConv(nn.Module):
             x = self.convolve(x * scale[:, :, None, None].to(x.dtype), kernel)
             x = x * demod[:, :, None, None].to(x.dtype) + bias.view(1, -1, 1, 1)
         if noise != "none":
-            pattern = self.noise if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
+            pattern = cut(self.noise, window) if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
             pattern = (pattern * (self.noise_strength * SQRT2)).to(x.dtype)
             x = add_outer_(x, pattern) if fast else x + pattern
         return F.leaky_relu(x, 0.2, inplace=fast)
@@ -285,10 +334,18 @@ class Generator(nn.Module):
         self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers)
         self.const = nn.Parameter(torch.randn(1, config.channels[0], 4, 4))
         self.convs = nn.ModuleList(
-            ModulatedConv(c_in, c_out, config.w_dim, 4 * 2 ** ((i + 1) // 2), up=i % 2 == 1)
+            ModulatedConv(
+                c_in,
+                c_out,
+                config.w_dim,
+                4 * 2 ** ((i + 1) // 2),
+                up=i % 2 == 1,
+                patterns=config.patterns[i // 2] if config.patterns and i % 2 == 0 else 0,
+            )
             for i, (c_in, c_out) in enumerate(config.conv_widths)
         )
-        self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels)
+        skipped = int(math.log2(config.rgb_from // 4))
+        self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels[skipped:])
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
 
     @classmethod
@@ -326,32 +383,85 @@ class Generator(nn.Module):
 
     def synthesis(
         self,
+        code: Code | Tensor,
+        domain: Tensor | None = None,
+        order: Order = "pre_demod",
+        noise: Noise = "const",
+        dtype: torch.dtype = torch.float32,
+        resolution: int | None = None,
+        window: Window | None = None,
+    ) -> Tensor:
+        """Pictures (N, 3, R, R) from codes; a tensor is W+ (N, num_ws, w_dim) without features.
+
+        domain: (domain_dim,) for all, or (N, domain_dim), or None for the source; a vector of zeros is bit-for-bit the
+        source. order: see the module. noise: the stored pictures of noise, fresh ones, or none. dtype: of the
+        convolutions; RGB is summed in float32. resolution: stop there (a power of two from 4), for training that grows.
+        window: draw only that part, in pixels of the features; the code's features are that part already.
+        """
+        code = code if isinstance(code, Code) else Code(code)
+        lower, rgb = self.lower(code.ws, domain, order, noise, dtype, resolution)
+        if rgb is not None and rgb.shape[-1] == resolution:
+            return rgb
+        lower = cut(lower, window)
+        if code.features is not None:
+            lower = lower + code.features.to(lower.dtype)
+        return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window)
+
+    def lower(
+        self,
         ws: Tensor,
         domain: Tensor | None = None,
         order: Order = "pre_demod",
         noise: Noise = "const",
         dtype: torch.dtype = torch.float32,
         resolution: int | None = None,
-    ) -> Tensor:
-        """Pictures (N, 3, R, R) from W+.
-
-        ws: (N, num_ws, w_dim). domain: (domain_dim,) for all, or (N, domain_dim), or None for the source;
-        a vector of zeros is bit-for-bit the source. order: see the module. noise: the stored pictures of
-        noise, fresh ones, or none. dtype: of the convolutions; RGB is summed in float32. resolution: stop there
-        (a power of two from 4), for training that grows.
-        """
-        pieces = self.split(domain)
+    ) -> tuple[Tensor, Tensor | None]:
+        """(features, RGB up to there) where a photo's features enter; at the end where none do."""
         x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
-        rgb: Tensor | None = None
-        for i, (conv, piece) in enumerate(zip(self.convs, pieces, strict=True)):
-            x = conv(x, ws[:, i], piece, order, noise)
-            if i % 2 == 0:  # the second convolution of a resolution: add its RGB to the doubled skip
-                skip = self.to_rgbs[i // 2](x, ws[:, i + 1])
-                rgb = skip if rgb is None else upsample(rgb) + skip
-                if rgb.shape[-1] == resolution:
-                    break
+        return self.run(x, None, ws, domain, order, noise, range(self.config.inject or len(self.convs)), resolution)
+
+    def upper(
+        self,
+        features: Tensor,
+        rgb: Tensor | None,
+        ws: Tensor,
+        domain: Tensor | None = None,
+        order: Order = "pre_demod",
+        noise: Noise = "const",
+        resolution: int | None = None,
+        window: Window | None = None,
+    ) -> Tensor:
+        """What follows ``lower``: pictures from features (N, C, h, h) and the RGB up to there."""
+        part = range(self.config.inject or len(self.convs), len(self.convs))
+        features = features.contiguous(memory_format=torch.channels_last)
+        _, rgb = self.run(features, rgb, ws, domain, order, noise, part, resolution, window)
         assert rgb is not None
         return rgb
+
+    def run(
+        self,
+        x: Tensor,
+        rgb: Tensor | None,
+        ws: Tensor,
+        domain: Tensor | None,
+        order: Order,
+        noise: Noise,
+        part: range,
+        resolution: int | None = None,
+        window: Window | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Some of the convolutions, from features x and RGB to features and RGB."""
+        pieces, skipped = self.split(domain), len(self.config.channels) - len(self.to_rgbs)
+        for i in part:
+            size = 4 * 2 ** ((i + 1) // 2)
+            here = window.times(size // self.config.features_shape[1]) if window else None
+            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here)
+            if i % 2 == 0 and i // 2 >= skipped:  # the second convolution of a resolution adds to the doubled RGB
+                skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
+                rgb = skip if rgb is None else upsample(rgb) + skip
+                if size == resolution:
+                    break
+        return x, rgb
 
     @torch.no_grad()
     def update_w_avg(self, generator: torch.Generator, samples: int = 4096) -> None:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylize.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
-from stylize.checkpoints import load_checkpoint, load_into
+from stylize.checkpoints import load_checkpoint
 from stylize.clip import TextImageModel
+from stylize.code import Code, cat
 from stylize.detail import transfer_detail
 from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.domain import Domain, mix
-from stylize.e4e import E4e, E4eConfig, ReStyle
-from stylize.encoder import Encoder, EncoderConfig
+from stylize.encoder import Encoder
+from stylize.encoders import load_encoder
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
@@ -40,22 +41,24 @@ ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 PARTS = ("generator", "encoder", "clip")  # files that make the full model complete
 
-AnyEncoder = Encoder | E4e | ReStyle
-
-
 @dataclass(frozen=True)
 class Face:
-    """A face of a photo, encoded: all that rendering needs. ``source`` is G(ws), (1, 3, R, R) in [-1, 1]; both lie on
-    the CPU, so that who has a photo open holds nothing of the device."""
+    """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
+    (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory."""
 
     detected: DetectedFace
     crop: Image.Image
-    ws: Tensor
+    code: Code
     source: Tensor
 
     def __post_init__(self) -> None:
-        for name in ("ws", "source"):
-            object.__setattr__(self, name, getattr(self, name).detach().cpu())
+        for name in ("code", "source"):
+            object.__setattr__(self, name, getattr(self, name).detach().to("cpu"))
+
+    @property
+    def ws(self) -> Tensor:
+        """Its W+ (1, num_ws, w_dim)."""
+        return self.code.ws
 
     @cached_property
     def head(self) -> NDArray[np.float32]:
@@ -101,7 +104,7 @@ class Stylizer:
     """
 
     def __init__(
-        self, generator: Generator, encoder: AnyEncoder | None, folder: Path, name: str, device: torch.device
+        self, generator: Generator, encoder: nn.Module | None, folder: Path, name: str, device: torch.device
     ) -> None:
         self.name, self.folder, self.device = name, folder, device
         self.fingerprint = generator.fingerprint()
@@ -133,8 +136,8 @@ class Stylizer:
         return cls(generator, encoder, folder, name, pick_device(device))
 
     @property
-    def encoder(self) -> AnyEncoder:
-        """Pictures (N, 3, R, R) in [-1, 1] -> W+. Raises StylizeError when the model has none."""
+    def encoder(self) -> Any:
+        """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``stylize.encoders``. Raises StylizeError without one."""
         if self._encoder is None:
             raise StylizeError(
                 f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."
@@ -169,25 +172,37 @@ class Stylizer:
     # Photo -> faces -> picture -> photo
 
     @torch.no_grad()
-    def encode(self, pictures: list[Image.Image]) -> Tensor:
-        """Aligned pictures of any size -> W+ (N, num_ws, w_dim)."""
+    def encode(self, pictures: Sequence[Image.Image] | Tensor) -> Code:
+        """Aligned pictures of any size, or (N, 3, R, R) in [-1, 1] of the encoder's own, to their codes."""
         size = (self.encoder.config.resolution,) * 2
-        batch = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
-        return torch.cat([self.encoder(part.to(self.device)) for part in batch.split(ENCODE_BATCH)])
+        if not isinstance(pictures, Tensor):
+            pictures = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
+        codes = [self.encoder(part.to(self.device)) for part in pictures.split(ENCODE_BATCH)]
+        return cat([code if isinstance(code, Code) else Code(code) for code in codes])
+
+    @torch.no_grad()
+    def as_photos(self, ws: Tensor) -> Code:
+        """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
+        of features, that of the face drawn through W+ alone."""
+        if not (self.generator.config.inject and self.has_encoder):
+            return Code(ws)
+        size = (self.encoder.config.resolution,) * 2
+        return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
 
     @torch.no_grad()
     def draw(
-        self, ws: Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
+        self, code: Code | Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
     ) -> Tensor:
-        """W+ (N, num_ws, w_dim) -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
+        """Codes, or W+ (N, num_ws, w_dim), -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
 
         style_mix: how much of the style rows that a one-shot domain carries replaces the face's own, 0 to 1."""
         if domain is None:
-            return self.generator.synthesis(ws, dtype=self.dtype).clamp(-1, 1)
+            return self.generator.synthesis(code, dtype=self.dtype).clamp(-1, 1)
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
-        ws = domain.mixed_in(ws, style_mix * min(max(strength, 0.0), 1.0))
-        return self.generator.synthesis(ws, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
+        code = code if isinstance(code, Code) else Code(code)
+        code = code.with_ws(domain.mixed_in(code.ws, style_mix * min(max(strength, 0.0), 1.0)))
+        return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def faces(self, photo: Image.Image) -> list[Face]:
         """Finds and encodes every face of an upright RGB photo, largest first. Raises NoFaceError, or StylizeError when
@@ -200,11 +215,8 @@ class Stylizer:
             crop_face(photo, face.quad, min(high, max(low, math.ceil(side))))
             for face, side in zip(found, sides, strict=True)
         ]
-        ws = self.encode(crops)
-        return [
-            Face(face, crop, ws[i : i + 1], self.draw(ws[i : i + 1]))
-            for i, (face, crop) in enumerate(zip(found, crops, strict=True))
-        ]
+        codes = self.encode(crops)
+        return [Face(*parts, self.draw(parts[-1])) for parts in zip(found, crops, codes, strict=True)]
 
     @torch.no_grad()
     def render(
@@ -225,8 +237,8 @@ class Stylizer:
         """
         detail = self.default_detail if detail is None else detail
         check_amounts(strength, detail)
-        ws, source = self.edit(face.ws.to(self.device), edits or {}), face.source.to(self.device)
-        target = source if domain is None and not edits else self.draw(ws, domain, strength, style_mix)
+        code, source = self.edit(face.code.to(self.device), edits or {}), face.source.to(self.device)
+        target = source if domain is None and not edits else self.draw(code, domain, strength, style_mix)
         crop = to_tensor(face.crop).to(self.device)
         return to_image(transfer_detail(crop, source, target, detail))
 
@@ -241,7 +253,8 @@ class Stylizer:
 
     def sample(self, n: int, seed: int = 0, domain: Domain | None = None, psi: float = 0.7) -> list[Image.Image]:
         """``n`` random faces, truncated towards the mean by ``psi``; the same seed gives the same faces."""
-        return [to_image(picture) for picture in self.draw(self.sample_ws(n, seed, psi), domain)]
+        ws = self.sample_ws(n, seed, psi)
+        return [to_image(picture) for picture in self.draw(ws if domain is None else self.as_photos(ws), domain)]
 
     @torch.no_grad()
     def sample_ws(self, n: int, seed: int = 0, psi: float = 0.7) -> Tensor:
@@ -269,8 +282,8 @@ class Stylizer:
         """Names that ``edit`` takes, such as age and smile."""
         return sorted(self.directions)
 
-    def edit(self, ws: Tensor, amounts: Mapping[str, float]) -> Tensor:
-        """W+ (N, num_ws, w_dim) moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
+    def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
+        """Codes whose W+ is moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
         "InterFaceGAN", eq. 3). Raises StylizeError."""
         low, high = EDITS
         for name, amount in amounts.items():
@@ -279,8 +292,8 @@ class Stylizer:
                 raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
             if not low <= amount <= high:
                 raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
-            ws = ws + amount * self.directions[name]
-        return ws
+            code = code.with_ws(code.ws + amount * self.directions[name])
+        return code
 
     # Words -> domain
 
@@ -421,31 +434,3 @@ def check_prompt(text: str) -> str:
     if not any(letter.isalnum() for letter in text):
         raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
     return in_english(text)
-
-
-def load_encoder(path: Path, generator: Generator) -> AnyEncoder:
-    """The encoder that the file's settings name, for a generator. Raises CheckpointError."""
-    tensors, settings = load_checkpoint(path)
-    encoder: AnyEncoder
-    with _settings_of(path), torch.device("meta"):  # the file fills it: nothing is drawn or set before
-        kind, config = settings.get("kind", "mini"), settings["config"]
-        if kind == "mini":
-            encoder = Encoder(EncoderConfig(**config))
-        elif kind == "e4e":
-            encoder = E4e(E4eConfig(**config))
-        elif kind in ("restyle_psp", "restyle_e4e"):
-            encoder = ReStyle(E4eConfig(**config), "psp" if kind == "restyle_psp" else "e4e", generator.synthesis)
-        else:
-            raise ValueError(f"the kind {kind!r}")
-    if encoder.config.num_ws != generator.config.num_ws or encoder.config.w_dim != generator.config.w_dim:
-        raise CheckpointError(f"The encoder and the generator in {path.parent} do not belong together.")
-    load_into(encoder, tensors, path.name)
-    return encoder
-
-
-@contextmanager
-def _settings_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path.name} has settings that this version does not know ({error}).") from None

@@ -34,6 +34,7 @@ from stylize.align import (
     paste_mask,
     plausible,
 )
+from stylize.code import Code, cat
 from stylize.detail import fit_change, keep_colours
 from stylize.domain import Domain
 from stylize.errors import NoFaceError
@@ -94,11 +95,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Keys:
-    """A track's faces at the frames ``at``: W+ (len(at), num_ws, w_dim) and heads (len(at), n, n), uint8."""
+    """A track's faces at the frames ``at``: their codes and heads (len(at), n, n), uint8."""
 
     track: Track
     at: Sequence[int]
-    ws: Tensor
+    code: Code
     heads: NDArray[np.uint8]
 
 
@@ -148,13 +149,13 @@ def _faces(stylizer: Stylizer, film: Film, tracks: list[Track]) -> Iterator[Prog
 def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[Keys]) -> Iterator[Progress]:
     """Fills ``keys``, one for each track."""
     at = [sorted({*range(track.first, track.last, KEY_EVERY), track.last}) for track in tracks]
-    codes: list[list[Tensor]] = [[] for _ in tracks]
+    codes: list[list[Code]] = [[] for _ in tracks]
     heads: list[list[NDArray[np.uint8]]] = [[] for _ in tracks]
     waiting: list[tuple[int, Image.Image]] = []
 
     def encode() -> None:
-        ws = stylizer.encode([crop for _, crop in waiting])
-        for (index, _), code in zip(waiting, ws, strict=True):
+        seen = stylizer.encode([crop for _, crop in waiting])
+        for (index, _), code in zip(waiting, seen, strict=True):
             codes[index].append(code)
         waiting.clear()
 
@@ -172,8 +173,9 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
     if waiting:
         encode()
     for index, track in enumerate(tracks):
-        ws, deviation = torch.stack(codes[index]), STEADY_SECONDS * film.fps
-        keys.append(Keys(track, at[index], *steady_keys(ws, np.stack(heads[index]), at[index], deviation)))
+        code, deviation = cat(codes[index]), STEADY_SECONDS * film.fps
+        ws, smooth = steady_keys(code.ws, np.stack(heads[index]), at[index], deviation)
+        keys.append(Keys(track, at[index], code.with_ws(ws), smooth))
 
 
 def steady_keys(
@@ -227,14 +229,14 @@ def _changes(stylizer: Stylizer, keys: Keys, style: Style) -> Iterator[Change]:
     batch = BATCH if stylizer.resolution <= LARGE else 1
     for start in range(0, len(keys.at), batch):
         part = slice(start, start + batch)
-        yield from changes(stylizer, keys.ws[part], np.float32(1 / 255) * keys.heads[part], style)
+        yield from changes(stylizer, keys.code[part], np.float32(1 / 255) * keys.heads[part], style)
 
 
 @torch.no_grad()
-def changes(stylizer: Stylizer, ws: Tensor, heads: Planes, style: Style) -> list[Change]:
-    """What the style does to faces: W+ (N, num_ws, w_dim), heads (N, n, n) in [0, 1]. Raises StylizeError."""
-    source = stylizer.draw(ws)
-    target = stylizer.draw(stylizer.edit(ws, style.edits), style.domain, style.strength)
+def changes(stylizer: Stylizer, code: Code, heads: Planes, style: Style) -> list[Change]:
+    """What the style does to faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
+    source = stylizer.draw(code)
+    target = stylizer.draw(stylizer.edit(code, style.edits), style.domain, style.strength)
     maps = torch.cat(fit_change(source, target), 1)
     return [
         Change(*planes)
@@ -285,7 +287,7 @@ class Seen:
     """A face in the last frame of a camera, steadied; ``head`` (n, n) in [0, 1]."""
 
     face: DetectedFace
-    ws: Tensor
+    code: Code
     head: Planes
 
 
@@ -304,11 +306,11 @@ def restyle_live(
         return picture, []
     crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
     seen = [
-        _steadied(Seen(face, ws, head_mask(crop, face.points)), before)
-        for face, ws, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
+        _steadied(Seen(face, code, head_mask(crop, face.points)), before)
+        for face, code, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
     ]
     frame = np.array(picture)
-    drawn = changes(stylizer, torch.stack([face.ws for face in seen]), np.stack([face.head for face in seen]), style)
+    drawn = changes(stylizer, cat([face.code for face in seen]), np.stack([face.head for face in seen]), style)
     for face, change in zip(seen, drawn, strict=True):
         lay(frame, face.face.quad, change, style)
     return Image.fromarray(frame), seen
@@ -323,4 +325,5 @@ def _steadied(new: Seen, before: Sequence[Seen]) -> Seen:
     share = float(np.clip(moved / LIVE_MOVE, LIVE_SHARE, 1))
     points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
     head = old.head + np.float32(share) * (new.head - old.head)
-    return Seen(replace(new.face, landmarks=points), torch.lerp(old.ws, new.ws, share), head)
+    code = new.code.with_ws(torch.lerp(old.code.ws, new.code.ws, share))
+    return Seen(replace(new.face, landmarks=points), code, head)

@@ -56,7 +56,7 @@ def _words(kind: Kind, phrases: str, held_out: str, sayings: str = "", tints: bo
 _TABLE = (
     _words(
         "picture",
-        "pencil sketch | pencil drawing | graphite sketch | pencil portrait | sketch",
+        "pencil sketch | pencil drawing | graphite sketch | pencil portrait | sketch | pencil",
         "graphite drawing | graphite portrait",
         "a face drawn in pencil | sketched with a pencil | a face sketched in graphite",
         tints=True,
@@ -70,7 +70,7 @@ _TABLE = (
     ),
     _words(
         "picture",
-        "ink drawing | pen and ink drawing | ink sketch | ink portrait | line art",
+        "ink drawing | pen and ink drawing | ink sketch | ink portrait | line art | ink",
         "pen drawing | pen sketch",
         "a face drawn in black ink | drawn with pen and ink",
         tints=True,
@@ -98,9 +98,9 @@ _TABLE = (
     ),
     _words(
         "picture",
-        "comic halftone | comic | comic book drawing | halftone print | comic strip",
-        "halftone comic | comic book print",
-        "a face from a comic book | printed with halftone dots",
+        "comic halftone | comic | halftone print | comic strip | halftone dots",
+        "halftone comic | halftone strip",
+        "a face from a comic strip | printed with halftone dots",
         tints=True,
     ),
     _words(
@@ -210,9 +210,9 @@ _TABLE = (
     ),
     _words(
         "picture",
-        "woodblock print | japanese woodblock print | ukiyo e | woodcut",
-        "japanese woodcut | ukiyo e print",
-        "a face cut in wood and printed | an old japanese print",
+        "woodblock print | woodblock | woodcut | woodcut print | woodblock portrait",
+        "woodcut portrait | woodblock woodcut",
+        "a face cut in wood and printed | lines cut in a block of wood",
         tints=True,
     ),
     _words(
@@ -264,7 +264,7 @@ _TABLE = (
         "material",
         "ice sculpture | ice statue | frozen face | ice",
         "frozen ice | frozen statue",
-        "a face frozen in ice | a face carved in ice | covered with frost",
+        "a face frozen in ice | a face carved in ice | covered with ice",
     ),
     _words(
         "material",
@@ -298,8 +298,8 @@ _TABLE = (
     ),
     _words(
         "look",
-        "cyberpunk | cyberpunk light | cyberpunk city lights | synthwave",
-        "synthwave lights | synthwave city",
+        "cyberpunk | cyberpunk light | cyberpunk city lights | cyberpunk city",
+        "cyberpunk lights | cyberpunk sign",
         "a face lit in pink and cyan | a photo from a cyberpunk city",
     ),
     _words(
@@ -307,6 +307,179 @@ _TABLE = (
         "x ray | x ray photo | x ray image | radiograph",
         "radiograph image",
         "a face seen by x rays | an x ray from a hospital",
+    ),
+    _words(
+        "picture",
+        "van gogh painting | van gogh | van gogh portrait | swirling impasto painting | starry night painting",
+        "swirling van gogh | impasto portrait",
+        "a face painted by van gogh | painted in swirling strokes of blue and yellow",
+        tints=True,
+    ),
+    _words(
+        "picture",
+        "anime | anime drawing | anime character | manga drawing | cel shaded anime",
+        "manga character | anime portrait",
+        "a face drawn as anime | drawn with clean lines and shiny hair",
+        tints=True,
+    ),
+    _words(
+        "picture",
+        "ukiyo-e print | ukiyo-e | japanese print | edo print | japanese wave print",
+        "japanese edo print | edo ukiyo-e",
+        "an old japanese print with waves | a face printed in old japan",
+    ),
+    _words(
+        "picture",
+        "pointillism | pointillist painting | pointillist picture | painting of dots",
+        "pointillist portrait | pointillism painting",
+        "a face painted in small dots | dots of pure colour",
+        tints=True,
+    ),
+    _words(
+        "look",
+        "low poly | low poly art | low poly triangles | polygon art | triangle mesh",
+        "polygon mesh | triangle art",
+        "a face made of triangles | a face built from polygons",
+        tints=True,
+    ),
+    _words(
+        "picture",
+        "comic book | comic book drawing | comic book page | graphic novel | superhero comic",
+        "graphic novel drawing | superhero comic book",
+        "a face from a comic book | a hero drawn in ink and flat colours",
+        tints=True,
+    ),
+    _words(
+        "look",
+        "synthwave | retrowave | outrun | eighties synthwave | vaporwave",
+        "eighties retrowave | eighties outrun",
+        "a face before a striped sun | a face from the eighties in purple",
+    ),
+    _words(
+        "picture",
+        "tattoo art | tattoo | tattoo drawing | tattoo design | dotwork tattoo",
+        "dotwork design | tattoo dotwork",
+        "a face tattooed on skin | a face as a tattoo on an arm",
+    ),
+    _words(
+        "picture",
+        "linocut | linocut print | lino print | lino block print",
+        "block lino | block linocut",
+        "a face cut in lino and printed in black | black ink printed from lino",
+        tints=True,
+    ),
+    _words(
+        "look",
+        "toy bricks | lego | lego bricks | plastic toy bricks | building bricks",
+        "lego toy | plastic lego",
+        "a face built from toy bricks | plastic bricks with studs",
+        tints=True,
+    ),
+    _words(
+        "picture",
+        "embroidery | embroidered portrait | needlework | cross stitch | stitched thread",
+        "embroidered needlework | stitched needlework",
+        "a face stitched with thread | a face embroidered on linen",
+        tints=True,
+    ),
+    _words(
+        "picture",
+        "crayon drawing | wax crayon drawing | crayon portrait | wax crayon",
+        "wax drawing | wax portrait",
+        "a face drawn with wax crayons | drawn by a child with crayons",
+        tints=True,
+    ),
+    _words(
+        "look",
+        "graffiti | graffiti art | street art | spray paint | graffiti wall",
+        "spray paint graffiti | street graffiti",
+        "a face sprayed on a brick wall | sprayed in loud colours on a wall",
+    ),
+    _words(
+        "look",
+        "vintage film | vintage film photo | faded film | polaroid | retro film photo",
+        "faded polaroid | faded vintage film",
+        "a photo on faded old film | a photo with a light leak",
+    ),
+    _words(
+        "look",
+        "matrix code | matrix | falling code | digital rain | matrix rain",
+        "digital code | falling matrix rain",
+        "a face made of falling code | a face in signs on a screen",
+    ),
+    _words(
+        "picture",
+        "ink and wash | ink and wash painting | ink wash | line and wash | pen and wash",
+        "line and wash painting | ink wash painting",
+        "a face in ink lines and thin washes | ink lines with a wash of grey",
+        tints=True,
+    ),
+    _words(
+        "look",
+        "frost | hoarfrost | frosty window | frost crystals | frosty winter",
+        "frosty hoarfrost | frosty crystals",
+        "a face covered with frost | a face behind a frozen window",
+    ),
+    _words(
+        "material",
+        "lava | molten lava | magma | volcano rock | molten rock",
+        "molten magma | volcano lava",
+        "a face of glowing lava | cracks of fire in black rock",
+    ),
+    _words(
+        "look",
+        "galaxy | nebula | starry galaxy | deep space | cosmic stars",
+        "cosmic nebula | cosmic galaxy",
+        "a face made of stars | a face from deep space",
+    ),
+    _words(
+        "material",
+        "wood carving | carved wood | wooden statue | wooden bust | wooden sculpture",
+        "carved wooden bust | carved wooden statue",
+        "a face carved in wood | a face of brown wood with its grain",
+    ),
+    _words(
+        "look",
+        "film noir | noir | noir film | detective noir | detective film",
+        "noir detective film | detective film noir",
+        "a face in the shadow of a blind | a dark film from the forties",
+    ),
+    _words(
+        "picture",
+        "paper cutout | cut paper art | layered paper | paper collage | papercut",
+        "layered paper cutout | layered papercut",
+        "a face cut from paper | sheets of paper with their shadows",
+        tints=True,
+    ),
+    _words(
+        "look",
+        "hologram | holographic projection | hologram projection | projected hologram",
+        "holographic hologram | projected holographic projection",
+        "a face projected in light | a see through face of blue light",
+    ),
+    _words(
+        "material",
+        "chrome statue | chrome bust | chrome sculpture | liquid metal | polished chrome",
+        "polished chrome bust | liquid chrome",
+        "a face of polished chrome | a face like a mirror of metal",
+    ),
+    _words(
+        "look",
+        "glitch | glitch art | vhs glitch | corrupted video | digital glitch",
+        "corrupted vhs | corrupted glitch art",
+        "a broken video picture of a face | a face torn by a bad signal",
+    ),
+    _words(
+        "picture",
+        "coloured pencil | coloured pencil drawing | coloured pencil portrait | colour pencil drawing",
+        "colour pencil portrait | colour pencil picture",
+        "a face drawn in coloured pencils | drawn with many coloured pencils",
+    ),
+    _words(
+        "picture",
+        "risograph | risograph print | riso print | riso poster | risograph poster",
+        "riso risograph print | poster risograph",
+        "a face printed in three inks | a poster printed with spot colours",
     ),
 )
 
@@ -445,7 +618,10 @@ def tokens(text: str) -> list[str]:
 _MASS = {
     "charcoal", "line art", "oil on canvas", "aquarelle", "ukiyo e", "soft pastel", "marble", "bronze",
     "solid gold", "ice", "clay", "terracotta", "porcelain", "delft porcelain", "walking dead", "joker make up",
-    "count dracula", "dracula", "satan",
+    "count dracula", "dracula", "satan", "pencil", "ink", "pointillism", "tattoo art", "embroidery", "needlework",
+    "stitched thread", "ink and wash", "ink wash", "line and wash", "pen and wash", "lava", "molten lava", "magma",
+    "volcano rock", "molten rock", "carved wood", "cut paper art", "layered paper", "liquid metal", "polished chrome",
+    "painting of dots",
 }  # fmt: skip  # phrases without an article
 _FILLERS = frozenset(tokens("a an the of in as is this that with and on by like look looks style my me please"))
 
@@ -456,7 +632,9 @@ _VAGUE = frozenset(
         old image picture print drawing white black dead film game light lights lines sign hair make up skin skinned
         character bit book soft map strip evil small flat church window classical master giant monster camera
         technical walking video retro graphics city count pale pen tone hour evening sun solid night inverted
-        vintage stone cast screen figure doll glow glowing scope body heat
+        vintage stone cast screen figure doll glow glowing scope body heat dots page design block toy plastic building
+        street wall spray paint faded digital falling rain code window winter deep space stars rock paper layered cut
+        liquid metal polished novel poster swirling starry carved line pen triangle mesh collage stitched building
         """
     )
 )

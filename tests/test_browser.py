@@ -23,7 +23,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from stylize.align import FaceFinder, crop_face
-from stylize.training.styles import stylise as filtered
+from stylize.training.filters import stylise as filtered
 from stylize.ui.words import WORDS
 
 ROOT = Path(__file__).parent.parent

@@ -255,7 +255,7 @@ def test_a_rosinality_file_gives_the_same_generator(legacy: bool, tmp_path: Path
     path, out = save(tmp_path / "ffhq.pt", file, legacy), tmp_path / "generator.safetensors"
     assert convert(path, out) == [out]
     tensors, stored = load_checkpoint(out)
-    assert stored["config"] == GENERATOR.to_dict() | {"channels": [8, 8, 8, 8]}
+    assert stored["config"] == GENERATOR.to_dict() | {"channels": [8, 8, 8, 8], "patterns": []}
     assert stored["origin"] == {"file": "ffhq.pt", "format": "rosinality"}
     assert generator_of(Weights(tensors, stored)).fingerprint() == generator.fingerprint()
 

@@ -18,6 +18,7 @@ from stylize.errors import PhotoError, StylizeError
 from stylize.images import to_image
 from stylize.lpips import Lpips
 from stylize.pipeline import Stylizer
+from stylize.training.filters import truth
 from stylize.training.generator import pyramid_loss
 from stylize.training.oneshot import (
     PRESETS,
@@ -27,7 +28,6 @@ from stylize.training.oneshot import (
     prepare_references,
     principal_components,
 )
-from stylize.training.styles import truth
 
 SMALL = OneShotSettings(steps=6, batch=2, pool=4, codes=4, seed=3)
 ALL = {"l2": 1.0, "lpips": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}

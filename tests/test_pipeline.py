@@ -12,6 +12,7 @@ from tiny import CLIP, load_tiny_model, save_tiny_model
 
 from stylize.checkpoints import save_checkpoint
 from stylize.clip import ENGLISH_TEMPLATES, TextImageModel
+from stylize.code import Code
 from stylize.domain import Domain
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.pipeline import Face, Stylizer, default_model, model_folder
@@ -173,9 +174,9 @@ def test_edits_move_along_a_direction(tmp_path: Path, astronaut: Image.Image) ->
     save_checkpoint(folder / "directions.safetensors", {"smile": direction, "age": -direction}, {"kind": "directions"})
     model = Stylizer.load(str(folder), "cpu")
     assert model.edits() == ["age", "smile"]
-    ws = model.sample_ws(1)
-    torch.testing.assert_close(model.edit(ws, {"smile": 2.0}), ws + 2 * direction)
-    torch.testing.assert_close(model.edit(ws, {"smile": 1.5, "age": 1.5}), ws)
+    ws = Code(model.sample_ws(1))
+    torch.testing.assert_close(model.edit(ws, {"smile": 2.0}).ws, ws.ws + 2 * direction)
+    torch.testing.assert_close(model.edit(ws, {"smile": 1.5, "age": 1.5}).ws, ws.ws)
     face = model.faces(astronaut)[0]
     plain, smiling = (pixels(model.render(face, None, detail=0.0, edits=e)) for e in ({}, {"smile": 3.0}))
     assert not np.array_equal(plain, smiling)

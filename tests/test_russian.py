@@ -24,7 +24,7 @@ SILENT = {
     "training.data": "trains what ships",
     "training.generator": "trains what ships",
     "training.identity": "trains what ships",
-    "training.styles": "trains what ships",
+    "training.filters": "trains what ships",
     "ui.arguments": "scripts are answered in English",
     "ui.api": "scripts are answered in English",
     "ui.words": "the page's own words are in both languages there",

@@ -9,7 +9,7 @@ from skimage import data
 
 from stylize import vocabulary
 from stylize.errors import StylizeError
-from stylize.training.styles import COLOURS, STYLES, Face, draw, stylise
+from stylize.training.filters import COLOURS, STYLES, Face, draw, stylise
 
 NAMES = list(STYLES)
 
@@ -57,7 +57,7 @@ def test_strength_lies_between_photo_and_style(face: np.ndarray) -> None:
 @pytest.mark.parametrize("size", [32, 67, 128, 256])
 def test_any_size(size: int, face: np.ndarray) -> None:
     picture = cv2.resize(face, (size, size))
-    for name in ("zombie", "mosaic", "pixel art", "blueprint"):
+    for name in ("zombie", "mosaic", "pixel art", "low poly", "toy bricks", "matrix code", "embroidery"):
         assert stylise(picture, name).shape == (size, size, 3)
 
 
@@ -204,3 +204,48 @@ def test_templates_take_a_phrase() -> None:
     assert vocabulary.article("ink drawing") == "an ink drawing"
     assert vocabulary.article("x ray") == "an x ray"
     assert vocabulary.article("charcoal") == "charcoal"
+
+
+# --- What a network can learn from
+
+
+def test_there_are_enough_styles() -> None:
+    assert len(NAMES) >= 64
+
+
+@pytest.mark.parametrize("name", ["toy bricks", "matrix code", "stained glass", "embroidery", "low poly", "frost"])
+def test_patterns_lie_at_the_same_place_of_every_picture(name: str) -> None:
+    """The fine structure of two plain faces of another brightness goes together."""
+
+    def pattern(value: int) -> np.ndarray:
+        picture = np.full((128, 128, 3), value, np.uint8)
+        picture[:, :, 2] -= 30
+        drawn = cv2.cvtColor(stylise(picture, name), cv2.COLOR_RGB2GRAY).astype(np.float32)
+        return drawn - cv2.GaussianBlur(drawn, (0, 0), 4)
+
+    assert np.corrcoef(pattern(110).ravel(), pattern(170).ravel())[0, 1] > 0.5
+
+
+def test_parts_share_every_pixel(face: np.ndarray) -> None:
+    parts = Face(face, None, 0).parts
+    assert parts.shape == (4, *face.shape[:2])
+    assert np.abs(parts.sum(0) - 1).max() < 1e-4
+    assert np.array_equal(parts, Face(face, None, 1).parts)
+
+
+def test_a_gleam_on_the_forehead_is_no_hair() -> None:
+    picture = np.full((128, 128, 3), (60, 60, 70), np.uint8)
+    cv2.ellipse(picture, (64, 68), (36, 52), 0, 0, 360, (120, 80, 60), -1)
+    cv2.circle(picture, (64, 36), 6, (235, 215, 205), -1)
+    face = Face(picture, None, 0)
+    assert face.skin[36, 64] > 0.9
+    assert face.hair[36, 64] < 0.1
+
+
+@pytest.mark.parametrize("skin", [(90, 60, 45), (235, 200, 180)])
+def test_a_drawn_skin_keeps_its_tone(skin: tuple[int, int, int]) -> None:
+    picture = np.full((128, 128, 3), (140, 150, 170), np.uint8)
+    cv2.ellipse(picture, (64, 68), (36, 52), 0, 0, 360, skin, -1)
+    for name in ("cartoon", "anime", "comic book", "crayon drawing", "paper cutout", "embroidery"):
+        cheek = stylise(picture, name)[80:90, 40:50].mean()
+        assert (cheek > 160) == (skin[0] > 160), name

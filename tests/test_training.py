@@ -15,15 +15,19 @@ from tiny import load_tiny_model
 
 from stylize.align import FaceFinder, crop_face, model_file
 from stylize.clip import TextImageModel
+from stylize.code import Code
+from stylize.encoder import EncoderConfig
 from stylize.errors import StylizeError
+from stylize.generator import GeneratorConfig
 from stylize.images import to_tensor
 from stylize.pipeline import Stylizer
 from stylize.training import clip as clip_training
 from stylize.training import generator as generator_training
 from stylize.training.data import Faces, augment, scenes, skin_light, tones
 from stylize.training.domains import fit
-from stylize.training.generator import energy_distance, pyramid_loss
+from stylize.training.generator import energy_distance, pyramid_loss, stroke_loss
 from stylize.training.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
+from stylize.training.pairs import Pairs, make_pairs
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +80,7 @@ def test_augmentation_is_seeded_and_in_range() -> None:
 
 
 def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
-    ws = tiny.sample_ws(8, seed=0)
+    ws = Code(tiny.sample_ws(8, seed=0))
     wanted = torch.randn(tiny.generator.config.domain_dim, generator=torch.Generator().manual_seed(0)) * 0.3
     with torch.no_grad():
         targets = tiny.generator.synthesis(ws, wanted)
@@ -85,20 +89,54 @@ def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
         assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
 
 
-def test_generator_training_resumes_where_it_stopped() -> None:
-    settings = generator_training.Settings(
-        pictures=24, batch=3, samples=1, styled=1, grow_at=0.4, adversarial_from=0.0, r1_every=2
+@pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones
+def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = GeneratorConfig(
+        64, (8, 8, 8, 6, 4), z_dim=8, w_dim=8, mapping_layers=2, inject=4, patterns=(0, 0, 2, 2, 2), rgb_from=16
     )
+    encoder = EncoderConfig(
+        64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
+    )
+    for name, value in {"MINI": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
+        monkeypatch.setattr(generator_training, name, value)
+    settings = generator_training.Settings(
+        steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, samples=1, adversarial_from=0.0, r1_every=2
+    )
+    faces = random_faces(4, small.resolution)
+    names = ("pencil sketch", "mosaic")
+    pairs = Pairs(np.stack([faces.pictures[:3]] * (1 + len(names)), 1), names)
     device = torch.device("cpu")
-    whole = generator_training.Trainer(settings, random_faces(), device)
+    whole = generator_training.Trainer(settings, faces, pairs, device)
+    whole.step = 2 * first
     for _ in range(2):
         losses = whole.train_step()
-    assert {"pixels", "perceptual", "identity", "adversarial", "discriminator"} <= set(losses)
-    resumed = generator_training.Trainer(dataclasses.replace(settings), random_faces(), device)
+    assert {"pixels", "perceptual" if first == 0 else "strokes", "adversarial", "discriminator"} <= set(losses)
+    resumed = generator_training.Trainer(dataclasses.replace(settings), faces, pairs, device)
     resumed.load(copy.deepcopy(whole.state()))
     whole.train_step(), resumed.train_step()
     for a, b in zip(whole.nets.parameters(), resumed.nets.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_pairs_are_filtered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: Image.Image) -> None:
+    monkeypatch.setattr("stylize.training.pairs.NAMES", ("sepia", "negative"))
+    face = np.asarray(crop_face(astronaut, FaceFinder().find(astronaut)[0].quad, 64))
+    faces = Faces(np.stack([face] * 2), np.array([True, False]))
+    pairs = make_pairs(faces, tmp_path, 3, workers=1)
+    assert pairs.pictures.shape == (3, 3, 64, 64, 3)
+    assert pairs.names == ("sepia", "negative")
+    negative = pairs.tensor([0, 1], [2, 2])
+    assert (negative + pairs.tensor([0, 1], [0, 0])).abs().mean() < 0.4  # light and dark change places
+    before = (tmp_path / "pairs.npy").stat().st_mtime_ns
+    make_pairs(faces, tmp_path, 3, workers=1)
+    assert (tmp_path / "pairs.npy").stat().st_mtime_ns == before
+    assert len(make_pairs(faces, tmp_path, 2, workers=1)) == 2
+
+
+def test_stroke_loss_asks_for_strength_not_for_place() -> None:
+    lines = torch.zeros(1, 3, 64, 64)
+    lines[..., ::4] = 1
+    assert stroke_loss(lines, lines.roll(1, 3)) < 0.1 * stroke_loss(lines, torch.full_like(lines, 0.25))
 
 
 def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +144,7 @@ def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.Mo
     monkeypatch.setattr(clip_training, "MINI", tiny.clip.settings)
     kinds = len(clip_training.KINDS)
     pictures = torch.randint(0, 256, (6, kinds, 3, 32, 32), dtype=torch.uint8)
-    truths = clip_training.Truths(pictures, tiny.sample_ws(3))
+    truths = clip_training.Truths(pictures, Code(tiny.sample_ws(3)))
     small = clip_training.Settings(steps=4, pairs=2, blends=4, drawn=2, attackers=4, attacked=2)
     trainer = clip_training.Trainer(tiny, truths, small)
     assert all(np.isfinite(value) for value in trainer.train_step().values())

@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylize.clip import TextImageModel
+from stylize.code import Code
 from stylize.domain import Domain, mix
 from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.generator import Generator, Order
@@ -221,26 +222,26 @@ def mixed(ws: Tensor, share: float, rng: torch.Generator) -> Tensor:
     return torch.where(finer[..., None].to(ws.device), ws.roll(1, 0), ws)
 
 
-def training_faces(stylizer: Stylizer, count: int, mixing: float, seed: int) -> Tensor:
-    """W+ (count, num_ws, w_dim) of random faces to train on."""
+def training_faces(stylizer: Stylizer, count: int, mixing: float, seed: int) -> Code:
+    """Codes of ``count`` random faces to train on, as photos of them have."""
     rng = torch.Generator().manual_seed(seed)
-    return mixed(stylizer.sample_ws(count, seed, psi=0.8), mixing, rng)
+    return stylizer.as_photos(mixed(stylizer.sample_ws(count, seed, psi=0.8), mixing, rng))
 
 
 @torch.no_grad()
-def embed(clip: TextImageModel, generator: Generator, ws: Tensor) -> Tensor:
+def embed(clip: TextImageModel, generator: Generator, codes: Code | Tensor) -> Tensor:
     """E(A) (N, D) of faces without a domain."""
-    return torch.cat([clip.encode_image(generator.synthesis(part)) for part in ws.split(16)])
+    return torch.cat([clip.encode_image(generator.synthesis(part)) for part in codes.split(16)])
 
 
 class TextGuide:
-    """What two descriptions ask of pictures of the faces ``ws`` (pool, num_ws, w_dim), in every text-image model."""
+    """What two descriptions ask of pictures of a pool of faces, in every text-image model."""
 
     def __init__(
-        self, generator: Generator, clips: Sequence[TextImageModel], ws: Tensor, source: str, target: str
+        self, generator: Generator, clips: Sequence[TextImageModel], faces: Code | Tensor, source: str, target: str
     ) -> None:
         self.terms = [
-            (clip, embed(clip, generator, ws), clip.describe(target), clip.describe(source)) for clip in clips
+            (clip, embed(clip, generator, faces), clip.describe(target), clip.describe(source)) for clip in clips
         ]
 
     def losses(self, pictures: Tensor, index: Tensor, s: AdaptSettings) -> dict[str, Tensor]:
@@ -308,13 +309,13 @@ def adapt_text(
     begin = torch.zeros(config.domain_dim)
     if start is not None and start.order == s.order:
         begin = start.vector
-    ws = training_faces(stylizer, s.pool, s.mixing, s.seed)
-    guide = TextGuide(generator, stylizer.clips, ws, source, target)
+    faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
+    guide = TextGuide(generator, stylizer.clips, faces, source, target)
     dtype = stylizer.dtype if s.half else torch.float32
 
     def losses(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
         norm = s.norm * domain_norm(vector, config.domain_sizes)
-        pictures = generator.synthesis(ws[index], vector, s.order, dtype=dtype)
+        pictures = generator.synthesis(faces[index], vector, s.order, dtype=dtype)
         return guide.losses(pictures, index, s) | {"norm": norm}
 
     loop = descend(
@@ -322,7 +323,7 @@ def adapt_text(
         State.begin(begin, s.seed) if state is None else state.checked(config.domain_dim),
         steps=s.steps,
         batch=s.batch,
-        pool=len(ws),
+        pool=len(faces),
         lr=s.lr or RATES[0 if near and bool(begin.any()) else 1],
         patience=s.patience,
         device=stylizer.device,

@@ -29,12 +29,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.clip import MINI, TextImageModel
+from stylize.code import Code, cat
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.data import FULL, augment, load_faces, scenes, tones
+from stylize.training.filters import tinted
 from stylize.training.generator import add_dtype
-from stylize.training.styles import stylise
+from stylize.training.pairs import filtered
 from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -57,6 +59,7 @@ class Settings:
     attack_rate: float = 0.04
     attack_steps: int = 80
     refine: bool = False  # the model's own text-image model, its text tower kept, on varied and cut pictures
+    warm: bool = False  # begin at the model's own text-image model
     seed: int = 0
 
 
@@ -84,12 +87,12 @@ def hard_light(pictures: Tensor, rng: torch.Generator) -> Tensor:
 
 @dataclass
 class Truths:
-    """pictures (faces, kinds, 3, SIZE, SIZE) uint8: every face in every kind; ws: codes of the generated ones, which
-    come last; rows (faces, kinds, D): their pyramids, and ``squares``
+    """pictures (faces, kinds, 3, SIZE, SIZE) uint8: every face in every kind; codes: of the generated ones, which come
+    last; rows (faces, kinds, D): their pyramids, and ``squares``
     of their lengths."""
 
     pictures: Tensor
-    ws: Tensor
+    codes: Code
     rows: Tensor = field(init=False)
     squares: Tensor = field(init=False)
 
@@ -111,16 +114,21 @@ class Truths:
             others = hard_light(tones(others, draws), draws)
         photos = [np.asarray(to_image(picture)) for picture in pictures]
         codes = stylizer.encode([to_image(picture) for picture in others])
-        ws = torch.cat([codes, stylizer.sample_ws(count - photographs - len(codes), seed, psi=0.8)])
-        photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(ws)]
+        random = stylizer.as_photos(stylizer.sample_ws(count - photographs - len(codes), seed, psi=0.8))
+        codes = cat([codes, random])
+        for part in codes.split(16):
+            photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(part)]
         rows = []
         for number, photo in enumerate(photos):
-            made = [photo if k == (None, PHOTO) else stylise(photo, k[1], colour=k[0], seed=number) for k in KINDS]
-            batch = torch.from_numpy(np.stack(made)).permute(0, 3, 1, 2).float()
+            made = filtered(photo, tuple(NAMES))
+            plain: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES)]
+            known = dict(zip(plain, made, strict=True))
+            known |= {(colour, style): tinted(known[None, style], colour) for colour, style in combinations()}
+            batch = torch.from_numpy(np.stack([known[kind] for kind in KINDS])).permute(0, 3, 1, 2).float()
             sharp = varied and number % 3 > 0  # as a picture of any size comes to the model
             small = F.interpolate(batch, size=SIZE, mode="bicubic" if sharp else "area", antialias=sharp)
             rows.append(small.clamp(0, 255).round().byte())
-        return cls(torch.stack(rows), ws)
+        return cls(torch.stack(rows), codes)
 
     def get(self, face: Tensor, kind: Tensor) -> Tensor:
         """(N, 3, SIZE, SIZE) in [-1, 1]."""
@@ -155,8 +163,9 @@ class Trainer:
         self.settings, self.truths, self.stylizer, self.dtype = settings, truths, stylizer, dtype
         self.model = TextImageModel(MINI)
         trained: nn.Module = self.model
-        if settings.refine:
+        if settings.refine or settings.warm:
             self.model.load_state_dict(stylizer.clip.state_dict())
+        if settings.refine:
             trained = self.model.requires_grad_(False).model.visual.requires_grad_(True)
         self.opt = torch.optim.AdamW(trained.parameters(), lr=settings.lr, betas=(0.9, 0.98), weight_decay=0.02)
         self.rng = torch.Generator().manual_seed(settings.seed)
@@ -203,28 +212,28 @@ class Trainer:
         words = np.random.default_rng(int(self._integers(2**31 - 1, 1)))
         return self.model.encode_text([caption(style, colour, words) for colour, style in KINDS])
 
-    def _generated(self, count: int) -> tuple[Tensor, Tensor]:
+    def _generated(self, count: int) -> tuple[Tensor, Code]:
         """(face numbers, codes) of random generated faces."""
-        number = self._integers(len(self.truths.ws), count)
-        return number + len(self.truths.pictures) - len(self.truths.ws), self.truths.ws[number]
+        number = self._integers(len(self.truths.codes), count)
+        return number + len(self.truths.pictures) - len(self.truths.codes), self.truths.codes[number]
 
     @torch.no_grad()
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         """Generated faces under mixes of ready vectors, colours and noise: (face numbers, pictures)."""
-        face, ws = self._generated(count)
+        face, codes = self._generated(count)
         pick = self.ready[self._integers(len(self.ready), 2 * count)].view(2, count, -1)
         weight = torch.rand(2, count, 1, generator=self.rng) * 1.2 * (torch.rand(2, count, 1, generator=self.rng) < 0.6)
         noise = torch.randn(count, pick.shape[-1], generator=self.rng)
         noise = noise * torch.rand(count, 1, generator=self.rng) ** 2 * 0.4
         colour = self.colours[self._integers(len(self.colours), count)]
         colour = colour * (torch.rand(count, 1, generator=self.rng) < 0.25)
-        return face, self._draw(ws, (pick * weight).sum(0) + colour + noise)
+        return face, self._draw(codes, (pick * weight).sum(0) + colour + noise)
 
-    def _draw(self, ws: Tensor, vectors: Tensor) -> Tensor:
-        """At the model's picture size, drawn only as large as needed."""
+    def _draw(self, codes: Code, vectors: Tensor) -> Tensor:
+        """At the text-image model's picture size."""
         device = self.stylizer.device
-        draw = self.stylizer.generator.synthesis
-        return draw(ws.to(device), vectors.to(device), dtype=self.dtype, resolution=SIZE).clamp(-1, 1).cpu()
+        drawn = self.stylizer.generator.synthesis(codes.to(device), vectors.to(device), dtype=self.dtype)
+        return F.interpolate(drawn, size=SIZE, mode="area").clamp(-1, 1).cpu()
 
     def _embed(self, pictures: Tensor) -> Tensor:
         with torch.autocast("cpu", self.dtype, enabled=self.dtype != torch.float32):
@@ -239,12 +248,12 @@ class Trainer:
             start = self.ready[int(self._integers(len(self.ready), 1))] * (torch.rand(1, generator=self.rng) < 0.3)
             pool.vectors[i], pool.ages[i] = start + noise, 0
             pool.targets[i] = int(self._kinds(1).clamp(min=1))
-        face, ws = self._generated(4 * s.attacked)
+        face, codes = self._generated(4 * s.attacked)
         self.model.eval()
         with torch.no_grad():
             before = self._embed(self.truths.get(face, torch.zeros_like(face)))
         vectors = pool.vectors[moving].clone().requires_grad_(True)
-        pictures = self._draw(ws, vectors.repeat_interleave(4, 0))
+        pictures = self._draw(codes, vectors.repeat_interleave(4, 0))
         moved = self._embed(pictures)
         target = texts[pool.targets[moving]].repeat_interleave(4, 0)
         loss = (1 - F.cosine_similarity(moved - before, target - texts[:1], dim=1)).sum()
@@ -341,6 +350,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--refine", action="store_true", help="begin at the model's own text-image model and keep its text tower"
     )
+    parser.add_argument("--warm", action="store_true", help="begin at the model's own text-image model")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     add_dtype(parser)
 
@@ -351,7 +361,8 @@ def run(args: argparse.Namespace) -> None:
         raise StylizeError("Training needs at least 1 step and 8 faces.")
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder
-    settings = Settings(steps=args.steps, faces=args.faces, lr=args.lr, refine=args.refine, seed=args.seed or 0)
+    names = ("steps", "faces", "lr", "refine", "warm")
+    settings = Settings(**{name: getattr(args, name) for name in names}, seed=args.seed or 0)
     print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
     truths = Truths.make(stylizer, args.data, args.faces, settings.seed, settings.refine)
     trainer = Trainer(stylizer, truths, settings, getattr(torch, args.dtype))

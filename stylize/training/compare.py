@@ -21,14 +21,15 @@ import torch
 from torch import Tensor
 
 from stylize.checkpoints import fingerprint, save_checkpoint
+from stylize.code import Code
 from stylize.domain import Domain
 from stylize.generator import Generator, Order
 from stylize.pipeline import Stylizer
 from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, training_faces
+from stylize.training.filters import truth
 from stylize.training.generator import parameter_groups, pyramid_loss
 from stylize.training.identity import FaceIdentity
 from stylize.training.losses import domain_norm
-from stylize.training.styles import truth
 from stylize.vocabulary import SOURCE
 
 STEPS, BATCH, POOL = 50, 4, 48
@@ -67,7 +68,7 @@ WAYS = {
 }
 
 Losses = Callable[[Tensor, Tensor], dict[str, Tensor]]  # (pictures, index) -> weighted losses
-Draw = Callable[[Tensor], Tensor]  # W+ -> pictures
+Draw = Callable[[Code | Tensor], Tensor]  # codes -> pictures
 
 
 def guided(guide: TextGuide, s: AdaptSettings) -> Losses:
@@ -78,7 +79,7 @@ def paired(targets: Tensor) -> Losses:
     return lambda pictures, index: {"pairs": pyramid_loss(pictures, targets[index])}
 
 
-def tune(generator: Generator, ws: Tensor, losses: Losses, seed: int, way: Way) -> Generator:
+def tune(generator: Generator, codes: Code, losses: Losses, seed: int, way: Way) -> Generator:
     """A copy of the generator, its "styles" or "weights" trained by Adam with the cosine rate of ``descend``. Those
     that were trained require gradients."""
     tuned = copy.deepcopy(generator).requires_grad_(False)
@@ -91,31 +92,31 @@ def tune(generator: Generator, ws: Tensor, losses: Losses, seed: int, way: Way) 
     for step in range(STEPS):
         for group in optimiser.param_groups:
             group["lr"] = rate * group["factor"] * 0.5 * (1 + math.cos(math.pi * step / STEPS))
-        index = torch.randperm(len(ws), generator=rng)[:BATCH].to(ws.device)
+        index = torch.randperm(len(codes), generator=rng)[:BATCH].to(codes.device)
         optimiser.zero_grad()
         with torch.enable_grad():
-            torch.stack(list(losses(tuned.synthesis(ws[index]), index).values())).sum().backward()
+            torch.stack(list(losses(tuned.synthesis(codes[index]), index).values())).sum().backward()
         optimiser.step()
     return tuned
 
 
 def learn(
-    stylizer: Stylizer, way: Way, losses: Losses, ws: Tensor, seed: int
+    stylizer: Stylizer, way: Way, losses: Losses, codes: Code, seed: int
 ) -> tuple[Draw, Domain | Generator]:
     """(draws W+ in the learned domain, what was learned: a Domain or a Generator)."""
     generator = stylizer.generator
     if way.trains != "vector":
-        tuned = tune(generator, ws, losses, seed, way)
+        tuned = tune(generator, codes, losses, seed, way)
         return lambda codes: tuned.synthesis(codes).clamp(-1, 1), tuned
     sizes = tuple(generator.config.domain_sizes)
 
     def step(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
-        pictures = generator.synthesis(ws[index], vector, way.order)
+        pictures = generator.synthesis(codes[index], vector, way.order)
         return losses(pictures, index) | {"norm": AdaptSettings.norm * domain_norm(vector, sizes)}
 
     begin = State.begin(torch.zeros(sum(sizes)), seed)
     rate = RATES["vector"][way.teacher]
-    loop = descend(step, begin, steps=STEPS, batch=BATCH, pool=len(ws), lr=rate, device=stylizer.device)
+    loop = descend(step, begin, steps=STEPS, batch=BATCH, pool=len(codes), lr=rate, device=stylizer.device)
     *_, (state, _, _) = loop
     domain = Domain(state.vector, sizes, way.order, stylizer.fingerprint)
     return lambda codes: stylizer.draw(codes, domain), domain
@@ -142,29 +143,29 @@ def diversity(embeddings: Tensor) -> float:
 class Comparison:
     """The faces that every style is learned and judged on.
 
-    held_out: W+ (N, num_ws, w_dim) of faces, on which distance and identity are measured. ``settings`` is all that the
+    held_out: codes of faces, on which distance and identity are measured. ``settings`` is all that the
     figures depend on but the style, as JSON holds it.
     """
 
     @torch.no_grad()
-    def __init__(self, stylizer: Stylizer, held_out: Tensor, seed: int) -> None:
+    def __init__(self, stylizer: Stylizer, held_out: Code, seed: int) -> None:
         self.stylizer, self.held_out, self.seed = stylizer, held_out, seed
-        self.ws = training_faces(stylizer, POOL, AdaptSettings.mixing, seed)
+        self.codes = training_faces(stylizer, POOL, AdaptSettings.mixing, seed)
         self.random = stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0)
         self.shown = stylizer.sample_ws(1, seed + 2)
         self.identity = FaceIdentity()
-        self.faces, self.source = self.draw(self.ws, stylizer.draw), self.draw(held_out, stylizer.draw)
+        self.faces, self.source = self.draw(self.codes, stylizer.draw), self.draw(held_out, stylizer.draw)
         self.persons = self.identity(self.source.cpu())
         self.settings = {
             "generator": stylizer.fingerprint,
             "text-image models": [fingerprint(clip) for clip in stylizer.clips],
-            "faces": hashlib.sha256(held_out.cpu().numpy().tobytes()).hexdigest(),
+            "faces": hashlib.sha256(held_out.ws.cpu().numpy().tobytes()).hexdigest(),
             "numbers": [STEPS, BATCH, POOL, SAMPLES, seed, RATES],
             "ways": {title: asdict(way) for title, way in WAYS.items()},
         }
 
-    def draw(self, ws: Tensor, draw: Draw) -> Tensor:
-        return torch.cat([draw(part) for part in ws.split(16)])
+    def draw(self, codes: Code | Tensor, draw: Draw) -> Tensor:
+        return torch.cat([draw(part) for part in codes.split(16)])
 
     @torch.no_grad()
     def style(self, name: str) -> tuple[dict[str, dict[str, float]], list[Tensor]]:
@@ -175,7 +176,7 @@ class Comparison:
         unchanged faces; seconds are those of the processor, on which other work does not tell.
         """
         stylizer, clip, seed = self.stylizer, self.stylizer.clip, self.seed
-        guide = TextGuide(stylizer.generator, stylizer.clips, self.ws, SOURCE, name)
+        guide = TextGuide(stylizer.generator, stylizer.clips, self.codes, SOURCE, name)
         pairs = truth(self.faces, name, seed=seed).to(stylizer.device)
         target, wanted = clip.describe(name), truth(self.source, name).to(stylizer.device)
 
@@ -189,7 +190,7 @@ class Comparison:
                 "identity": float((self.identity(drawn.cpu()) - self.persons).norm(dim=1).median()),
             }
 
-        def filtered(codes: Tensor) -> Tensor:
+        def filtered(codes: Code | Tensor) -> Tensor:
             return truth(stylizer.draw(codes), name).to(stylizer.device)
 
         results = {"unchanged": figures(stylizer.draw), "truly filtered": figures(filtered, wanted)}
@@ -197,7 +198,7 @@ class Comparison:
         for title, way in WAYS.items():
             losses = guided(guide, AdaptSettings(indomain=way.indomain)) if way.teacher == "words" else paired(pairs)
             started = time.process_time()
-            draw, learned = learn(stylizer, way, losses, self.ws, seed)
+            draw, learned = learn(stylizer, way, losses, self.codes, seed)
             seconds = time.process_time() - started
             numbers, size = size_of(learned)
             results[title] = {**figures(draw), "parameters": numbers, "bytes": size, "seconds": seconds}

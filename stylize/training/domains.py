@@ -16,32 +16,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stylize.code import Code
 from stylize.domain import Domain
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
 from stylize.training.data import load_faces
+from stylize.training.filters import truth
 from stylize.training.generator import COLOURS, add_dtype, pyramid_loss
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, SOURCE, combinations
 
 PREVIEW_SEED = 0
 
 
 @torch.no_grad()
-def training_ws(stylizer: Stylizer, data: Path | None, count: int, seed: int) -> Tensor:
-    """W+ of ``count`` faces: encoded training pictures where ``data`` is given, else random samples."""
+def training_codes(stylizer: Stylizer, data: Path | None, count: int, seed: int) -> Code:
+    """Codes of ``count`` faces: of training pictures where ``data`` is given, else of random samples."""
     if data is None:
-        return stylizer.sample_ws(count, seed, psi=0.9)
+        return stylizer.as_photos(stylizer.sample_ws(count, seed, psi=0.9))
     faces = load_faces(data, "train", stylizer.encoder.config.resolution)
     rng = np.random.default_rng(seed)
     index = np.concatenate([rng.choice(np.flatnonzero(faces.real == real), count // 2) for real in (True, False)])
-    codes: Tensor = stylizer.encoder(faces.tensor(index).to(stylizer.device))
-    return codes
+    return stylizer.encode(faces.tensor(index))
 
 
 def fit(
     generator: Generator,
-    ws: Tensor,
+    codes: Code,
     targets: Tensor,
     steps: int = 250,
     batch: int = 8,
@@ -51,20 +51,20 @@ def fit(
     start: Tensor | None = None,
     base: Tensor | None = None,
 ) -> Tensor:
-    """The domain vector (domain_dim,) that takes G(ws) to ``targets`` (N, 3, R, R) with the least pyramid L1.
+    """The domain vector (domain_dim,) that takes faces to ``targets`` (N, 3, R, R) with the least pyramid L1.
 
     start: where to begin, else zero. base: vectors (N, domain_dim) to which it is added.
     """
     vector = torch.zeros(generator.config.domain_dim) if start is None else start.clone()
-    vector = vector.to(ws.device).requires_grad_(True)
+    vector = vector.to(codes.device).requires_grad_(True)
     optimiser = torch.optim.Adam([vector], lr=lr, betas=(0.9, 0.99))
     rng = torch.Generator().manual_seed(seed)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-        index = torch.randperm(len(ws), generator=rng)[:batch].to(ws.device)
+        index = torch.randperm(len(codes), generator=rng)[:batch].to(codes.device)
         with torch.enable_grad():
             total = vector if base is None else vector + base[index]
-            loss = pyramid_loss(generator.synthesis(ws[index], total, dtype=dtype), targets[index])
+            loss = pyramid_loss(generator.synthesis(codes[index], total, dtype=dtype), targets[index])
             (vector.grad,) = torch.autograd.grad(loss, vector)
         optimiser.step()
     return vector.detach()
@@ -79,17 +79,16 @@ class Fitter:
     def __init__(self, stylizer: Stylizer, out: Path, args: argparse.Namespace) -> None:
         self.stylizer, self.out, self.steps, self.faces = stylizer, out, args.steps, args.faces
         self.seed, self.dtype = args.seed or 0, getattr(torch, args.dtype)
-        self.ws = training_ws(stylizer, args.data, args.faces, self.seed)
-        self.source = torch.cat([stylizer.draw(part) for part in self.ws.split(8)])
+        self.codes = training_codes(stylizer, args.data, args.faces, self.seed)
+        self.source = torch.cat([stylizer.draw(part) for part in self.codes.split(8)])
 
     def fit(self, name: str, path: Path, targets: Tensor, base: Tensor | None = None) -> Domain:
         started, generator = time.monotonic(), self.stylizer.generator
         start = Domain.load(path) if path.is_file() else None
         begin = start.vector if start is not None and start.generator == self.stylizer.fingerprint else None
         rate = 0.15 if begin is None else 0.08
-        vector = fit(
-            generator, self.ws, targets, self.steps, lr=rate, seed=self.seed, dtype=self.dtype, start=begin, base=base
-        )
+        options = {"seed": self.seed, "dtype": self.dtype, "start": begin, "base": base}
+        vector = fit(generator, self.codes, targets, self.steps, lr=rate, **options)
         domain = Domain(
             vector=vector.cpu(),
             sizes=tuple(generator.config.domain_sizes),
@@ -103,16 +102,16 @@ class Fitter:
             settings={"steps": self.steps, "faces": self.faces, "warm": begin is not None},
         )
         domain.save(path)
-        vectors = vector.expand(len(self.ws), -1) if base is None else vector + base
+        vectors = vector.expand(len(self.codes), -1) if base is None else vector + base
         with torch.no_grad():
-            parts = zip(self.ws.split(8), vectors.split(8), strict=True)
-            drawn = torch.cat([generator.synthesis(ws, part) for ws, part in parts])
+            parts = zip(self.codes.split(8), vectors.split(8), strict=True)
+            drawn = torch.cat([generator.synthesis(code, part) for code, part in parts])
         before, after = (float((x - targets).abs().mean()) for x in (self.source, drawn))
         print(f"{name}: {before:.3f} -> {after:.3f}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
         return domain
 
     def style(self, name: str) -> Domain:
-        targets = truth(self.source, name, seed=self.seed).to(self.stylizer.device)
+        targets = truth(self.source, name).to(self.stylizer.device)
         return self.fit(name, self.out / f"{name}.safetensors", targets)
 
     def colour(self, name: str) -> Domain:

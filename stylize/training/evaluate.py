@@ -29,13 +29,13 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
-from stylize.training import generalise
+from stylize.training import generalise, looks
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, Comparison
 from stylize.training.data import FULL, SETS, load_faces, skin_light
+from stylize.training.filters import truth
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.oneshot import adapt_image, one_shot_preset
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, combinations
 
 BATCH = 16
@@ -93,8 +93,7 @@ def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, An
     results = {}
     for name, originals in held_out(stylizer, args).items():
         small = shrink(originals, stylizer.resolution)
-        codes = (stylizer.encoder(part.to(stylizer.device)) for part in small.split(BATCH))
-        made = torch.cat([stylizer.draw(ws).cpu() for ws in codes])
+        made = torch.cat([stylizer.draw(stylizer.encode(part)).cpu() for part in small.split(BATCH)])
         psnr = -10 * ((made - small) / 2).square().mean((1, 2, 3)).log10()
         features = [
             (identity.features(identity.chip(a)), identity.features(identity.chip(b)))
@@ -165,8 +164,8 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     if args.domains.startswith("one-shot"):  # the reference is of somebody who is not measured
         reference, photos = photos[:1], photos[1:]
     small = shrink(photos, stylizer.resolution)
-    ws = stylizer.encoder(small.to(stylizer.device))
-    source = stylizer.draw(ws).cpu()
+    codes = stylizer.encode(small)
+    source = torch.cat([stylizer.draw(part).cpu() for part in codes.split(BATCH)])
     kinds: list[tuple[str | None, str]] = [(None, name) for name in NAMES]
     if args.unseen:
         kinds += combinations() + combinations(unseen=True)
@@ -187,7 +186,9 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
         shown = truth(reference, style, colour) if args.domains.startswith("one-shot") else None
         domain, best = domain_for(stylizer, name, args, shown), stylizer.domain(name)
         true_photos, true_faces = truth(photos, style, colour), truth(source, style, colour)
-        drawn, fitted = stylizer.draw(ws, domain).cpu(), stylizer.draw(ws, best).cpu()
+        drawn, fitted = (
+            torch.cat([stylizer.draw(part, one).cpu() for part in codes.split(BATCH)]) for one in (domain, best)
+        )
         kept = [transfer_detail(p[None], s[None], d[None]) for p, s, d in zip(photos, source, drawn, strict=True)]
         plain = [transfer_detail(p[None], s[None], d[None], 0) for p, s, d in zip(photos, source, drawn, strict=True)]
         ours, models = torch.cat(kept), torch.cat(plain)
@@ -274,6 +275,18 @@ def say(name: str, figures: dict[str, float]) -> None:
     print(f"{name}: {shown}", file=sys.stderr, flush=True)
 
 
+def looks_of(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """The ready styles as a visitor of the page sees them (``training.looks``)."""
+    if args.photos is None:
+        raise StylizeError("The looks need --photos, a folder of photos with faces.")
+    faces = selfies(stylizer, args.photos, args.limit)
+    domains = {name: stylizer.ready_domain(name) for name in args.styles or stylizer.ready()}
+    results = looks.measure(stylizer, faces, domains, args.detail)
+    for name, figures in results["styles"].items():
+        say(name, figures)
+    return results
+
+
 def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     """A picture of faces (rows) in styles (columns): the photo, what the model understood, then every style."""
     if args.photos is None:
@@ -294,6 +307,7 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
     "reconstruction": reconstruction,
     "samples": samples,
     "styles": styles,
+    "looks": looks_of,
     "domains": domains,
     "hypernet": hypernet,
     "contact-sheet": contact_sheet,
@@ -479,7 +493,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--descriptions", type=int, metavar="N", help="hypernet: at most N of each group")
     parser.add_argument("--unseen", action="store_true", help="the held-out pairs of colour and style instead")
-    parser.add_argument("--detail", type=float, help="of the contact sheet, 0 to 1 (default: the model's)")
+    parser.add_argument("--detail", type=float, help="of looks and contact sheet, 0 to 1 (default: the model's)")
     parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the picture's file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 

@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from stylize.code import Code
 from stylize.hypernet import HyperNet
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
 from stylize.training.compare import SAMPLES, diversity
-from stylize.training.domains import fit, training_ws
+from stylize.training.domains import fit, training_codes
+from stylize.training.filters import truth
 from stylize.training.hypernet import Entry, known_entries
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, combinations
 
 POOL, STEPS = 64, 120  # of the vectors that are fitted alone
@@ -47,32 +48,32 @@ def groups(stylizer: Stylizer, limit: int | None = None) -> dict[str, list[Entry
 
 
 @torch.no_grad()
-def drawn(stylizer: Stylizer, ws: Tensor, vector: Tensor | None) -> Tensor:
+def drawn(stylizer: Stylizer, codes: Code, vector: Tensor | None) -> Tensor:
     generator = stylizer.generator
-    parts = [generator.synthesis(part, vector, dtype=stylizer.dtype).clamp(-1, 1) for part in ws.split(16)]
+    parts = [generator.synthesis(part, vector, dtype=stylizer.dtype).clamp(-1, 1) for part in codes.split(16)]
     return torch.cat(parts)
 
 
-def alone(stylizer: Stylizer, kind: Kind, ws: Tensor, faces: Tensor, seed: int) -> Tensor:
+def alone(stylizer: Stylizer, kind: Kind, codes: Code, faces: Tensor, seed: int) -> Tensor:
     """The vector fitted to one domain's true pictures; of a plain style, the one that ships."""
     colour, style = kind
     if colour is None:
         return stylizer.ready_domain(style).vector.to(stylizer.device)
-    targets = truth(faces, style, colour, seed=seed).to(stylizer.device)
-    return fit(stylizer.generator, ws, targets, STEPS, seed=seed, dtype=stylizer.dtype)
+    targets = truth(faces, style, colour).to(stylizer.device)
+    return fit(stylizer.generator, codes, targets, STEPS, seed=seed, dtype=stylizer.dtype)
 
 
 @torch.no_grad()
 def measure(
-    stylizer: Stylizer, ws: Tensor, limit: int | None, nets: Sequence[Path], seed: int
+    stylizer: Stylizer, codes: Code, limit: int | None, nets: Sequence[Path], seed: int
 ) -> tuple[dict[str, Any], list[Image.Image]]:
     """(figures, pictures). Figures: means of every group, its descriptions, and for each file of ``nets`` its distances
     on the unseen: the curve over the number of training domains. Pictures, of a random face under SHOWN descriptions of
-    every group: the face, the truth, the vector fitted alone, the hypernetwork. ws (N, num_ws, w_dim): faces to measure
+    every group: the face, the truth, the vector fitted alone, the hypernetwork. codes: of faces to measure
     on."""
     clip, net = stylizer.clip, stylizer.hypernet
-    source, random = drawn(stylizer, ws, None), stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0)
-    pool = training_ws(stylizer, None, POOL, seed)
+    source, random = drawn(stylizer, codes, None), Code(stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0))
+    pool = training_codes(stylizer, None, POOL, seed)
     faces = drawn(stylizer, pool, None)
     kinds: list[Kind] = [*((None, name) for name in NAMES), *combinations(), *combinations(unseen=True)]
     labels = torch.stack([clip.describe(f"{colour} {style}" if colour else style) for colour, style in kinds])
@@ -92,7 +93,7 @@ def measure(
             told = clip.describe(text)
 
             def figures(name: str, vector: Tensor, kind: Kind = kind, wanted: Tensor = wanted) -> dict[str, float]:
-                made = drawn(stylizer, ws, vector)
+                made = drawn(stylizer, codes, vector)
                 embedded = clip.encode_image(drawn(stylizer, random, vector))
                 best = (clip.encode_image(made) @ labels.t()).argmax(1)
                 return {
@@ -113,9 +114,9 @@ def measure(
                 pictures += [to_image(view) for view in views]
             if group == "unseen colour and style":
                 for other in others:
-                    made = drawn(stylizer, ws, other(told[None])[0])
+                    made = drawn(stylizer, codes, other(told[None])[0])
                     curve.setdefault(other.settings["domains"], []).append(float((made - wanted).abs().mean()))
         mean = {key: float(np.mean([row[key] for row in rows.values()])) for key in next(iter(rows.values()))}
         results[group] = {"mean": mean, "domains": rows}
     by_size = [{"domains": domains, "distance": float(np.mean(curve[domains]))} for domains in sorted(curve)]
-    return {"faces": len(ws), "groups": results, "curve": by_size}, pictures
+    return {"faces": len(codes), "groups": results, "curve": by_size}, pictures

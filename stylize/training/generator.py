@@ -1,11 +1,12 @@
 """Trains the mini generator, its encoder and its first domain vectors together, from scratch.
 
-Generator and encoder form an auto-encoder of aligned faces (pixels, features and descriptor of a face recognition
-network), sharpened by a patch discriminator that also judges random samples. The mapping network learns the
-distribution of the encoder's codes (energy distance, Szekely and Rizzo 2013) and is refined by the same
-discriminator. Pictures grow from half to full resolution (Karras et al. 2018).
+First at the resolution where a photo's features enter: generator and encoder form an auto-encoder of aligned faces
+through W+ alone (pixels, features and descriptor of a face recognition network), sharpened by a patch discriminator
+that also judges random samples. The mapping network learns the distribution of the encoder's codes (energy distance,
+Szekely and Rizzo 2013). Then at full resolution, on parts of pictures, with the map of features beside W+ (Bobkov et
+al. 2024); some faces are still drawn through W+ alone, as random ones are.
 
-Part of every batch is drawn under the domain vector of a style, for the truly filtered picture. A generator of this
+Much of every batch is drawn under the domain vector of a style, for the truly filtered picture. A generator of this
 size that never met another domain keeps the colours of a face where channel scaling does not reach them; one that
 did leaves them within reach. A zero vector is the source, which stays a generator of photographs.
 
@@ -19,46 +20,80 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.checkpoints import save_checkpoint
+from stylize.checkpoints import load_checkpoint, save_checkpoint
+from stylize.code import Code
 from stylize.domain import Domain
 from stylize.encoder import Conv, Encoder, EncoderConfig
 from stylize.errors import StylizeError
-from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB
+from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
 from stylize.images import to_image
 from stylize.training.data import Faces, augment, degrade, load_faces
+from stylize.training.filters import tint
+from stylize.training.filters.tools import COLOURS as TINTS
 from stylize.training.identity import FaceIdentity, perceptual_distance
-from stylize.training.styles import truth
+from stylize.training.pairs import Pairs, make_pairs
 from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 
-MINI = GeneratorConfig(128, (256, 256, 192, 128, 64, 32), z_dim=256, w_dim=256, mapping_layers=6)
+MINI = GeneratorConfig(
+    256,
+    (256, 256, 192, 128, 128, 64, 32),
+    z_dim=256,
+    w_dim=256,
+    mapping_layers=6,
+    inject=8,
+    patterns=(0, 0, 0, 0, 16, 12, 8),
+    rgb_from=64,
+)
+MINI_ENCODER = EncoderConfig(
+    MINI.resolution,
+    small=128,
+    num_ws=MINI.num_ws,
+    w_dim=MINI.w_dim,
+    map_widths=(96, 128, 160, 160),
+    features=MINI.features_shape[0],
+)
+COARSE = MINI.features_shape[1]  # px: where the photo's features enter
+KNOWN = 0.25  # of the rate, in the fine half, for what the coarse half has taught
+CALM = 3.0  # times the usual length of a gradient
+PART = 32  # of COARSE: the side of the parts that are drawn at full resolution
 
 COLOURS = tuple(COLOUR_WORDS)
 
 
 @dataclass(frozen=True)
 class Settings:
-    pictures: int = 120_000
-    batch: int = 16
+    """Of ``steps``, a share of ``coarse`` is drawn whole and small, in batches of ``batch_coarse``. Of a fine batch,
+    ``plain`` pictures have no style, ``styled`` ones have, ``bare`` ones have none and go through W+ alone. ``faces``:
+    how many are filtered beforehand. The others are shares, rates and weights of losses."""
+
+    steps: int = 7_000
+    coarse: float = 0.3
+    batch_coarse: int = 32
+    plain: int = 3
+    styled: int = 11
+    bare: int = 2
+    samples: int = 2  # random samples beside, once adversarial
+    faces: int = 560
     lr: float = 1e-3
-    grow_at: float = 0.4  # share of the pictures seen at half resolution
-    adversarial_from: float = 0.65
-    samples: int = 8  # random samples a step once adversarial
-    styled: int = 5  # pictures of a batch that are drawn in a style
+    lr_fine: float = 7e-4
+    coloured: float = 0.25  # share of styled pictures with a colour laid over
+    weaker: float = 0.2  # share of styled pictures at less than full strength
+    adversarial_from: float = 0.5  # of either half
     vectors: float = 1e-3  # weight of the mean square of the domain vectors
+    strokes: float = 0.5
     perceptual: float = 1.0
     identity: float = 0.5
-    adversarial: float = 0.15
+    adversarial: float = 0.1
     r1: float = 0.05
     r1_every: int = 8
     offsets: float = 1e-3
@@ -67,8 +102,8 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.styled < self.batch:
-            raise StylizeError(f"A batch of {self.batch} is too small; at least 3 pictures are needed.")
+        if self.steps < 1 or self.batch_coarse < 4 or min(self.plain, self.styled, self.bare, self.samples) < 1:
+            raise StylizeError("Training needs at least 1 step, 4 pictures in a batch and 1 of every kind.")
 
 
 class Discriminator(nn.Module):
@@ -97,9 +132,25 @@ def pyramid_loss(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
     return loss / levels
 
 
+def stroke_loss(a: Tensor, b: Tensor) -> Tensor:
+    """L1 of the mean steepness in windows of 8 px: strokes as strong as the true ones, wherever they lie."""
+
+    def steepness(x: Tensor) -> Tensor:
+        across, down = x.diff(dim=3)[:, :, 1:].abs(), x.diff(dim=2)[..., 1:].abs()
+        return F.avg_pool2d((across + down).mean(1, keepdim=True), 8)
+
+    return F.l1_loss(steepness(a), steepness(b))
+
+
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
     """Energy distance of two samples (N, D) and (M, D): zero only where their distributions agree."""
     return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
+
+
+def tinted_tensor(picture: Tensor, colour: str) -> Tensor:
+    """A picture (3, H, W) in [-1, 1] in shades of a colour, see ``tint``."""
+    rgb = ((picture + 1) / 2).permute(1, 2, 0).contiguous().numpy()
+    return torch.from_numpy(tint(rgb, TINTS[colour]).astype(np.float32)).permute(2, 0, 1).clamp(0, 1) * 2 - 1
 
 
 def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
@@ -116,7 +167,7 @@ def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
             factors[id(part.weight)] = 1 / part.gain
     groups: dict[float, list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
-        factor = 10.0 if name.endswith("const") else factors.get(id(parameter), 1.0)
+        factor = 10.0 if name.endswith(("const", "patterns", "place")) else factors.get(id(parameter), 1.0)
         groups.setdefault(factor, []).append(parameter)
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
@@ -125,10 +176,21 @@ class Networks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.generator = Generator(MINI)
-        self.encoder = Encoder(EncoderConfig(MINI.resolution, num_ws=MINI.num_ws, w_dim=MINI.w_dim))
+        self.encoder = Encoder(MINI_ENCODER)
         self.discriminator = Discriminator()
         self.styles = nn.Parameter(torch.zeros(len(NAMES), MINI.domain_dim))
-        self.colours = nn.Parameter(torch.zeros(len(COLOUR_WORDS), MINI.domain_dim))
+        self.colours = nn.Parameter(torch.zeros(len(COLOURS), MINI.domain_dim))
+
+
+class Batch(NamedTuple):
+    """inputs: what the encoder reads, (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), what it should become;
+    vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), through W+ alone."""
+
+    inputs: Tensor
+    targets: Tensor
+    vectors: Tensor
+    window: Window | None
+    bare: Tensor
 
 
 class Trainer:
@@ -138,126 +200,209 @@ class Trainer:
         self,
         settings: Settings,
         faces: Faces,
+        pairs: Pairs,
         device: torch.device,
-        compiled: bool = False,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
-        self.settings, self.faces, self.device, self.dtype = settings, faces, device, dtype
+        self.settings, self.faces, self.pairs, self.device, self.dtype = settings, faces, pairs, device, dtype
         self.nets = Networks().to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.nets).requires_grad_(False)
         self.identity = FaceIdentity().to(device)
         self.identity.blocks.to(dtype)
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
-        vectors = {"params": [self.nets.styles, self.nets.colours], "factor": 30.0}
-        groups = [*parameter_groups(g), *parameter_groups(e), vectors]
+        assert e.map is not None
+        fine = [e.map, *g.convs[MINI.inject :], g.to_rgbs]  # what the fine half begins with
+        theirs = {id(parameter) for part in fine for parameter in part.parameters()}
+        groups = []
+        for group in (*parameter_groups(g), *parameter_groups(e)):
+            for new in (False, True):
+                chosen = [p for p in group["params"] if (id(p) in theirs) == new]
+                groups.append({**group, "params": chosen, "fine": 1.0 if new else KNOWN})
+        groups.append({"params": [self.nets.styles, self.nets.colours], "factor": 30.0, "fine": 1.0})
         self.opt = torch.optim.Adam(groups, lr=settings.lr, betas=(0.9, 0.99), fused=True)
         faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
         self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
         self.queue = torch.zeros(0, MINI.w_dim, device=device)
-        self.step = 0
-        wrap: Callable[[Any], Any] = torch.compile if compiled else lambda f: f
-        self.synthesise, self.encode = wrap(g.synthesis), wrap(e.codes)
+        self.step, self.usual = 0, 0.0  # usual: length of the gradient
 
     @property
-    def steps(self) -> int:
-        return self.settings.pictures // self.settings.batch
+    def coarse_steps(self) -> int:
+        return round(self.settings.coarse * self.settings.steps)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether pictures are still drawn whole and small."""
+        return self.step < self.coarse_steps
 
     @property
     def progress(self) -> float:
-        return self.step / self.steps
+        """Through the present half, coarse or fine."""
+        done, of = (self.step, self.coarse_steps) if self.coarse else (self.step - self.coarse_steps, self.fine_steps)
+        return min(1.0, done / max(1, of))
+
+    @property
+    def fine_steps(self) -> int:
+        return self.settings.steps - self.coarse_steps
+
+    def take_over(self, folder: Path) -> None:
+        """Begins with an earlier model's weights where they fit by name and size; of longer rows, their beginning."""
+        for module, name in ((self.nets.generator, "generator"), (self.nets.encoder, "encoder")):
+            own, old = module.state_dict(), load_checkpoint(folder / f"{name}.safetensors")[0]
+            for key, tensor in own.items():
+                if key in old and tensor.shape[1:] == old[key].shape[1:] and "rgb" not in key:
+                    tensor[: len(old[key])] = old[key][: len(tensor)]
+        self.average.load_state_dict(self.nets.state_dict())
 
     def state(self) -> dict[str, Any]:
         parts = {name: getattr(self, name).state_dict() for name in ("nets", "average", "opt", "opt_d")}
-        return {**parts, "queue": self.queue, "step": self.step, "settings": asdict(self.settings)}
+        return {**parts, "queue": self.queue, "step": self.step, "usual": self.usual, "settings": asdict(self.settings)}
 
     def load(self, state: dict[str, Any]) -> None:
         for name in ("nets", "average", "opt", "opt_d"):
             getattr(self, name).load_state_dict(state[name])
-        self.queue, self.step = state["queue"].to(self.device), state["step"]
+        self.queue, self.step, self.usual = state["queue"].to(self.device), state["step"], state["usual"]
 
-    def train_step(self) -> dict[str, float]:
-        """One step of generator and encoder, and one of the discriminator where it takes part."""
-        s = self.settings
-        rng = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)  # a resumed run draws the same
-        warm = min(1.0, (self.step + 1) / 100)
-        rate = s.lr * warm * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, self.progress))))
-        for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
-            group["lr"] = rate * group.get("factor", 1.0)
-        resolution = MINI.resolution // 2 if self.progress < s.grow_at else MINI.resolution
-        adversarial = self.progress >= s.adversarial_from
+    def rate(self) -> float:
+        """Each half warms up and cools down; the fine one to nearly nothing."""
+        warm = min(1.0, ((self.step if self.coarse else self.step - self.coarse_steps) + 1) / 100)
+        least = 0.3 if self.coarse else 0.01
+        lr = self.settings.lr if self.coarse else self.settings.lr_fine
+        return lr * warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
-        # A third of every batch are real photographs, which are the minority in the data.
+    def batch(self, rng: torch.Generator) -> Batch:
+        """Plain faces, varied, and filtered pairs."""
+        s, size = self.settings, MINI.resolution
+        draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=rng)))
+        styled = s.batch_coarse // 3 if self.coarse else s.styled
+        plain = s.batch_coarse - styled if self.coarse else s.plain + s.bare
+        # A third of the plain ones are real photographs, which are the minority in the data.
         real_ids, made_ids = np.flatnonzero(self.faces.real), np.flatnonzero(~self.faces.real)
-        third = s.batch // 3 if len(real_ids) else 0
-        seed = int(torch.randint(2**31, (1,), generator=rng))
-        draw = np.random.default_rng(seed)
-        index = np.concatenate([draw.choice(real_ids, third), draw.choice(made_ids, s.batch - third)])
-        full = augment(self.faces.tensor(index), torch.from_numpy(self.faces.real[index]), MINI.resolution, rng)
-        inputs = degrade(full, rng).to(self.device)
-        vectors, full = self._style(full, draw)
-        target = full.to(self.device)
-        if resolution < MINI.resolution:
-            target = F.interpolate(target, size=resolution, mode="bilinear", antialias=True)
+        third = plain // 3 if len(real_ids) else 0
+        index = np.concatenate([draw.choice(real_ids, third), draw.choice(made_ids, plain - third)])
+        index = draw.permutation(index)
+        pictures = self.faces.tensor(index)
+        if self.coarse:
+            pictures = F.avg_pool2d(pictures, size // MINI_ENCODER.small)
+        pictures = augment(pictures, torch.from_numpy(self.faces.real[index]), pictures.shape[-1], rng)
 
-        w, offsets = self.encode(inputs.to(self.dtype))
-        keep = (torch.rand(s.batch, 1, 1, generator=rng) >= s.base_only).to(self.device)
-        made = self.synthesise(
-            w[:, None] + offsets * keep, vectors, noise="none", dtype=self.dtype, resolution=resolution
-        )
-        with torch.no_grad():
-            wanted = self.identity.features(self.identity.chip(target))
-        got = self.identity.features(self.identity.chip(made))
-        losses = {
-            "pixels": pyramid_loss(made, target),
-            "perceptual": perceptual_distance(got, wanted).mean() * s.perceptual,
-            "identity": (self.identity.descriptor(got) - self.identity.descriptor(wanted)).square().sum(1).mean()
-            * s.identity,
-            "offsets": offsets.square().mean() * s.offsets,
-            "vectors": (self.nets.styles.square().mean() + self.nets.colours.square().mean()) * s.vectors,
-        }
-        z = torch.randn(256, MINI.z_dim, generator=rng).to(self.device)
-        random_w = self.nets.generator.mapping(z)
-        self.queue = torch.cat([w.detach(), self.queue])[:1024]
-        losses["energy"] = energy_distance(random_w, self.queue) * s.energy
-        if adversarial:
-            ws = random_w[: s.samples, None].expand(-1, MINI.num_ws, -1)
-            samples = self.synthesise(ws, noise="none", dtype=self.dtype, resolution=resolution)
-            fakes = torch.cat([made[s.styled :], samples])
-            losses["adversarial"] = F.softplus(-self.nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
-        total = torch.stack(list(losses.values())).sum()
-        self.opt.zero_grad(set_to_none=True)
-        total.backward()
-        self.opt.step()
-        if adversarial:
-            losses["discriminator"] = self._discriminator_step(target[s.styled :], fakes.detach())
-        self.step += 1
-        with torch.no_grad():
-            decay = min(0.998, self.step / (self.step + 10))
-            torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
-        return {name: value.item() for name, value in losses.items()}
-
-    def _style(self, pictures: Tensor, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Domain vectors (N, domain_dim) and the targets they belong to: the first few pictures get a style, a third
-        of those a colour as well, and some a strength below one."""
-        pairs = combinations()
-        vectors, targets = [], []
-        for picture in pictures[: self.settings.styled]:
-            colour, style = None, NAMES[draw.integers(len(NAMES))]
-            if draw.random() < 0.3:
-                colour, style = pairs[draw.integers(len(pairs))]
-            strength = 1.0 if draw.random() < 0.7 else float(draw.random())
+        vectors, faces, kinds, colours, strengths = [], [], [], [], []
+        tinted = combinations()
+        for _ in range(styled):
+            colour, style = None, self.pairs.names[draw.integers(len(self.pairs.names))]
+            if draw.random() < s.coloured:
+                colour, style = tinted[draw.integers(len(tinted))]
+            strength = 1.0 if draw.random() >= s.weaker else float(draw.random())
             vector = self.nets.styles.new_zeros(MINI.domain_dim)
             if style != PHOTO:
                 vector = vector + self.nets.styles[NAMES.index(style)]
             if colour is not None:
                 vector = vector + self.nets.colours[COLOURS.index(colour)]
             vectors.append(vector * strength)
-            targets.append(truth(picture[None], style, colour, strength, seed=int(draw.integers(1000))))
-        plain = pictures[self.settings.styled :]
-        zeros = self.nets.styles.new_zeros(len(plain), MINI.domain_dim)
-        return torch.cat([torch.stack(vectors), zeros]), torch.cat([*targets, plain])
+            faces.append(int(draw.integers(len(self.pairs))))
+            kinds.append(0 if style == PHOTO else 1 + self.pairs.names.index(style))
+            colours.append(colour)
+            strengths.append(strength)
+        photos, targets = self.pairs.tensor(faces, [0] * styled), self.pairs.tensor(faces, kinds)
+        window = None
+        if self.coarse:
+            photos = F.avg_pool2d(photos, size // MINI_ENCODER.small)
+        else:
+            top, left = (int(place) for place in draw.integers(0, COARSE - PART + 1, 2))
+            window = Window(top, left, PART)
+            targets = cut(targets, window.times(size // COARSE))
+        for number, (colour, strength) in enumerate(zip(colours, strengths, strict=True)):
+            if colour is not None:
+                targets[number] = tinted_tensor(targets[number], colour)
+            if strength < 1:
+                own = cut(photos[number : number + 1], window and window.times(size // COARSE))[0]
+                own = F.interpolate(own[None], size=targets.shape[-1], mode="bilinear")[0] if self.coarse else own
+                targets[number] = torch.lerp(own, targets[number], strength)
+        wanted = torch.cat([cut(pictures, window and window.times(size // COARSE)), targets]) if window else torch.cat(
+            [F.avg_pool2d(pictures, pictures.shape[-1] // COARSE), F.avg_pool2d(targets, targets.shape[-1] // COARSE)]
+        )
+        inputs = torch.cat([degrade(pictures, rng) if self.coarse else pictures, photos])
+        zeros = self.nets.styles.new_zeros(plain, MINI.domain_dim)
+        bare = torch.zeros(len(inputs), dtype=torch.bool)
+        bare[s.plain : s.plain + s.bare] = not self.coarse
+        moved = (x.to(self.device) for x in (inputs, wanted, torch.cat([zeros, torch.stack(vectors)]), bare))
+        inputs, wanted, domains, bare = moved
+        return Batch(inputs, wanted, domains, window, bare)
+
+    def train_step(self) -> dict[str, float]:
+        """One step of generator and encoder, and one of the discriminator where it takes part."""
+        s, nets = self.settings, self.nets
+        rng = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)  # a resumed run draws the same
+        rate = self.rate()
+        for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
+            group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
+        inputs, targets, vectors, window, bare = self.batch(rng)
+        adversarial = self.progress >= s.adversarial_from
+
+        w, offsets = nets.encoder.codes(inputs.to(self.dtype))
+        keep = (torch.rand(len(w), 1, 1, generator=rng) >= s.base_only).to(self.device) if self.coarse else 1.0
+        ws = w[:, None] + offsets * keep
+        z = torch.randn(256, MINI.z_dim, generator=rng).to(self.device)
+        random_w = nets.generator.mapping(z)
+        features = None
+        if window is not None:
+            part = cut(inputs, window.times(MINI.resolution // COARSE)).to(self.dtype)
+            assert nets.encoder.map is not None
+            features = nets.encoder.map(part, w.detach(), window) * ~bare.view(-1, 1, 1, 1)
+        if adversarial:  # random samples come last
+            extra = s.samples if window else len(w) // 4
+            ws = torch.cat([ws, random_w[:extra, None].expand(-1, MINI.num_ws, -1)])
+            vectors = torch.cat([vectors, vectors.new_zeros(extra, MINI.domain_dim)])
+            if features is not None:
+                features = torch.cat([features, features.new_zeros(extra, *features.shape[1:])])
+        resolution = COARSE if window is None else None
+        drawn = nets.generator.synthesis(
+            Code(ws, features), vectors, noise="none", dtype=self.dtype, resolution=resolution, window=window
+        )
+        made, samples = drawn[: len(w)], drawn[len(w) :]
+        losses = {
+            "pixels": pyramid_loss(made, targets),
+            "offsets": offsets.square().mean() * s.offsets,
+            "vectors": (nets.styles.square().mean() + nets.colours.square().mean()) * s.vectors,
+        }
+        if window is None:
+            with torch.no_grad():
+                wanted = self.identity.features(self.identity.chip(targets))
+            got = self.identity.features(self.identity.chip(made))
+            losses["perceptual"] = perceptual_distance(got, wanted).mean() * s.perceptual
+            away = self.identity.descriptor(got) - self.identity.descriptor(wanted)
+            losses["identity"] = away.square().sum(1).mean() * s.identity
+        else:
+            losses["strokes"] = stroke_loss(made, targets) * s.strokes
+        self.queue = torch.cat([w.detach(), self.queue])[:1024]
+        losses["energy"] = energy_distance(random_w, self.queue) * s.energy
+        plain = len(w) - (s.batch_coarse // 3 if window is None else s.styled)
+        if adversarial:
+            own = made[:plain] if window is None else made[bare]
+            fakes = torch.cat([own, samples])
+            losses["adversarial"] = F.softplus(-nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
+        total = torch.stack(list(losses.values())).sum()
+        if not bool(total.isfinite()):
+            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+        self.opt.zero_grad(set_to_none=True)
+        total.backward()
+        self._calm()
+        self.opt.step()
+        if adversarial:
+            losses["discriminator"] = self._discriminator_step(targets[:plain], fakes.detach())
+        self.step += 1
+        with torch.no_grad():
+            decay = min(0.998, self.step / (self.step + 10))
+            torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
+        return {name: value.item() for name, value in losses.items()}
+
+    def _calm(self) -> None:
+        """Gradients far longer than usual are shortened: without normalisation one bad step could end a run."""
+        limit = CALM * self.usual if self.usual else math.inf
+        parameters = [p for group in self.opt.param_groups for p in group["params"] if p.grad is not None]
+        norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+        self.usual += 0.05 * (min(norm, limit) - self.usual) if self.usual else norm
 
     def _discriminator_step(self, real: Tensor, fakes: Tensor) -> Tensor:
         """Non-saturating logistic loss with lazy R1 (Mescheder et al. 2018)."""
@@ -277,25 +422,30 @@ class Trainer:
 
     @torch.no_grad()
     def preview(self, held_out: Tensor) -> Tensor:
-        """(1, 3, H, W): pictures never trained on, their reconstructions, these in styles, and random samples."""
+        """(1, 3, H, W): pictures never trained on, these through W+ alone and with their features, under the domains of
+        styles, and random samples."""
         count, g = len(held_out), self.average.generator
         z = torch.randn(count, MINI.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
-        size = MINI.resolution // 2 if self.progress < self.settings.grow_at else MINI.resolution
+        code = self.average.encoder(held_out)
+        if self.coarse:
+            code = Code(code.ws)
 
-        def draw(ws: Tensor, vectors: Tensor | None = None) -> Tensor:
-            picture = g.synthesis(ws, vectors, noise="none", resolution=size)
+        def draw(code: Code | Tensor, vectors: Tensor | None = None) -> Tensor:
+            picture = g.synthesis(code, vectors, noise="none", resolution=COARSE if self.coarse else None)
             return F.interpolate(picture, size=MINI.resolution)
 
-        codes = self.average.encoder(held_out)
-        styled = self.average.styles[torch.linspace(0, len(NAMES) - 1, count).long()]
-        rows = [held_out, draw(codes), draw(codes, styled), draw(g.map(z))]
+        rows = [held_out, draw(code.ws), draw(code)]
+        for first in range(0, len(NAMES), count):
+            styled = self.average.styles[torch.arange(first, first + count) % len(NAMES)]
+            rows.append(draw(code, styled))
+        rows.append(draw(g.map(z)))
         return torch.cat([torch.cat(list(row), 2) for row in rows], 1)[None].clamp(-1, 1)
 
     def export(self, folder: Path) -> None:
         """Writes generator.safetensors and encoder.safetensors (averaged weights, half precision), and the styles."""
         g, e = self.average.generator, self.average.encoder
         g.update_w_avg(torch.Generator().manual_seed(0))
-        trained = {"pictures": self.step * self.settings.batch, "training": asdict(self.settings)}
+        trained = {"training": asdict(self.settings)}
         save_checkpoint(
             folder / "generator.safetensors", g.state_dict(), {"config": g.config.to_dict(), **trained}, torch.float16
         )
@@ -329,49 +479,44 @@ def add_dtype(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the face tars")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights and the run's checkpoint")
-    parser.add_argument("--pictures", type=int, default=Settings.pictures, help="pictures to see in all")
-    parser.add_argument("--batch", type=int, default=Settings.batch)
-    parser.add_argument("--samples", type=int, default=Settings.samples)
-    parser.add_argument("--grow-at", type=float, default=Settings.grow_at)
-    parser.add_argument("--adversarial-from", type=float, default=Settings.adversarial_from)
+    for name in ("steps", "batch_coarse", "plain", "styled", "bare", "faces"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
+    for name in ("coarse", "adversarial_from", "lr", "lr_fine", "strokes"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
+    parser.add_argument("--init", type=Path, help="folder of an earlier model to begin with where its weights fit")
     parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
-    parser.add_argument("--lr", type=float, default=Settings.lr)
     add_dtype(parser)
-    parser.add_argument("--compile", action="store_true", help="torch.compile the generator and the encoder")
 
 
 def run(args: argparse.Namespace) -> None:
     """Trains, resuming from OUT/run.pt where it exists; writes previews and the weights into OUT."""
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    settings = Settings(
-        seed=args.seed or 0,
-        pictures=args.pictures,
-        batch=args.batch,
-        styled=args.batch // 3,
-        samples=args.samples,
-        lr=args.lr,
-        grow_at=args.grow_at,
-        adversarial_from=args.adversarial_from,
-    )
+    given = {name: getattr(args, name) for name in asdict(Settings()) if getattr(args, name, None) is not None}
+    settings = Settings(**given)
     args.out.mkdir(parents=True, exist_ok=True)
     faces = load_faces(args.data, "train", MINI.resolution)
-    trainer = Trainer(settings, faces, device, args.compile, getattr(torch, args.dtype))
+    pairs = make_pairs(faces, args.out, settings.faces, settings.seed)
+    trainer = Trainer(settings, faces, pairs, device, getattr(torch, args.dtype))
     held_out = load_faces(args.data, "test", MINI.resolution)
     shown = held_out.tensor(np.linspace(0, len(held_out) - 1, 12).astype(int)).to(device)
     checkpoint = args.out / "run.pt"
+    if args.init is not None:
+        trainer.take_over(args.init)
     if checkpoint.exists():
         trainer.load(torch.load(checkpoint, map_location=device, weights_only=True))
         print(f"continuing at step {trainer.step}", file=sys.stderr)
     started, first = time.monotonic(), trainer.step
-    while trainer.step < trainer.steps:
+    while trainer.step < settings.steps:
+        if trainer.step == trainer.coarse_steps:
+            started, first = time.monotonic(), trainer.step
         losses = trainer.train_step()
         if trainer.step % 20 == 0:
-            speed = (trainer.step - first) * settings.batch / (time.monotonic() - started)
-            minutes = (trainer.steps - trainer.step) * settings.batch / speed / 60
+            pace = (time.monotonic() - started) / (trainer.step - first)
+            end = trainer.coarse_steps if trainer.coarse else settings.steps
             values = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            rate = f"{speed:.1f} pictures/s, {minutes:.0f} min left"
-            print(f"{trainer.step}/{trainer.steps} {rate}: {values}", flush=True)
-        if trainer.step % args.save_every == 0 or trainer.step == trainer.steps:
+            left = f"{(end - trainer.step) * pace / 60:.0f} min left of {'coarse' if trainer.coarse else 'fine'} steps"
+            print(f"{trainer.step}/{settings.steps} {pace:.2f} s a step, {left}: {values}", flush=True)
+        if trainer.step % args.save_every == 0 or trainer.step == settings.steps:
             part = checkpoint.with_suffix(".part")
             torch.save(trainer.state(), part)
             part.replace(checkpoint)

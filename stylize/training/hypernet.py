@@ -30,7 +30,8 @@ from stylize.errors import DomainError, StylizeError
 from stylize.hypernet import HyperNet, HyperNetConfig
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Stylizer
-from stylize.training.domains import training_ws
+from stylize.training.domains import training_codes
+from stylize.training.filters import truth
 from stylize.training.generator import add_dtype, pyramid_loss
 from stylize.training.losses import (
     convex_hull,
@@ -41,7 +42,6 @@ from stylize.training.losses import (
     resampled,
     tt_direction_loss,
 )  # fmt: skip
-from stylize.training.styles import truth
 from stylize.vocabulary import NAMES, PHOTO, SOURCE, WORDS, caption, combinations, match, match_colour, unknown_words
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -192,8 +192,8 @@ class Trainer:
             raise StylizeError("None of these domains has a known picture to learn from; use --official.")
         self.device, self.group = stylizer.device, Group(stylizer.device)
         self.rng = torch.Generator().manual_seed(s.seed)
-        self.ws = training_ws(stylizer, data, s.pool, s.seed)
-        self.source = torch.cat([stylizer.draw(part).cpu() for part in self.ws.split(16)])
+        self.codes = training_codes(stylizer, data, s.pool, s.seed)
+        self.source = torch.cat([stylizer.draw(part).cpu() for part in self.codes.split(16)])
         self.clips = stylizer.clips
         with torch.no_grad():
             self.before = [
@@ -255,7 +255,7 @@ class Trainer:
         for f, kind in zip(faces.tolist(), kinds, strict=True):
             colour, style = kind or (None, PHOTO)
             face = self.source[f : f + 1]
-            made.append(face if (colour, style) == (None, PHOTO) else truth(face, style, colour, seed=f))
+            made.append(face if (colour, style) == (None, PHOTO) else truth(face, style, colour))
         return torch.cat(made).to(self.device)
 
     def _vector(self, kind: Kind | None) -> Tensor:
@@ -284,7 +284,7 @@ class Trainer:
             weights = dirichlet(s.batch, s.batch, rng).to(self.device)
             embeddings, vectors = convex_hull(embeddings, weights), weights @ vectors
             known, moves = (weights @ known.float()) > 0.999, [weights @ m for m in moves]
-        faces = torch.randint(len(self.ws), (s.drawn,), generator=rng)
+        faces = torch.randint(len(self.codes), (s.drawn,), generator=rng)
         mine = self.group.share(s.drawn)
 
         self.parallel.train()
@@ -299,7 +299,7 @@ class Trainer:
         paired = drawing and s.pictures and not mixed and bool(known[: s.drawn].any())
         if guided or paired:
             drawn = self.stylizer.generator.synthesis(
-                self.ws[faces[mine]], made[: s.drawn][mine], self.net.order, dtype=self.dtype
+                self.codes[faces[mine]], made[: s.drawn][mine], self.net.order, dtype=self.dtype
             )
             if paired:
                 true = self._truth(faces[mine], [self.entries[i].kind for i in chosen[: s.drawn][mine].tolist()])
@@ -332,8 +332,8 @@ class Trainer:
         vectors, clip = self.net(self.checks), self.clips[0]
         total = []
         for number, (vector, entry) in enumerate(zip(vectors, self.held_out, strict=True)):
-            face = torch.arange(number, number + 2) % len(self.ws)
-            drawn = self.stylizer.generator.synthesis(self.ws[face], vector, self.net.order, dtype=self.dtype)
+            face = torch.arange(number, number + 2) % len(self.codes)
+            drawn = self.stylizer.generator.synthesis(self.codes[face], vector, self.net.order, dtype=self.dtype)
             if entry.kind is not None:
                 total.append(float((drawn.clamp(-1, 1) - self._truth(face, [entry.kind] * 2)).abs().mean()))
             else:
@@ -375,10 +375,10 @@ class Trainer:
     @torch.no_grad()
     def preview(self) -> Image.Image:
         """Some held-out domains, as the network answers now, on faces of the pool; the faces themselves first."""
-        faces = [0, len(self.ws) // 2]
+        faces = [0, len(self.codes) // 2]
         pictures = [to_image(self.source[f]) for f in faces]
         for number in range(0, len(self.held_out), max(1, len(self.held_out) // 11)):
-            pictures += [to_image(p) for p in self.stylizer.draw(self.ws[faces], self.domain(number))]
+            pictures += [to_image(p) for p in self.stylizer.draw(self.codes[faces], self.domain(number))]
         return side_by_side(pictures)
 
 

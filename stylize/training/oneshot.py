@@ -23,6 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylize.align import crop_face
+from stylize.code import Code
 from stylize.domain import Domain
 from stylize.errors import NoFaceError, StylizeError
 from stylize.generator import Order
@@ -189,7 +190,7 @@ class Task:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        self.encoded = stylizer.encode(list(references))
+        self.encoded = Code(stylizer.encode(list(references)).ws)  # a map of features would hold the style too
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
@@ -208,9 +209,9 @@ class Task:
     def counterparts(self, codes: Tensor) -> Tensor:
         """W+ (N, num_ws, w_dim) of the references' counterparts."""
         if not len(self.basis):
-            return self.encoded
+            return self.encoded.ws
         w = self.mean + codes.view(self.n, -1) @ self.basis
-        return w[:, None].expand(-1, self.encoded.shape[1], -1)
+        return w[:, None].expand(-1, self.generator.config.num_ws, -1)
 
     def domain(self, vector: Tensor) -> Tensor:
         rest, weights, _ = vector.split(self.parts)

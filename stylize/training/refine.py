@@ -60,7 +60,8 @@ def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = Non
     with torch.no_grad():
         wanted = judge.features(judge.chip(goal))
         person = judge.descriptor(wanted)
-    start = face.ws.to(stylizer.device)
+    code = face.code.to(stylizer.device)
+    start = code.ws
     unit = start.std()
     way = torch.zeros_like(start, requires_grad=True)
     optimiser = torch.optim.Adam([way], lr=s.lr, betas=(0.9, 0.99))
@@ -69,7 +70,7 @@ def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = Non
         optimiser.param_groups[0]["lr"] = s.lr * 0.5 * (1 + math.cos(math.pi * (step - 1) / s.steps))
         with torch.enable_grad():
             ws = start + unit * way
-            drawn = stylizer.generator.synthesis(ws)
+            drawn = stylizer.generator.synthesis(code.with_ws(ws))
             small = _pooled(drawn, size)
             seen = judge.features(judge.chip(small))
             losses = {
@@ -82,7 +83,7 @@ def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = Non
             (way.grad,) = torch.autograd.grad(total, way)
         if total.item() < least:
             least = total.item()
-            best = replace(face, ws=ws.detach(), source=drawn.detach().clamp(-1, 1))
+            best = replace(face, code=code.with_ws(ws).detach(), source=drawn.detach().clamp(-1, 1))
         optimiser.step()
         yield Progress(step, s.steps, {name: value.item() for name, value in losses.items()}, best)
 

@@ -163,11 +163,12 @@ class Studio:
     def random(self, seed: int) -> Visit:
         """A face that nobody has, the same for one seed."""
         ws = self.stylizer.sample_ws(1, seed)
-        source = self.stylizer.draw(ws)
+        code = self.stylizer.as_photos(ws)
+        source = self.stylizer.draw(code)
         side = max(RANDOM_SIDE, self.stylizer.resolution)
         photo = to_image(source).resize((side, side), Image.Resampling.LANCZOS)
         detected = DetectedFace((0, 0, side, side), np.zeros((68, 2)))
-        face = Face(detected, photo, ws, source)
+        face = Face(detected, photo, code, source)
         near = nearer(face, 1.0, VIEW_CROP)
         return Visit(photo, [face], photo, [near], seed)
 

@@ -1,0 +1,99 @@
+"""Style filters: the true stylised picture of any aligned face, to learn from and to measure against.
+
+Every filter has a look of its own in the large (tones, colours, contrast, and different colours for skin, hair and
+background), which survives blurring; strokes come on top. Lengths are in pixels of a 128 px picture and scale. What
+does not follow the face (tiles, dots, threads, grain) lies at the same place of every picture; the seed shifts it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from stylize.errors import StylizeError
+from stylize.images import to_image, to_tensor
+from stylize.training.filters import drawn, light, materials, painted, people, photographic, printed, tiled  # noqa: F401
+from stylize.training.filters.face import FILTERS, Face, Filter
+from stylize.training.filters.tools import COLOURS, Array, Colour, clip, grey, mix, ramp
+from stylize.vocabulary import PHOTO, WORDS
+
+
+@dataclass(frozen=True)
+class Style:
+    """A style as it is spoken of and as it is drawn."""
+
+    name: str
+    phrases: tuple[str, ...]
+    held_out_phrases: tuple[str, ...]
+    filter: Filter
+
+
+STYLES: dict[str, Style] = {
+    name: Style(name, words.phrases, words.held_out, FILTERS[name]) for name, words in WORDS.items()
+}
+
+
+def tint(rgb: Array, colour: Colour) -> Array:
+    """A picture in shades of one colour, with a breath of its own hues."""
+    tone = grey(clip(rgb))
+    dark: Colour = (colour[0] * 0.14, colour[1] * 0.14, colour[2] * 0.14)
+    bright: Colour = (colour[0] * 0.3 + 0.7, colour[1] * 0.3 + 0.7, colour[2] * 0.3 + 0.7)
+    return mix(rgb, ramp(tone, dark, colour, bright), 0.88)
+
+
+def tinted(picture: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) in shades of a colour of COLOURS."""
+    return np.asarray(clip(tint(picture.astype(np.float32) / 255, COLOURS[colour])) * 255 + 0.5).astype(np.uint8)
+
+
+def stylise(
+    image: NDArray[np.uint8],
+    style: str,
+    *,
+    colour: str | None = None,
+    strength: float = 1.0,
+    seed: int = 0,
+    landmarks: NDArray[np.float64] | None = None,
+) -> NDArray[np.uint8]:
+    """The true stylised picture of an aligned face.
+
+    image: (S, S, 3) uint8 RGB in the FFHQ frame, S from 32. style: a name of STYLES, or "photo" for none.
+    colour: a name of COLOURS, laid over the style. strength: 0 the photo itself .. 1 the style. seed varies grain and
+    tiles. landmarks: dlib's (68, 2) in pixels of this image; without them an average face is assumed.
+    Returns uint8 of the same shape; the same arguments give the same bytes. Raises StylizeError.
+    """
+    if image.ndim != 3 or image.shape[0] != image.shape[1] or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise StylizeError(f"Style filters take a square uint8 RGB picture, not {image.dtype} {image.shape}.")
+    if image.shape[0] < 32:
+        raise StylizeError(f"Style filters need at least 32 px, not {image.shape[0]}; enlarge the picture first.")
+    if style != PHOTO and style not in STYLES:
+        raise StylizeError(f"There is no style {style!r}; take one of {', '.join(STYLES)}.")
+    if colour is not None and colour not in COLOURS:
+        raise StylizeError(f"There is no colour {colour!r}; take one of {', '.join(COLOURS)}.")
+    if landmarks is not None and np.shape(landmarks) != (68, 2):
+        raise StylizeError(f"Landmarks of shape {np.shape(landmarks)} do not fit; give dlib's 68 points as (68, 2).")
+    if not 0 <= strength <= 1:
+        raise StylizeError(f"The strength is {strength}; give a number from 0 to 1.")
+    return draw(Face(image, landmarks, seed), style, colour, strength)
+
+
+def draw(face: Face, style: str, colour: str | None = None, strength: float = 1.0) -> NDArray[np.uint8]:
+    """``stylise`` for names known to be right; several styles of one Face share its masks and are cheaper."""
+    out = face.rgb if style == PHOTO else clip(STYLES[style].filter(face)).astype(np.float32)
+    if colour is not None:
+        out = tint(out, COLOURS[colour])
+    if strength < 1:
+        out = mix(face.rgb, out, strength)
+    return np.asarray(clip(out) * 255 + 0.5).astype(np.uint8)
+
+
+def truth(pictures: Tensor, style: str, colour: str | None = None, strength: float = 1.0, seed: int = 0) -> Tensor:
+    """``stylise`` on tensors: (N, 3, R, R) in [-1, 1] -> the same."""
+    images = (np.asarray(to_image(picture)) for picture in pictures)
+    made = (stylise(image, style, colour=colour, strength=strength, seed=seed) for image in images)
+    return torch.cat([to_tensor(Image.fromarray(image)) for image in made])

@@ -1,0 +1,102 @@
+"""Faces and their true pictures in every style, filtered once and kept in one file for all that learns from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from stylize.align import FaceFinder
+from stylize.images import to_image
+from stylize.training.data import Faces, augment, scenes, tones
+from stylize.training.filters import draw
+from stylize.training.filters.face import Face
+from stylize.vocabulary import NAMES
+
+REAL = 0.4  # share of photographs, which show more ages and lights than the portraits that a model made
+AHEAD = 16  # faces waiting for a worker
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """pictures: (faces, 1 + styles, S, S, 3) uint8, mapped from a file; the first of each face is the face itself."""
+
+    pictures: NDArray[np.uint8]
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def tensor(self, faces: list[int], kinds: list[int]) -> Tensor:
+        """Of each face one of its pictures, (len(faces), 3, S, S) in [-1, 1]."""
+        rows = np.stack([self.pictures[face, kind] for face, kind in zip(faces, kinds, strict=True)])
+        return torch.from_numpy(rows).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@cache
+def _finder() -> FaceFinder:
+    return FaceFinder()
+
+
+def filtered(picture: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:
+    """(1 + styles, S, S, 3): an aligned face and its true picture in every style."""
+    size = len(picture)
+    box = np.array([0.23, 0.27, 0.77, 0.84]) * size  # where dlib's detector puts an aligned face
+    landmarks = _finder().read(Image.fromarray(picture), box).landmarks
+    face = Face(picture, landmarks, seed=0)  # one seed: patterns lie where they lie
+    return np.stack([picture, *(draw(face, name) for name in names)])
+
+
+def varied(faces: Faces, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """``count`` of the faces in other lights, skins and places, (S, S, 3) uint8 each; the same seed gives the same."""
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(faces.real), np.flatnonzero(~faces.real)]
+    for number in range(count):
+        group = groups[0] if len(groups[0]) and rng.random() < REAL else groups[1]
+        index = rng.choice(group, 1)
+        draws = torch.Generator().manual_seed(seed * 1_000_003 + number)
+        picture = augment(faces.tensor(index), torch.from_numpy(faces.real[index]), faces.pictures.shape[1], draws)
+        yield np.asarray(to_image(scenes(tones(picture, draws), draws)))
+
+
+def make_pairs(faces: Faces, folder: Path, count: int, seed: int = 0, workers: int | None = None) -> Pairs:
+    """The pairs in ``folder``; made there first, on several processes, where they are not there for the same settings.
+
+    A kilobyte for each thousand pixels: 200 KB a picture of 256 px.
+    """
+    size = faces.pictures.shape[1]
+    about = {"names": list(NAMES), "faces": count, "seed": seed, "size": size}
+    path, note = folder / "pairs.npy", folder / "pairs.json"
+    if not (note.is_file() and json.loads(note.read_text()) == about):
+        folder.mkdir(parents=True, exist_ok=True)
+        note.unlink(missing_ok=True)
+        shape = (count, 1 + len(NAMES), size, size, 3)
+        pictures = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+        started = time.monotonic()
+        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn")) as pool:
+            waiting = []
+            for number, picture in enumerate(varied(faces, count, seed)):
+                waiting.append((number, pool.submit(filtered, picture, tuple(NAMES))))
+                if len(waiting) >= AHEAD or number == count - 1:
+                    keep = 0 if number == count - 1 else AHEAD // 2
+                    while len(waiting) > keep:
+                        done, future = waiting.pop(0)
+                        pictures[done] = future.result()
+                    left = (count - done - 1) * (time.monotonic() - started) / (done + 1) / 60
+                    print(f"filtering faces: {done + 1}/{count}, {left:.0f} min left", file=sys.stderr, flush=True)
+        pictures.flush()
+        note.write_text(json.dumps(about))
+    return Pairs(np.load(path, mmap_mode="r"), tuple(NAMES))

@@ -1,0 +1,162 @@
+"""A photo's features: where they enter, what a domain vector still does, and encoders of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from tiny import load_tiny_model, save_tiny_model
+from torch import Tensor, nn
+
+from stylize.checkpoints import load_checkpoint, save_checkpoint
+from stylize.code import Code, cat
+from stylize.encoder import Encoder, EncoderConfig
+from stylize.encoders import ENCODERS, encoder
+from stylize.errors import CheckpointError
+from stylize.generator import Generator, GeneratorConfig, Window, cut
+from stylize.pipeline import Stylizer
+
+CONFIG = GeneratorConfig(
+    32, (10, 8, 6, 4), z_dim=16, w_dim=16, mapping_layers=2, inject=4, patterns=(0, 0, 3, 2), rgb_from=16
+)
+ENCODER = EncoderConfig(
+    64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=8, w_dim=16, map_widths=(8, 12), place=2, features=6
+)
+
+
+def generator(**changes: Any) -> Generator:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Generator(replace(CONFIG, **changes)).eval().requires_grad_(False)
+
+
+def draws(*shape: int, seed: int = 1) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_codes_are_indexed_joined_and_blended() -> None:
+    plain, rich = Code(draws(3, 8, 16)), Code(draws(2, 8, 16, seed=2), draws(2, 6, 16, 16))
+    both = cat([plain, rich])
+    assert len(both) == 5
+    assert both.features is not None
+    assert not both.features[:3].any()
+    torch.testing.assert_close(both[3:].features, rich.features)
+    assert [len(part) for part in both.split(2)] == [2, 2, 1]
+    assert all(len(one) == 1 for one in both)
+    half = plain[:2].lerp(rich, 0.5)
+    torch.testing.assert_close(half.features, rich.features / 2)
+    torch.testing.assert_close(half.ws, (plain.ws[:2] + rich.ws) / 2)
+    assert cat([plain, plain]).features is None
+
+
+def test_layout_follows_from_the_settings() -> None:
+    assert CONFIG.features_shape == (6, 16, 16)
+    assert CONFIG.domain_sizes == [10, 10, 8, 8, 6 + 3, 6, 4 + 2]
+    assert len(generator().to_rgbs) == 2
+    full = replace(GeneratorConfig(), inject=9)
+    assert full.features_shape == (512, 64, 64)
+    for wrong in ({"inject": 7}, {"patterns": (1,)}):
+        with pytest.raises(ValueError, match=r"convolution 7|numbers of patterns"):
+            GeneratorConfig(32, (8, 8, 8, 8), **wrong)
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_features_are_added_to_the_generators_own(grad: bool) -> None:
+    g, ws, d = generator(), draws(2, 8, 16), 0.3 * draws(CONFIG.domain_dim)
+    with torch.set_grad_enabled(grad):
+        own, rgb = g.lower(ws, d)
+        assert rgb is None
+        features = draws(2, *CONFIG.features_shape)
+        injected = g.synthesis(Code(ws, features), d)
+        torch.testing.assert_close(injected, g.upper(own + features, None, ws, d))
+        assert torch.equal(g.synthesis(Code(ws, torch.zeros_like(features)), d), g.synthesis(ws, d))
+        source = g.synthesis(Code(ws, features))
+        assert torch.equal(g.synthesis(Code(ws, features), torch.zeros(CONFIG.domain_dim)), source)
+    assert (injected - source).abs().max() > 0.01
+
+
+def test_a_photos_features_replace_the_generators_own_where_its_code_says_the_difference() -> None:
+    """F + H(w, d) - H(w, 0): at strength 0 exactly the photo's."""
+    g, ws, wanted = generator(), draws(1, 8, 16), draws(1, *CONFIG.features_shape)
+    code = Code(ws, wanted - g.lower(ws)[0])
+    torch.testing.assert_close(g.synthesis(code), g.upper(wanted, None, ws), atol=1e-5, rtol=1e-5)
+
+
+def test_parts_are_drawn_as_the_whole_is() -> None:
+    g, code = generator(), Code(draws(2, 8, 16), draws(2, 6, 16, 16))
+    whole = g.synthesis(code)
+    window = Window(4, 2, 10)
+    assert code.features is not None
+    part = g.synthesis(Code(code.ws, cut(code.features, window)), window=window)
+    inner = Window(6, 6, 8)  # what the borders do not reach
+    torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
+
+
+def test_the_encoders_map_of_a_part_is_part_of_its_map() -> None:
+    torch.manual_seed(0)
+    net, pictures = Encoder(replace(ENCODER, map_widths=(8,))).eval(), draws(1, 3, 64, 64)
+    code = net(pictures)
+    assert net.map is not None
+    assert code.features is not None
+    assert code.features.shape == (1, 6, 16, 16)
+    window = Window(1, 2, 14)
+    part = net.map(cut(pictures, window.times(4)), net.codes(pictures)[0], window)
+    torch.testing.assert_close(cut(part, Window(6, 6, 2)), cut(cut(code.features, window), Window(6, 6, 2)))
+
+
+@pytest.fixture
+def rich(tmp_path: Path) -> Stylizer:
+    """A tiny model with features."""
+    save_tiny_model(tmp_path)
+    torch.manual_seed(0)
+    save_checkpoint(tmp_path / "generator.safetensors", generator().state_dict(), {"config": CONFIG.to_dict()})
+    save_checkpoint(tmp_path / "encoder.safetensors", Encoder(ENCODER).state_dict(), {"config": ENCODER.to_dict()})
+    return Stylizer.load(str(tmp_path), "cpu")
+
+
+def test_a_model_with_features_draws_photos_with_them_and_samples_without(rich: Stylizer) -> None:
+    code = rich.encode(draws(5, 3, 64, 64).clamp(-1, 1))
+    assert code.features is not None
+    assert len(code) == 5
+    assert rich.as_photos(rich.sample_ws(3)).features is not None
+    assert rich.draw(code).shape == (5, 3, 32, 32)
+    assert (rich.draw(code) - rich.draw(code.ws)).abs().max() > 0.01
+    assert len(rich.sample(2)) == 2
+
+
+def test_an_encoder_of_another_width_is_told(rich: Stylizer) -> None:
+    other = replace(ENCODER, features=5)
+    save_checkpoint(rich.folder / "encoder.safetensors", Encoder(other).state_dict(), {"config": other.to_dict()})
+    with pytest.raises(CheckpointError, match="do not belong together"):
+        Stylizer.load(str(rich.folder), "cpu")
+
+
+def test_an_encoder_of_ones_own_is_one_function(tmp_path: Path) -> None:
+    class Mean(nn.Module):
+        def __init__(self, config: dict[str, Any]) -> None:
+            super().__init__()
+            self.config, self.scale = SimpleNamespace(**config), nn.Parameter(torch.ones(1))
+
+        def forward(self, pictures: Tensor) -> Tensor:
+            mean = pictures.mean((1, 2, 3)) * self.scale
+            return mean.view(-1, 1, 1).expand(-1, self.config.num_ws, self.config.w_dim)
+
+    @encoder("mean")
+    def mean(config: dict[str, Any], generator: Generator) -> nn.Module:
+        return Mean(config)
+
+    stylizer = load_tiny_model(tmp_path)
+    own = {"resolution": 32, "num_ws": stylizer.generator.config.num_ws, "w_dim": 16}
+    save_checkpoint(tmp_path / "encoder.safetensors", Mean(own).state_dict(), {"kind": "mean", "config": own})
+    try:
+        code = Stylizer.load(str(tmp_path), "cpu").encode(torch.ones(1, 3, 32, 32))
+        assert torch.equal(code.ws, torch.ones(1, 8, 16))
+    finally:
+        ENCODERS.pop("mean")
+    assert load_checkpoint(tmp_path / "encoder.safetensors")[1]["kind"] == "mean"
+    with pytest.raises(CheckpointError, match="the kind 'mean'"):
+        Stylizer.load(str(tmp_path), "cpu")
