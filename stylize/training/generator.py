@@ -399,9 +399,10 @@ class Trainer:
             losses["discriminator"] = self._discriminator_step(targets[:plain], fakes.detach())
         self.step += 1
         with torch.no_grad():
-            for style, away in zip(styles, (made[plain:] - targets[plain:]).abs().mean((1, 2, 3)).tolist(), strict=True):
+            away = (made[plain:] - targets[plain:]).abs().mean((1, 2, 3)).tolist()
+            for style, distance in zip(styles, away, strict=True):
                 if style >= 0:
-                    self.far[style] += 0.05 * (away - self.far[style])
+                    self.far[style] += 0.05 * (distance - self.far[style])
             decay = min(0.998, self.step / (self.step + 10))
             torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
         return {name: value.item() for name, value in losses.items()}
