@@ -103,7 +103,7 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
     for name, value in {"MINI": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
         monkeypatch.setattr(generator_training, name, value)
     settings = generator_training.Settings(
-        steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, samples=1, adversarial_from=0.0, r1_every=2
+        steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, adversarial_from=0.0, r1_every=2
     )
     faces = random_faces(4, small.resolution)
     names = ("pencil sketch", "mosaic")
