@@ -14,10 +14,10 @@ import av
 import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from stylize.errors import FilmError
-from stylize.images import to_rgb
+from stylize.images import picture_kind, to_rgb
 
 Frame = NDArray[np.uint8]  # (height, width, 3), RGB
 
@@ -35,6 +35,7 @@ LIMITS = {".mp4": Limits(60, 1280, 30), ".gif": Limits(20, 480, 25), ".webp": Li
 ANIMATED = ("GIF", "WEBP", "PNG")  # what Pillow calls the pictures that may move
 MOST_PIXELS = 4096 * 2304  # of a frame that is read
 LEAST_SIDE = 16  # px
+HEAD = 16  # bytes that tell what a file is
 LEAST_DELAY = 0.02  # seconds: an animated picture's shorter delays, which browsers do not obey either
 USUAL_DELAY = 0.1  # seconds: what they show in place of those
 COPIED = ("aac", "mp3")  # sounds that every player finds in an MP4
@@ -46,17 +47,29 @@ DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not craw
 
 
 def is_moving(path: Path) -> bool:
-    """Whether a file is a video or an animated picture rather than a still one."""
+    """Whether a file is a video or an animated picture rather than a still one, told by its content."""
+    kind = _picture_kind(path)
     try:
-        with Image.open(path) as image:
-            return image.format in ANIMATED and getattr(image, "n_frames", 1) > 1
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        pass
-    try:
+        if kind is not None:
+            with _open_picture(path, kind) as image:
+                return kind in ANIMATED and getattr(image, "n_frames", 1) > 1
         with _open_video(path) as file:
             return _picture_stream(file) is not None
-    except (av.FFmpegError, OSError):
+    except Exception:  # of a damaged file nearly anything
         return False
+
+
+def _picture_kind(path: Path) -> str | None:
+    """In Pillow's words; None for what is no picture."""
+    try:
+        with path.open("rb") as file:
+            return picture_kind(file.read(HEAD))
+    except OSError:
+        return None
+
+
+def _open_picture(path: Path, kind: str) -> Image.Image:
+    return Image.open(path, formats=[kind])
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,7 @@ class Film:
     start: float
     seconds: float
     count: int
-    animated: bool  # read by Pillow
+    animated: str  # which of ANIMATED; empty for a video
     limits: Limits
 
     @classmethod
@@ -85,15 +98,11 @@ class Film:
         path = Path(path)
         if not path.is_file():
             raise FilmError(f"There is no file {path}; check the path.")
-        animated = _read_animated(path)
-        size, times = animated or _read_video(path)
+        animated = _picture_kind(path)
+        size, times = _read_animated(path, animated) if animated else _read_video(path)
         if not times:
             raise FilmError(f"{path.name} has no frames; use another file.")
-        if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
-            raise FilmError(
-                f"{path.name} has {size[0]}x{size[1]} pixels; use one from {LEAST_SIDE} px a side to "
-                f"{MOST_PIXELS // 10**6} megapixels."
-            )
+        _check_size(path, size)
         seconds = times[-1] - times[0]
         if seconds > limits.seconds:
             raise FilmError(f"{path.name} lasts {seconds:.0f} s; use one of at most {limits.seconds:g} s, or cut it.")
@@ -103,7 +112,7 @@ class Film:
         width, height = (max(2, round(side * scale / 2) * 2) for side in size)  # H.264 halves the colours
         fps = (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else own_fps
         small = (width, height)
-        return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated is not None, limits)
+        return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated or "", limits)
 
     @property
     def brought_down(self) -> bool:
@@ -118,10 +127,12 @@ class Film:
             if time < due:
                 continue
             due = time + 0.9 / self.limits.fps
-            yield time, read()
+            with _sentences(self.path):
+                frame = read()
+            yield time, frame
 
     def _animated_frames(self) -> Iterator[tuple[float, Any]]:
-        with _sentences(self.path), Image.open(self.path) as image:
+        with _sentences(self.path), _open_picture(self.path, self.animated) as image:
             time = 0.0
             for index in range(getattr(image, "n_frames", 1)):
                 image.seek(index)
@@ -152,6 +163,14 @@ def _upright(frame: Any, size: tuple[int, int]) -> Frame:
     return np.ascontiguousarray(np.rot90(rgb, turns))
 
 
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
+        raise FilmError(
+            f"{path.name} has {size[0]}x{size[1]} pixels; use one from {LEAST_SIDE} px a side to "
+            f"{MOST_PIXELS // 10**6} megapixels."
+        )
+
+
 def _thinned(times: list[float], fps: float) -> Iterator[float]:
     """The times of the frames that remain at ``fps`` at most."""
     due = -np.inf
@@ -166,18 +185,13 @@ def _delay(image: Image.Image) -> float:
     return seconds if seconds >= LEAST_DELAY else USUAL_DELAY
 
 
-def _read_animated(path: Path) -> tuple[tuple[int, int], list[float]] | None:
-    """(size, times of the frames) of a picture that Pillow reads; None for any other file. Raises FilmError."""
-    try:
-        image = Image.open(path)
-    except UnidentifiedImageError:
-        return None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise FilmError(f"{path.name} is damaged or cut off; save it again, or use another file.") from None
-    with image, _sentences(path):
+def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]:
+    """(size, times of the frames) of a picture of a kind that Pillow reads. Raises FilmError."""
+    with _sentences(path), _open_picture(path, kind) as image:
         frames = getattr(image, "n_frames", 1)
-        if image.format not in ANIMATED or frames < 2:
+        if kind not in ANIMATED or frames < 2:
             raise FilmError(f"{path.name} is a still picture; use a video or an animated picture.")
+        _check_size(path, image.size)
         times = [0.0]
         for index in range(frames):
             image.seek(index)
@@ -236,7 +250,7 @@ def _sentences(path: Path) -> Iterator[None]:
         yield
     except FilmError:
         raise
-    except (av.FFmpegError, OSError, EOFError, SyntaxError, ValueError, MemoryError):
+    except Exception:  # a damaged file makes decoders raise nearly anything
         raise FilmError(f"{path.name} is damaged or cut off; save it again, or use another file.") from None
 
 

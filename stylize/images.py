@@ -10,64 +10,185 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import torch
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from stylize.errors import PhotoError
 
 MOST_PIXELS = 64_000_000
+MOST_SIDE = 60_000  # px: a few bytes can unfold to a line that long
+MOST_BYTES = 600_000_000  # of a file: what so many pixels take uncompressed, and more
 LEAST_SIDE = 16
+# What is decoded, in Pillow's words: no file, whatever its name, gets any other decoder to work, nor Ghostscript.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
+OTHERS = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"<svg": "SVG"}  # unknown to Pillow
+ORIENTATION = 0x0112  # in EXIF
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+JPEG_END = b"\xff\xd9"
+FILLING = bytes(i * i * 37 % 251 for i in range(4096))  # may follow anything in a JPEG: no byte of it begins a marker
+PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of an ICC profile -> mode of Pillow
+ALIKE = 2  # of 255: a profile that changes no colour by more is taken for sRGB
+
+pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
-    """Any picture as an upright 8-bit RGB one: EXIF orientation obeyed, 16 bits scaled, transparency laid on
-    white, the first frame of an animation.
+    """Any picture as an upright 8-bit RGB one in sRGB: EXIF orientation obeyed, colour profile applied, 16 bits scaled,
+    transparency laid on white, the first frame of an animation.
 
     Raises PhotoError, in one sentence, for anything that is not a usable picture.
     """
     name = Path(source).name if isinstance(source, str | Path) else "The picture"
+    data = _content(Path(source)) if isinstance(source, str | Path) else source
+    if isinstance(data, bytes) and (kind := other_kind(data)):
+        raise PhotoError(f"{name} is of the kind {kind}, which cannot be used; save it as JPEG or PNG.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            if isinstance(source, Image.Image):
-                image = source
-            else:
-                if isinstance(source, (str, Path)) and not Path(source).is_file():
-                    raise PhotoError(f"There is no picture {source}; check the path.")
-                image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-            if image.width * image.height > MOST_PIXELS:
-                raise PhotoError(
-                    f"The picture has {image.width}x{image.height} pixels; use one of at most {MOST_PIXELS // 10**6} "
-                    "megapixels."
-                )
-            if min(image.size) < LEAST_SIDE:
-                raise PhotoError(f"The picture has only {image.width}x{image.height} pixels; use a larger one.")
-            image.seek(0) if getattr(image, "n_frames", 1) > 1 else None
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+            warnings.simplefilter("ignore")  # what Pillow finds odd in a file
+            image = Image.open(io.BytesIO(data), formats=FORMATS) if isinstance(data, bytes) else data
+            _check_size(image)
+            return to_rgb(_upright(_decoded(image, data)))
     except PhotoError:
         raise
     except UnidentifiedImageError:
-        raise PhotoError(f"{name} is not a picture that can be read; use JPEG, PNG, WebP, TIFF, BMP or GIF.") from None
+        raise PhotoError(
+            f"{name} is not a picture that can be read; use JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF."
+        ) from None
     except Image.DecompressionBombError:
         raise PhotoError(
             f"{name} has too many pixels; use a picture of at most {MOST_PIXELS // 10**6} megapixels."
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError):
+    except Exception:  # a damaged file makes decoders raise nearly anything
         raise PhotoError(f"{name} is damaged or cut off; save it again, or use another picture.") from None
 
 
+def picture_kind(head: bytes) -> str | None:
+    """Which of FORMATS a file is, in Pillow's words, by its first bytes; None for any other."""
+    Image.init()
+    return next((kind for kind in FORMATS if kind in Image.OPEN and _accepts(kind, head)), None)
+
+
+def other_kind(head: bytes) -> str | None:
+    """The name of a kind of picture that is not read, by its first bytes; None for any other file."""
+    if picture_kind(head):
+        return None
+    if known := next((kind for begin, kind in OTHERS.items() if head.startswith(begin)), None):
+        return known
+    return next((kind for kind in Image.OPEN if _accepts(kind, head)), None)
+
+
+def _accepts(kind: str, head: bytes) -> bool:
+    accept = Image.OPEN[kind][1]
+    try:
+        return accept is not None and accept(head[:16]) is True
+    except Exception:  # of few bytes
+        return False
+
+
+def _content(path: Path) -> bytes:
+    if not path.is_file():
+        raise PhotoError(f"There is no picture {path}; check the path.")
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise PhotoError(
+                f"{path.name} has {size // 10**6} megabytes; use a picture of at most {MOST_BYTES // 10**6}."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise PhotoError(f"{path.name} cannot be read ({error.strerror}); check who may read it.") from None
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
+        raise PhotoError(
+            f"The picture has {image.width}x{image.height} pixels; use one of at most {MOST_PIXELS // 10**6} "
+            "megapixels."
+        )
+    if min(image.size) < LEAST_SIDE:
+        raise PhotoError(f"The picture has only {image.width}x{image.height} pixels; use a larger one.")
+
+
+def _decoded(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
+    """The picture, decoded; of a JPEG the last bytes may be missing if no part of the picture was in them."""
+    try:
+        image.seek(0) if data is image else None
+        image.load()
+    except OSError:
+        if image.format not in ("JPEG", "MPO") or not isinstance(data, bytes):
+            raise
+        # The decoder makes up what is missing from what follows: two endings, one picture if it is whole.
+        image, other = (Image.open(io.BytesIO(data + end + JPEG_END), formats=["JPEG"]) for end in (b"", FILLING))
+        if ImageChops.difference(image, other).getbbox(alpha_only=False):
+            raise
+    _check_size(image)  # of some it is known only now
+    return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As its EXIF has it; what cannot be read of that costs no good picture."""
+    try:
+        turn = TURNS.get(int(image.getexif().get(ORIENTATION, 1)))
+    except Exception:  # of a damaged EXIF anything
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB: 16 bits scaled, transparency laid on white."""
+    """8-bit RGB in sRGB: 16 bits scaled, the colour profile applied, transparency laid on white."""
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a channel: Pillow's own conversion clips
-        values = np.asarray(image).astype(np.float64)
+        values = np.nan_to_num(np.asarray(image).astype(np.float32))
         top = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 else 1.0
-        return Image.fromarray((values / top * 255).clip(0, 255).round().astype(np.uint8)).convert("RGB")
+        grey = Image.fromarray((values / np.float32(top) * 255).clip(0, 255).round().astype(np.uint8))
+        grey.info = {key: image.info[key] for key in ("icc_profile",) if key in image.info}
+        image = grey
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         layer = image.convert("RGBA")
+        layer = Image.merge("RGBA", (*_in_srgb(layer, image.mode).split(), layer.getchannel("A")))
         return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
-    return image.convert("RGB")
+    rgb = _in_srgb(image, image.mode)
+    rgb.info.pop("icc_profile", None)
+    return rgb
+
+
+def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
+    """The RGB of a picture that was read in a mode, converted to sRGB where its ICC profile says that it is in another
+    space; a profile that is broken or of another kind of picture is ignored."""
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        own = PROFILE_MODES[profile.profile.xcolor_space.strip()]
+        if (own == "CMYK") != (mode == "CMYK") or (own == "L" and mode not in ("1", "L", "LA", "La")):
+            return image.convert("RGB")
+        transform = ImageCms.buildTransform(
+            profile,
+            ImageCms.createProfile("sRGB"),
+            own,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+        )
+        probe = _probe(own)
+        change = np.abs(np.asarray(transform.apply(probe), dtype=int) - np.asarray(probe.convert("RGB")))
+        return image.convert("RGB") if change.max() <= ALIKE else transform.apply(image.convert(own))
+    except Exception:  # of a damaged profile anything
+        return image.convert("RGB")
+
+
+def _probe(mode: str) -> Image.Image:
+    """Colours from all over a space."""
+    levels = np.linspace(0, 255, 9).astype(np.uint8)
+    channels = np.meshgrid(*[levels] * len(mode), indexing="ij")
+    return Image.merge(mode, [Image.fromarray(channel.reshape(9, -1)) for channel in channels])
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -118,6 +118,10 @@ def test_still_or_moving(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> Non
     picture.save(tmp_path / "still.gif")
     picture.save(tmp_path / "two.gif", save_all=True, append_images=[Image.fromarray(frames[1])])
     (tmp_path / "letter.mp4").write_text("Dear reader")
+    for kind in ("heif", "avif"):
+        picture.save(tmp_path / f"{kind}.mp4", format=kind)
+    data = (tmp_path / "heif.mp4").read_bytes()
+    (tmp_path / "damaged.heic").write_bytes(data[: 2 * len(data) // 3])
     write_clip(tmp_path / "clip.mp4", frames)
     moving = {path.name for path in tmp_path.iterdir() if is_moving(path)}
     assert moving == {"two.gif", "clip.mp4"}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 
 from stylize.errors import PhotoError
-from stylize.images import MOST_PIXELS, read_photo, save_image, to_image, to_tensor
+from stylize.images import FORMATS, MOST_PIXELS, TURNS, read_photo, save_image, to_image, to_tensor
 
 
 def ramp(width: int = 48, height: int = 32) -> Image.Image:
@@ -101,3 +104,145 @@ def test_a_saved_png_tells_its_settings(tmp_path: Path) -> None:
     save_image(ramp(), tmp_path / "a.png", {"to": "эскиз", "strength": 0.5})
     with Image.open(tmp_path / "a.png") as image:
         assert json.loads(image.text["stylize"]) == {"to": "эскиз", "strength": 0.5}
+
+
+# --- colours ------------------------------------------------------------------------------------------
+
+
+def fixed(value: float) -> bytes:
+    return struct.pack(">i", round(value * 65536))
+
+
+def profile(red: tuple[float, ...], green: tuple[float, ...], blue: tuple[float, ...], gamma: float) -> bytes:
+    """An ICC profile of these primaries (XYZ under D50), as short as one can be."""
+    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
+    white = b"XYZ " + bytes(4) + b"".join(map(fixed, (0.9642, 1.0, 0.8249)))
+    words = b"desc" + bytes(4) + struct.pack(">I", 2) + b"x\0" + bytes(80)
+    tags = {b"wtpt": white, b"desc": words, b"cprt": b"text" + bytes(8)}
+    for name, xyz in zip(b"rgb", (red, green, blue), strict=True):
+        tags[bytes([name]) + b"XYZ"] = b"XYZ " + bytes(4) + b"".join(map(fixed, xyz))
+        tags[bytes([name]) + b"TRC"] = curve
+    table, body, start = b"", b"", 132 + 12 * len(tags)
+    for name, value in tags.items():
+        value += bytes(-len(value) % 4)
+        table += name + struct.pack(">II", start + len(body), len(value))
+        body += value
+    head = bytes(4) + b"none" + struct.pack(">I", 0x02100000) + b"mntrRGB XYZ " + bytes(12) + b"acsp" + bytes(28)
+    head += b"".join(map(fixed, (0.9642, 1.0, 0.8249))) + bytes(48)
+    content = head + struct.pack(">I", len(tags)) + table + body
+    return struct.pack(">I", len(content)) + content[4:]
+
+
+DISPLAY_P3 = profile((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841), 2.2)
+ADOBE_RGB = profile((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446), 2.2)
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "stored", "shown"), [(DISPLAY_P3, (181, 76, 31), (196, 67, 2)), (ADOBE_RGB, (167, 76, 31), (196, 75, 17))]
+)
+@pytest.mark.parametrize("file", ["PNG", "JPEG", "WEBP", "TIFF", "HEIF", "AVIF"])
+def test_colours_are_those_that_the_profile_means(
+    file: str, kind: bytes, stored: tuple[int, ...], shown: tuple[int, ...]
+) -> None:
+    settings: dict[str, object] = {"quality": 100, "subsampling": 0} if file == "JPEG" else {}
+    photo = read_photo(encoded(Image.new("RGB", (32, 32), stored), file, icc_profile=kind, **settings))
+    assert np.abs(np.subtract(photo.getpixel((16, 16)), shown)).max() <= 6
+    assert "icc_profile" not in photo.info
+
+
+def test_srgb_stays_as_it_is_to_the_byte() -> None:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    for settings in ({}, {"icc_profile": SRGB}):
+        assert np.array_equal(np.asarray(read_photo(encoded(image, "PNG", **settings))), np.asarray(image))
+
+
+@pytest.mark.parametrize("broken", [b"no profile", DISPLAY_P3[:200], DISPLAY_P3.replace(b"RGB XYZ", b"CMYKXYZ")])
+def test_a_broken_profile_is_ignored(broken: bytes) -> None:
+    photo = read_photo(encoded(Image.new("RGB", (32, 32), (181, 76, 31)), "PNG", icc_profile=broken))
+    assert photo.getpixel((3, 3)) == (181, 76, 31)
+
+
+def test_transparent_pictures_have_profiles_too() -> None:
+    image = Image.new("RGBA", (32, 32), (181, 76, 31, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 8, 8))
+    photo = read_photo(encoded(image, "PNG", icc_profile=DISPLAY_P3))
+    assert photo.getpixel((3, 3)) == (255, 255, 255)
+    assert np.abs(np.subtract(photo.getpixel((16, 16)), (196, 67, 2))).max() <= 6
+
+
+# --- kinds of file ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
+def test_every_kind_of_file_is_turned_upright(kind: str, turn: int) -> None:
+    upright = ramp()
+    upright.paste("black", (0, 0, 24, 6))
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    back = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    stored = upright.transpose(back[turn] if turn in back else TURNS[turn]) if turn > 1 else upright
+    photo = read_photo(encoded(stored, kind, exif=exif.tobytes() if kind == "HEIF" else exif))
+    assert photo.size == upright.size
+    assert np.abs(np.asarray(photo).astype(int) - np.asarray(upright)).mean() < 8
+
+
+def test_broken_exif_costs_no_good_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(ramp(), "JPEG", exif=exif)
+    place = data.index(b"Exif")
+    for at in range(place + 6, place + 30):
+        for value in (0, 7, 255):
+            photo = read_photo(data[:at] + bytes([value]) + data[at + 1 :])
+            assert sorted(photo.size) == [32, 48]
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PPM", "PCX", "ICO", "DDS", "SGI", "JPEG2000", "PDF", "SVG", "JPEG XL"])
+def test_other_kinds_are_refused_by_name(kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("started a program"))
+    made = {"SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>", "JPEG XL": b"\xff\x0a" + bytes(40)}
+    path = tmp_path / "a.jpg"
+    path.write_bytes(made[kind] if kind in made else encoded(ramp(), kind))
+    for source in (path, path.read_bytes()):
+        with pytest.raises(PhotoError, match=f"of the kind {kind}, which cannot be used; save it as JPEG or PNG"):
+            read_photo(source)
+
+
+def test_a_jpeg_may_lack_its_end_but_no_part_of_its_picture() -> None:
+    for settings in ({}, {"progressive": True}):
+        whole = encoded(ramp(640, 480), "JPEG", **settings)
+        assert np.array_equal(np.asarray(read_photo(whole[:-2])), np.asarray(read_photo(whole)))
+        for cut in (len(whole) // 2, len(whole) - 40):
+            with pytest.raises(PhotoError, match="cut off"):
+                read_photo(whole[:cut])
+
+
+def test_limits_are_the_same_for_files_and_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "long.tif"
+    for size, words in (((96, 458_848), "96x458848"), ((9000, 9000), "megapixels"), ((8, 8), "larger")):
+        Image.new("1", size).save(path, compression="group4")
+        said = []
+        for source in (path, path.read_bytes()):
+            with pytest.raises(PhotoError, match=words) as caught:
+                read_photo(source)
+            said.append(str(caught.value))
+        assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_damaged_files_end_in_a_sentence(kind: str) -> None:
+    random = np.random.default_rng(0)
+    data = encoded(ramp(), kind)
+    for _ in range(60):
+        broken = bytearray(data)
+        for at in random.integers(0, min(len(data), 200), 4):
+            broken[at] = random.integers(256)
+        with suppress(PhotoError):
+            read_photo(bytes(broken))
+
+
+def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match="There is no picture"):
+        read_photo(tmp_path)

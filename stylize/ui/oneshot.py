@@ -16,6 +16,8 @@ from stylize.ui.training import Begin, Trainer
 from stylize.ui.visit import Studio
 from stylize.ui.words import I18N as t
 
+UNCOMMON = [".heic", ".heif", ".avif"]  # not every system knows that these are pictures
+
 
 def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -> tuple[str, int, Begin]:
     """(name, steps, loop) of a training. Raises StylizeError for pictures that cannot be used."""
@@ -32,8 +34,9 @@ class OneShotTab(Trainer):
     def __init__(self, studio: Studio) -> None:
         gr.Markdown(t("oneshot_info"))
         self.references = gr.File(
-            label=t("references"), file_count="multiple", file_types=["image"], height=150, elem_id="references"
-        )
+            label=t("references"), file_count="multiple", file_types=["image", *UNCOMMON], height=150,
+            elem_id="references",
+        )  # fmt: skip
         default = one_shot_preset(studio.stylizer).style_mix
         self.style_mix = forgiving(gr.Slider(
             0, 1, default, step=0.05, label=t("style_mix"), info=t("style_mix_info"), elem_id="style-mix"

@@ -21,8 +21,13 @@ SENTENCES: dict[str, str] = {
     "The largest face found is only {} px wide; use a photo with a face at least 80 px wide.": (
         "Самое большое лицо шириной всего {0} px; нужно фото с лицом не уже 80 px."
     ),
-    "{} is not a picture that can be read; use JPEG, PNG, WebP, TIFF, BMP or GIF.": (
-        "{0} — не картинка, которую можно прочесть; нужен JPEG, PNG, WebP, TIFF, BMP или GIF."
+    "{} is of the kind {}, which cannot be used; save it as JPEG or PNG.": (
+        "{0} — файл вида {1}, с которым работать нельзя; сохраните его как JPEG или PNG."
+    ),
+    "{} has {} megabytes; use a picture of at most {}.": "{0} занимает {1} мегабайт; нужна картинка не больше {2}.",
+    "{} cannot be read ({}); check who may read it.": "{0} не прочесть ({1}); проверьте, кому его можно читать.",
+    "{} is not a picture that can be read; use JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.": (
+        "{0} — не картинка, которую можно прочесть; нужен JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP или GIF."
     ),
     "{} has too many pixels; use a picture of at most {} megapixels.": (
         "В {0} слишком много пикселей; нужна картинка не больше {1} мегапикселей."
