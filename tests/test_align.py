@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scipy.ndimage import gaussian_filter
 
+from stylize import align
 from stylize.align import DetectedFace, FaceFinder, crop_face, edge_mask, ffhq_quad, head_mask, paste_face, paste_mask
 from stylize.errors import NoFaceError
 from stylize.images import read_photo
@@ -188,3 +191,27 @@ def test_awkward_photos(shared: Path, finder: FaceFinder) -> None:
 def test_every_selfie_has_one_face(shared: Path, finder: FaceFinder) -> None:
     paths = sorted((shared / "data" / "photos" / "selfies").glob("*.jpg"))[::10]
     assert [len(finder.find(read_photo(path))) for path in paths] == [1] * len(paths)
+
+
+def test_a_close_up_is_padded_at_the_size_that_it_is_drawn_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo, sides = wavy((3000, 2600), 0), []
+    pad = align.pad_softly
+
+    def watched(photo: Image.Image, *rest: Any) -> Image.Image:
+        sides.append(max(photo.size))
+        return pad(photo, *rest)
+
+    monkeypatch.setattr(align, "pad_softly", watched)
+    quad = np.array([[-300.0, -200], [-300, 2800], [2700, 2800], [2700, -200]])
+    face = crop_face(photo, quad, 1024)
+    monkeypatch.setattr(align, "LARGEST_PADDED", 10_000)
+    published = crop_face(photo, quad, 1024)
+    assert sides[0] < 1700 < sides[1]
+    assert np.abs(np.asarray(face).astype(int) - np.asarray(published)).mean() < 1
+
+
+def test_a_wide_blur_is_that_of_the_full_size() -> None:
+    values = np.asarray(wavy((500, 400), 1)).astype(np.float32)
+    for sigma in (3.0, 20.0):
+        exact = gaussian_filter(values, [sigma, sigma, 0])
+        assert np.abs(align._blurred(values, sigma) - exact).mean() < 1
