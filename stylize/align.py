@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,14 +18,17 @@ from PIL import Image
 from stylize.errors import CheckpointError, NoFaceError
 
 Array = NDArray[np.float64]
+Box = tuple[int, int, int, int]  # left, top, right, bottom in px
 LARGEST_SCALE = 4.0  # small pictures are enlarged up to this
-SEARCH_SIDES = (1600, 3200)  # px: the longest side searched; the second for larger photos where the first finds none
+SEARCH_SIDES = (1600, 3200)  # px: the longest side searched; the second too, where the photo is larger than the first
+FIRM = 80  # px of the side searched: a narrower box, as small as the detector knows, may be too wide for its face
 TURNED_SIDE = 1000  # px: the same for turned copies of the photo
 TURNED_SCORE = 0.5  # of dlib's detector, for faces in turned copies
 LEAST_FACE = 30  # px of the photo: the narrowest box that is encoded
 LANDMARK_FACE = 240  # px: the width of a face when its landmarks are read
 LEAST_SCORE = 0.2  # of dlib's detector; dogs reach 0
-LEAST_SHARE = 0.2  # of the best score, for further faces
+LEAST_SHARE = 0.2  # of the best score, for further faces, ...
+SURE = 0.4  # ... but this is enough, however sure the best is
 LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
 LEAST_SIGMA = 4.0  # px: of a blur at a quarter of the size
 HEAD_SIDE = 160  # px at which a head is told from its background
@@ -36,9 +40,9 @@ _grab_cut = threading.Lock()  # around OpenCV's one random generator
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """box: (left, top, right, bottom); landmarks: (68, 2); both in pixels of the photo."""
+    """landmarks: (68, 2), in pixels of the photo as the box is."""
 
-    box: tuple[int, int, int, int]
+    box: Box
     landmarks: Array
 
     @property
@@ -85,7 +89,11 @@ class FaceFinder:
         self._landmarks: Any = dlib.shape_predictor(str(model_file("shape_predictor_68_face_landmarks.dat")))
 
     def find(self, photo: Image.Image) -> list[DetectedFace]:
-        """Every face of an upright RGB photo, largest first.
+        """The first of ``search``."""
+        return self.search(photo)[0]
+
+    def search(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
+        """Every face of an upright RGB photo that can be used, and those too small, both largest first.
 
         Raises NoFaceError when there is none, or only ones too small, and says when the photo seems turned.
         """
@@ -99,7 +107,7 @@ class FaceFinder:
             raise NoFaceError(
                 f"The largest face found is only {width} px wide; use a photo with a face at least 80 px wide."
             )
-        return large
+        return large, faces[len(large) :]
 
     def boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
         """(box (4,): left, top, right, bottom; score) of what may be faces at least that sure, best first, looked for
@@ -113,19 +121,29 @@ class FaceFinder:
             return self._read(photo, box)
 
     def _upright(self, photo: Image.Image) -> list[DetectedFace]:
-        faces = self._search(photo, SEARCH_SIDES[0], LEAST_SCORE)
-        if not faces and max(photo.size) > SEARCH_SIDES[0]:
-            faces = self._search(photo, SEARCH_SIDES[1], LEAST_SCORE)
-        return faces
+        """Of large photos the faces seen at either size, by the box of the smaller where that is firm."""
+        boxes = self._sure(photo, SEARCH_SIDES[0], LEAST_SCORE)
+        if max(photo.size) > SEARCH_SIDES[0]:
+            least = FIRM * max(photo.size) / SEARCH_SIDES[0]
+            loose = [(box, score) for box, score in boxes if box[2] - box[0] < least]
+            firm = [(box, score) for box, score in boxes if box[2] - box[0] >= least]
+            boxes = [*firm, *self._sure(photo, SEARCH_SIDES[1], LEAST_SCORE), *loose]
+        return self._faces(photo, boxes)
 
     def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:
         """Faces at least as sure as ``least_score``, looked for in the photo scaled to ``longest`` px."""
+        return self._faces(photo, self._sure(photo, longest, least_score))
+
+    def _sure(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
+        """Boxes and scores of what may be faces, and is not far less sure than the best."""
         found = self._boxes(photo, longest, least_score)
+        return [(box, score) for box, score in found if score >= min(SURE, LEAST_SHARE * found[0][1])]
+
+    def _faces(self, photo: Image.Image, boxes: Sequence[tuple[Array, float]]) -> list[DetectedFace]:
+        """The faces in those boxes, of each the first, largest first."""
         faces: list[DetectedFace] = []
-        for corners, score in found:
-            if score < LEAST_SHARE * found[0][1]:
-                break
-            face = self._read(photo, corners)
+        for box, _ in boxes:
+            face = self._read(photo, box)
             if plausible(face) and not any(overlap(face.box, other.box) for other in faces):
                 faces.append(face)
         return sorted(faces, key=lambda face: face.box[0] - face.box[2])
@@ -174,7 +192,7 @@ class FaceFinder:
         return f"No face found in the {size} picture; use a photo with a face seen from the front, at least 80 px wide."
 
 
-def _box_around(points: Array) -> tuple[int, int, int, int]:
+def _box_around(points: Array) -> Box:
     (left, top), (right, bottom) = points.min(0), points.max(0)
     return round(float(left)), round(float(top)), round(float(right)), round(float(bottom))
 

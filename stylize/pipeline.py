@@ -204,11 +204,16 @@ class Stylizer:
         code = code.with_ws(domain.mixed_in(code.ws, style_mix * min(max(strength, 0.0), 1.0)))
         return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
-    def faces(self, photo: Image.Image) -> list[Face]:
-        """Finds and encodes every face of an upright RGB photo, largest first. Raises NoFaceError, or StylizeError when
-        the model has no encoder."""
+    def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
+        """The faces of an upright RGB photo, and those too small to be used, both largest first. Raises NoFaceError, or
+        StylizeError when the model has no encoder."""
         _ = self.encoder  # a model without one says so before any work
-        found = self.finder.find(photo)
+        return self.finder.search(photo)
+
+    def faces(self, photo: Image.Image, found: Sequence[DetectedFace] | None = None) -> list[Face]:
+        """Encodes those faces of an upright RGB photo; where none are given, all that ``find`` finds, and raises what
+        it raises."""
+        found = self.find(photo)[0] if found is None else found
         low, high = CROP_SIZES
         sides = [float(np.linalg.norm(face.quad[3] - face.quad[0])) for face in found]
         crops = [

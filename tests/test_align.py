@@ -57,6 +57,27 @@ def test_several_faces_come_largest_first(finder: FaceFinder, astronaut: Image.I
     assert boxes[0][2] - boxes[0][0] > boxes[1][2] - boxes[1][0]
 
 
+def test_far_faces_are_found_beside_a_near_one(finder: FaceFinder, astronaut: Image.Image) -> None:
+    photo = Image.new("RGB", (3600, 1800), "gray")
+    photo.paste(astronaut.resize((1500, 1500)), (0, 0))
+    for number in range(4):
+        photo.paste(astronaut, (1600 + 512 * (number % 2), 900 * (number // 2)))
+    found = finder.find(photo)
+    assert len(found) == 5
+    alone = finder.find(photo.crop((0, 0, 1500, 1500)).resize((640, 640)))[0]
+    assert found[0].box[2] - found[0].box[0] == pytest.approx(2.34 * (alone.box[2] - alone.box[0]), rel=0.1)
+    assert all(60 < face.box[2] - face.box[0] < 180 for face in found[1:])
+
+
+def test_faces_too_small_to_be_used_are_told_apart(finder: FaceFinder, astronaut: Image.Image) -> None:
+    photo = Image.new("RGB", (400, 300), "gray")
+    photo.paste(astronaut.resize((300, 300)), (0, 0))
+    photo.paste(astronaut.resize((96, 96), Image.Resampling.LANCZOS), (302, 100))
+    large, small = finder.search(photo)
+    assert (len(large), len(small)) == (1, 1)
+    assert small[0].box[0] > 302
+
+
 @pytest.mark.parametrize("degrees", [25, -25])
 def test_tilted_faces_are_found(finder: FaceFinder, astronaut: Image.Image, degrees: int) -> None:
     turned = astronaut.rotate(degrees, Image.Resampling.BICUBIC, expand=True)

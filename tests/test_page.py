@@ -27,7 +27,7 @@ from stylize.ui import page as page_module
 from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
-from stylize.ui.result import SLOTS, TURNING, read_query, read_recipe, write_query
+from stylize.ui.result import SLOTS, TURNING, greeting, read_query, read_recipe, write_query
 from stylize.ui.visit import CELL, GRID, Look, Recipe, corner_weights, safe_name
 from stylize.ui.words import I18N, WORDS, say
 
@@ -119,6 +119,22 @@ def test_a_photo_is_opened_and_shown_in_a_style(page: Page, photo: str) -> None:
     assert words == "Done: pencil sketch."
     assert difference(original, result) > 0
     assert face.size == visit.near[0].crop.size
+
+
+def test_faces_that_are_left_as_they_are_are_told(page: Page, photo: str, tmp_path: Path) -> None:
+    crowd = Image.new("RGB", (400, 300), "gray")
+    with Image.open(photo) as person:
+        crowd.paste(person.resize((300, 300)), (0, 0))
+        crowd.paste(person.resize((96, 96), Image.Resampling.LANCZOS), (302, 100))
+    crowd.save(tmp_path / "crowd.png")
+    visit, marked, *_ = page.shared.open(str(tmp_path / "crowd.png"), None, ENGLISH)
+    assert greeting(visit, ENGLISH) == (
+        "One face found. Now describe a style or pick one. Too small to be changed, narrower than 30 px: 1, in grey "
+        "under “All faces”."
+    )
+    left, top, right, bottom = visit.small[0]
+    assert 302 < left < right < 398
+    assert marked.getpixel((left, (top + bottom) // 2)) == (156, 163, 175)
 
 
 def test_without_a_style_the_photo_itself_is_shown(page: Page, visit: Any) -> None:

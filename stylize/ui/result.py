@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
 
+from stylize.align import LEAST_FACE
 from stylize.domain import LEVELS, Domain, Levels, Part
 from stylize.errors import StylizeError
 from stylize.ui.russian import in_russian
@@ -225,7 +226,7 @@ class Shared:
     def _opened(self, visit: Visit, request: gr.Request) -> tuple[Any, ...]:
         n = len(visit.faces)
         choice = gr.update(choices=[str(i + 1) for i in range(n)], value=[], visible=n > 1)
-        marked = visit.view if visit.seed is not None else mark_faces(visit.view, visit.near)
+        marked = visit.view if visit.seed is not None else mark_faces(visit.view, visit.near, visit.small)
         before, face = (visit.view, visit.view), visit.near[0].crop
         return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
 
@@ -297,7 +298,9 @@ def greeting(visit: Visit, request: gr.Request) -> str:
     if visit.seed is not None:
         return say(request, "random_face", seed=visit.seed)
     n = len(visit.faces)
-    return say(request, "found_many", n=n) if n > 1 else say(request, "found_one")
+    found = say(request, "found_many", n=n) if n > 1 else say(request, "found_one")
+    small = say(request, "too_small", n=len(visit.small), least=LEAST_FACE) if visit.small else ""
+    return f"{found} {small}".strip()
 
 
 def domains_in(state: Any, style_mix: float) -> Mapping[str, Domain]:

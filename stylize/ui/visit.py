@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from stylize.align import DetectedFace
+from stylize.align import Box, DetectedFace
 from stylize.detail import keep_colours
 from stylize.domain import Domain, Levels, Part, blend, mix
 from stylize.errors import DomainError
@@ -39,13 +39,15 @@ GRID, CELL = 5, 192  # pictures on a side of the grid, and px of each
 @dataclass(frozen=True, eq=False)
 class Visit:
     """The photo and its encoded faces; ``view`` and ``near`` are the same at most VIEW px large. ``seed`` is that of a
-    random face, which takes the place of a photo and is not pasted anywhere."""
+    random face, which takes the place of a photo and is not pasted anywhere. ``small`` are the boxes in ``view`` of
+    faces that are left as they are."""
 
     photo: Image.Image
     faces: list[Face]
     view: Image.Image
     near: list[Face]
     seed: int | None = None
+    small: Sequence[Box] = ()
 
     def chosen(self, numbers: Sequence[str] | None) -> list[int]:
         """Indices of the faces with these numbers, from 1; of all where none is given."""
@@ -110,8 +112,8 @@ def seconds_left(started: float, done: int, total: int) -> int:
     return round((time.monotonic() - started) / done * (total - done))
 
 
-def mark_faces(view: Image.Image, faces: Sequence[Face]) -> Image.Image:
-    """A copy of the picture with a numbered box around each face."""
+def mark_faces(view: Image.Image, faces: Sequence[Face], small: Sequence[Box] = ()) -> Image.Image:
+    """A copy of the picture with a numbered box around each face, and a grey one around each that is too small."""
     marked = view.copy()
     draw, font = ImageDraw.Draw(marked), ImageFont.load_default(size=22)
     for number, face in enumerate(faces, 1):
@@ -119,16 +121,22 @@ def mark_faces(view: Image.Image, faces: Sequence[Face]) -> Image.Image:
         draw.rectangle(face.detected.box, outline="#4f46e5", width=4)
         draw.rectangle((left, top, left + 26, top + 28), fill="#4f46e5")
         draw.text((left + 7, top + 1), str(number), fill="white", font=font)
+    for box in small:
+        draw.rectangle(box, outline="#9ca3af", width=2)
     return marked
+
+
+def scaled(box: Box, scale: float) -> Box:
+    left, top, right, bottom = (round(value * scale) for value in box)
+    return left, top, right, bottom
 
 
 def nearer(face: Face, scale: float, side: int) -> Face:
     """The face of a photo that was scaled, with a crop of ``side`` px at most."""
-    left, top, right, bottom = (round(value * scale) for value in face.detected.box)
     crop = face.crop
     if crop.width > side:
         crop = crop.resize((side, side), Image.Resampling.LANCZOS)
-    detected = DetectedFace((left, top, right, bottom), face.detected.landmarks * scale)
+    detected = DetectedFace(scaled(face.detected.box, scale), face.detected.landmarks * scale)
     return replace(face, detected=detected, crop=crop)
 
 
@@ -155,10 +163,12 @@ class Studio:
         if self._opened and (kept := self._opened.get(_sha256(path))):
             return kept
         photo = read_photo(path)
-        faces = self.stylizer.faces(photo)
+        found, small = self.stylizer.find(photo)
+        faces = self.stylizer.faces(photo, found)
         scale = min(1.0, VIEW / max(photo.size))
         view = photo.resize([max(1, round(side * scale)) for side in photo.size]) if scale < 1 else photo
-        return Visit(photo, faces, view, [nearer(face, scale, VIEW_CROP) for face in faces])
+        near = [nearer(face, scale, VIEW_CROP) for face in faces]
+        return Visit(photo, faces, view, near, small=[scaled(face.box, scale) for face in small])
 
     def random(self, seed: int) -> Visit:
         """A face that nobody has, the same for one seed."""
