@@ -217,6 +217,9 @@ def _stylise(words: list[str]) -> None:
 def _restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
     from stylize.video import restyle
 
+    if film.hdr:
+        words = f"has high dynamic range ({film.hdr}); its colours become ordinary ones."
+        print(f"{film.path.name} {words}", file=sys.stderr)
     if film.brought_down:
         size = f"{film.size[0]}x{film.size[1]} px, {film.fps:.0f} frames a second"
         print(f"{film.path.name} is brought down to {size}.", file=sys.stderr)

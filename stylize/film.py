@@ -13,10 +13,12 @@ from typing import Any, Self
 import av
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 from PIL import Image
 
 from stylize.errors import FilmError
+from stylize.hdr import TRANSFERS, to_ordinary
 from stylize.images import picture_kind, to_rgb
 
 Frame = NDArray[np.uint8]  # (height, width, 3), RGB
@@ -41,6 +43,7 @@ USUAL_DELAY = 0.1  # seconds: what they show in place of those
 COPIED = ("aac", "mp3")  # sounds that every player finds in an MP4
 HD = 720  # px: from here on colours are BT.709 where a video does not say
 BT709 = 1  # in the numbering of ITU-T H.273
+BT2020 = 9
 UNSAID = 2
 PALETTE = "stats_mode=single:reserve_transparent=0"  # one for every frame,
 DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not crawl
@@ -90,6 +93,7 @@ class Film:
     seconds: float
     count: int
     animated: str  # which of ANIMATED; empty for a video
+    hdr: str  # which of TRANSFERS the file has, "HLG" or "PQ", whose frames are brought down to BT.709; else empty
     limits: Limits
 
     @classmethod
@@ -99,7 +103,7 @@ class Film:
         if not path.is_file():
             raise FilmError(f"There is no file {path}; check the path.")
         animated = _picture_kind(path)
-        size, times = _read_animated(path, animated) if animated else _read_video(path)
+        size, times, hdr = (*_read_animated(path, animated), "") if animated else _read_video(path)
         if not times:
             raise FilmError(f"{path.name} has no frames; use another file.")
         _check_size(path, size)
@@ -112,7 +116,7 @@ class Film:
         width, height = (max(2, round(side * scale / 2) * 2) for side in size)  # H.264 halves the colours
         fps = (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else own_fps
         small = (width, height)
-        return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated or "", limits)
+        return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated or "", hdr, limits)
 
     @property
     def brought_down(self) -> bool:
@@ -150,17 +154,39 @@ class Film:
                 time = number / self.own_fps if frame.time is None else frame.time - self.start
                 if time > last:  # some files repeat themselves
                     last = time
-                    yield time, lambda frame=frame: _upright(frame, self.size)
+                    yield time, lambda frame=frame: _upright(frame, self.size, self.hdr)
 
 
-def _upright(frame: Any, size: tuple[int, int]) -> Frame:
-    turns = round(frame.rotation / 90) % 4
-    width, height = size[::-1] if turns % 2 else size
+def _upright(frame: Any, size: tuple[int, int], hdr: str) -> Frame:
+    turn = Turn.of(frame)
+    width, height = size[::-1] if turn.transposed else size
     unsaid = frame.colorspace == UNSAID and min(frame.width, frame.height) >= HD
-    rgb = frame.reformat(
-        width, height, "rgb24", src_colorspace="itu709" if unsaid else None, interpolation="AREA"
-    ).to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, turns))
+    kind, colours = ("rgb48le", BT2020) if hdr else ("rgb24", "itu709" if unsaid else None)
+    rgb = frame.reformat(width, height, kind, src_colorspace=colours, interpolation="AREA").to_ndarray()
+    return turn.apply(to_ordinary(rgb, hdr) if hdr else rgb)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How the frames of a video are shown: transposed first, then mirrored left to right, and top to bottom."""
+
+    transposed: bool = False
+    mirrored: bool = False
+    flipped: bool = False
+
+    @classmethod
+    def of(cls, frame: Any) -> Turn:
+        """From the matrix that a phone writes beside the pictures, to the nearest quarter of a turn."""
+        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+        if matrix is None:
+            return cls()
+        a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()  # x' = a x + c y, y' = b x + d y
+        transposed = abs(b) + abs(c) > abs(a) + abs(d)
+        return cls(transposed, (c if transposed else a) < 0, (b if transposed else d) < 0)
+
+    def apply(self, rgb: Frame) -> Frame:
+        rgb = rgb.transpose(1, 0, 2) if self.transposed else rgb
+        return np.ascontiguousarray(rgb[:: -1 if self.flipped else 1, :: -1 if self.mirrored else 1])
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
@@ -200,8 +226,8 @@ def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]
         return image.size, times[:-1]
 
 
-def _read_video(path: Path) -> tuple[tuple[int, int], list[float]]:
-    """(upright size, times of the frames), from the packets and the first frame. Raises FilmError."""
+def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
+    """(upright size, times of the frames, one of TRANSFERS), from packets and the first frame. Raises FilmError."""
     try:
         file = _open_video(path)
     except (av.FFmpegError, OSError):
@@ -222,10 +248,11 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float]]:
         file.seek(0)
         frame = next(file.decode(stream), None)
         if frame is None:
-            return (0, 0), []
+            return (0, 0), [], ""
         width = round(frame.width * (stream.sample_aspect_ratio or 1))  # pixels of some videos are not square
         size = (width, frame.height)
-        return size[::-1] if round(frame.rotation / 90) % 2 else size, times
+        hdr = TRANSFERS.get(stream.codec_context.color_trc, "")
+        return size[::-1] if Turn.of(frame).transposed else size, times, hdr
 
 
 def _open_video(path: Path) -> Any:

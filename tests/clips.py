@@ -46,20 +46,25 @@ def write_clip(
     codec: str = "libx264",
     times: Sequence[float] | None = None,
     turn: int = 0,
+    transfer: int = 0,
 ) -> Path:
     """A video of these frames at FPS, or shown at ``times``; ``sound`` is a codec; ``turn`` in degrees is written
-    beside the pictures, as a phone does."""
+    beside the pictures, as a phone does; frames with a ``transfer`` of BT.2100 have 16 bits."""
     with av.open(str(path), "w") as file:
         stream: Any = file.add_stream(codec, rate=FPS, options={"crf": "12"} if codec == "libx264" else {"b": "2M"})
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = layout = "yuv420p10le" if transfer else "yuv420p"
+        if transfer:
+            context = stream.codec_context
+            context.color_trc, context.color_primaries, context.colorspace, context.color_range = transfer, 9, 9, 1
         stream.codec_context.time_base = Fraction(1, 1000)
         if turn:
             stream.set_display_rotation(turn)
         rate = 48000 if sound == "libopus" else RATE
         audio: Any = file.add_stream(sound, rate=rate, layout="stereo") if sound else None
         for number, values in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(values, format="rgb24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(values, format="rgb48le" if transfer else "rgb24")
+            frame = frame.reformat(format=layout, dst_colorspace=9 if transfer else None)
             frame.pts = round(1000 * (times[number] if times else number / FPS))
             frame.time_base = Fraction(1, 1000)
             file.mux(stream.encode(frame))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -102,6 +104,70 @@ def test_a_phone_held_sideways(tmp_path: Path, frames: list[NDArray[np.uint8]]) 
         turn = next(file.decode(video=0)).rotation
     upright = np.rot90(frames[0][:, :160], turn // 90)
     assert difference(next(film.frames())[1], upright) < 6
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((-1, 0, 0, 1), lambda frame: frame[:, ::-1]),
+        ((1, 0, 0, -1), lambda frame: frame[::-1]),
+        ((-1, 0, 0, -1), lambda frame: frame[::-1, ::-1]),
+        ((0, 1, 1, 0), lambda frame: frame.transpose(1, 0, 2)),
+        ((0, -1, -1, 0), lambda frame: frame[::-1, ::-1].transpose(1, 0, 2)),
+        ((0, 1, -1, 0), lambda frame: np.rot90(frame, -1)),
+        ((0, -1, 1, 0), lambda frame: np.rot90(frame)),
+    ],
+)
+def test_the_whole_display_matrix_is_obeyed(
+    tmp_path: Path, frames: list[NDArray[np.uint8]], matrix: tuple[int, ...], shown: Any
+) -> None:
+    narrow = [frame[:, :160] for frame in frames]
+    data = bytearray(write_clip(tmp_path / "in.mp4", narrow).read_bytes())
+    place = data.index(b"tkhd") + 44
+    a, b, c, d = (value * 65536 for value in matrix)
+    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "in.mp4").write_bytes(data)
+    upright = shown(narrow[2])
+    film = Film.open(tmp_path / "in.mp4")
+    assert film.size == upright.shape[1::-1]
+    assert difference(list(film.frames())[2][1], upright) < 6
+
+
+def signal(light: float, transfer: int) -> float:
+    """Of BT.2100 for a grey of that light, in cd/m^2."""
+    if transfer == 16:
+        power = (light / 10_000) ** 0.1593017578125
+        return ((0.8359375 + 18.8515625 * power) / (1 + 18.6875 * power)) ** 78.84375
+    scene = (light / 1000) ** (1 / 1.2)
+    return (3 * scene) ** 0.5 if scene <= 1 / 12 else 0.17883277 * np.log(12 * scene - 0.28466892) + 0.55991073
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_high_dynamic_range_becomes_ordinary(tmp_path: Path, transfer: int, name: str) -> None:
+    lights = (0.0, 2.0, 26.0, 80.0, 203.0, 1000.0)
+    levels = [round(65535 * signal(light, transfer)) for light in lights]
+    frame = np.repeat(np.repeat(np.array(levels, np.uint16)[None, :, None], 40, 1), 96, 0).repeat(3, 2)
+    film = Film.open(write_clip(tmp_path / "in.mp4", [frame] * 3, transfer=transfer))
+    assert film.hdr == name
+    read = next(film.frames())[1]
+    greys = [read[48, 20 + 40 * number].astype(int) for number in range(len(lights))]
+    assert max(np.ptp(grey) for grey in greys) <= 3
+    kept = [255 * (light / 203) ** (1 / 2.4) for light in lights[:4]]
+    assert [grey[0] for grey in greys[:4]] == pytest.approx(kept, abs=4)
+    assert 225 < greys[4][0] < 240
+    assert greys[5][0] > 250
+
+
+def test_wide_colours_become_ordinary(tmp_path: Path) -> None:
+    red = np.array([0.6274, 0.0691, 0.0164]) * 100  # of BT.709, in BT.2020
+    frame = np.tile(np.array([65535 * signal(light, 16) for light in red]).astype(np.uint16), (96, 96, 1))
+    read = next(Film.open(write_clip(tmp_path / "in.mp4", [frame] * 3, transfer=16)).frames())[1][48, 48].astype(int)
+    assert read[0] == pytest.approx(255 * (100 / 203) ** (1 / 2.4), abs=5)
+    assert read[1:].max() < 40
+
+
+def test_ordinary_films_are_not_told_to_be_bright(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    assert Film.open(write_clip(tmp_path / "in.mp4", frames)).hdr == ""
 
 
 def test_what_is_larger_or_faster_is_brought_down(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:

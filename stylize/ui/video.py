@@ -116,7 +116,9 @@ class VideoTab:
             out = temporary(KINDS[kind], Path(path).stem)
             film = Film.open(path, LIMITS[out.suffix])
             words = say(request, "video_smaller", width=film.size[0], height=film.size[1], fps=round(film.fps))
-            smaller = words if film.brought_down else ""
+            changed = words if film.brought_down else ""
+            if film.hdr:
+                changed = f"{changed} {say(request, 'video_hdr', kind=film.hdr)}".strip()
             yield say(request, "video_waiting"), hidden, hidden, hidden
             started, shown = time.monotonic(), 0.0
             with closing(self.studio.restyle(film, style, out)) as work:  # type: ignore[type-var]
@@ -128,19 +130,19 @@ class VideoTab:
                     now = time.monotonic()
                     if now - shown > SHOWN_EVERY:
                         shown = now
-                        yield *self._news(progress, now - started, smaller, request), gr.skip(), gr.skip()
+                        yield *self._news(progress, now - started, changed, request), gr.skip(), gr.skip()
             spent = time.monotonic() - started
             words = say(request, "video_ready", seconds=round(spent), rate=f"{film.count / spent:.1f}")
-            yield " ".join((words, smaller)), *playing(out)
+            yield " ".join((words, changed)), *playing(out)
         except StylizeError as error:
             yield failed(error, request), hidden, hidden, hidden
 
-    def _news(self, progress: Progress, spent: float, smaller: str, request: gr.Request) -> tuple[Any, Any]:
+    def _news(self, progress: Progress, spent: float, changed: str, request: gr.Request) -> tuple[Any, Any]:
         left = seconds_left(progress, spent)
         words = say(request, f"video_{progress.stage}", percent=round(100 * progress.done), left=left)
         frame = progress.picture
         picture = gr.skip() if frame is None else gr.update(value=Image.fromarray(frame), visible=True)
-        return " ".join((words, smaller)), picture
+        return " ".join((words, changed)), picture
 
     def _style(self, values: Sequence[Any], request: gr.Request) -> Style:
         """The style that the first tab composes. Raises StylizeError where it names none."""
