@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylize.errors import CheckpointError, NoFaceError
+from stylize.segment import people
 
 Array = NDArray[np.float64]
 Box = tuple[int, int, int, int]  # left, top, right, bottom in px
@@ -31,11 +32,8 @@ LEAST_SHARE = 0.2  # of the best score, for further faces, ...
 SURE = 0.4  # ... but this is enough, however sure the best is
 LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
 LEAST_SIGMA = 4.0  # px: of a blur at a quarter of the size
-HEAD_SIDE = 160  # px at which a head is told from its background
+HEAD_SIDE = 160  # px of a head's mask
 TILTS = (30, -30)  # degrees tried where no face is upright
-
-
-_grab_cut = threading.Lock()  # around OpenCV's one random generator
 
 
 @dataclass(frozen=True)
@@ -305,46 +303,20 @@ def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def head_mask(face: Image.Image, points: Array) -> NDArray[np.float32]:
-    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: head, hair and neck of an aligned face, apart from what is behind them.
+    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: the person of an aligned face, apart from what is behind and others beside.
 
-    points: (68, 2) landmarks in unit coordinates of the face's frame. GrabCut (Rother et al. 2004), told by the
-    landmarks where a head is for sure, probably, and not; where it errs it takes too much rather than too little.
+    points: (68, 2) landmarks in unit coordinates of the face's frame, between which a person is for sure.
     """
     n = HEAD_SIDE
-    image = np.asarray(face.convert("RGB").resize((n, n), Image.Resampling.LANCZOS))[:, :, ::-1].copy()
-    points = points * n
-    eyes, chin = points[36:48].mean(0), points[8]
-    up = eyes - chin
-    width, height = float(np.hypot(*(points[16] - points[0]))), 1.95 * float(np.hypot(*up))
-    centre = chin + 0.975 * up
-    angle = float(np.degrees(np.arctan2(up[1], up[0]))) + 90
-
-    def ellipse(mask: Any, wide: float, high: float, value: int) -> None:
-        axes = (wide * width, high * height)
-        cv2.ellipse(mask, ((float(centre[0]), float(centre[1])), axes, angle), value, -1)
-
-    sides = points[[3, 13]]
-    throat = np.concatenate([sides, sides[::-1] - 1.5 * up]).astype(np.int32)
-    mask: Any = np.full((n, n), cv2.GC_BGD, np.uint8)
-    ellipse(mask, 2.6, 1.9, cv2.GC_PR_BGD)
-    ellipse(mask, 1.75, 1.35, cv2.GC_PR_FGD)
-    neck = cv2.fillConvexPoly(np.zeros_like(mask), throat, 1) > 0
-    mask[neck & (mask != cv2.GC_PR_FGD)] = cv2.GC_PR_FGD
-    cv2.fillConvexPoly(mask, cv2.convexHull(points.astype(np.int32)), cv2.GC_FGD)
-    ellipse(mask, 0.85, 0.95, cv2.GC_FGD)
-    if (mask == cv2.GC_BGD).any() or (mask == cv2.GC_PR_BGD).any():
-        with _grab_cut:
-            cv2.setRNGSeed(0)  # its colour clusters are drawn
-            clusters = np.zeros((1, 65)), np.zeros((1, 65))
-            cv2.grabCut(image, mask, (0, 0, 0, 0), *clusters, 4, cv2.GC_INIT_WITH_MASK)
-    head: Any = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
-    _, parts = cv2.connectedComponents(head)
-    x, y = np.clip(centre, 0, n - 1).astype(int)
-    if parts[y, x]:
-        head = (parts == parts[y, x]).astype(np.uint8)
-    head = cv2.morphologyEx(head, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-    head = cv2.dilate(head, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5)))
-    return np.asarray(cv2.GaussianBlur(head.astype(np.float32), (0, 0), n / 64).clip(0, 1), dtype=np.float32)
+    mask: Any = cv2.resize(people(face), (n, n), interpolation=cv2.INTER_AREA)
+    hull = cv2.convexHull((points.clip(-1, 2) * n).astype(np.int32))
+    inside: Any = cv2.fillConvexPoly(np.zeros((n, n), np.uint8), hull, 1)
+    seen: Any = np.maximum(inside, mask > 0.5).astype(np.uint8)
+    _, parts = cv2.connectedComponents(seen)
+    own = np.isin(parts, parts[inside > 0]) & (parts > 0)
+    near = cv2.dilate(own.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+    mask = np.maximum(mask * near, inside)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), n / 128).clip(0, 1), dtype=np.float32)
 
 
 def paste_face(

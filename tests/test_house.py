@@ -19,7 +19,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors images vocabulary dictionary
     checkpoints unpickle code
-    align detail generator domain encoder e4e encoders clip hypernet lpips convert foreign hdr film track
+    segment align detail generator domain encoder e4e encoders clip hypernet lpips convert foreign hdr film track
     pipeline morph video
     catalogue
     training
