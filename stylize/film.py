@@ -145,7 +145,7 @@ class Film:
                 time += _delay(image)
 
     def _video_frames(self) -> Iterator[tuple[float, Any]]:
-        with _sentences(self.path), av.open(str(self.path)) as file:
+        with _sentences(self.path), _container(self.path) as file:
             stream = _picture_stream(file)
             assert stream is not None  # seen when the file was opened
             stream.thread_type = "AUTO"
@@ -230,7 +230,7 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
     """(upright size, times of the frames, one of TRANSFERS), from packets and the first frame. Raises FilmError."""
     try:
         file = _open_video(path)
-    except (av.FFmpegError, OSError):
+    except Exception:  # of a damaged file nearly anything
         raise FilmError(
             f"{path.name} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP."
         ) from None
@@ -257,11 +257,15 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
 
 def _open_video(path: Path) -> Any:
     """The opened file. Raises OSError for a still picture, which the library takes for a video of one frame."""
-    file = av.open(str(path))
+    file = _container(path)
     if file.format.name == "image2" or file.format.name.endswith("_pipe"):
         file.close()
         raise OSError(f"{path.name} is a still picture")
     return file
+
+
+def _container(path: Path) -> Any:
+    return av.open(str(path), metadata_errors="replace")  # words of old cameras are in any alphabet
 
 
 def _picture_stream(file: Any) -> Any | None:
@@ -376,7 +380,7 @@ def _palette(size: tuple[int, int], time_base: Fraction) -> Graph:
 def _sound(film: Film, out: Any) -> Iterator[Any]:
     """Packets of the film's sound for a stream that is added to ``out``: as they are where every player can take them,
     else encoded anew. It ends with the picture, and where it is damaged."""
-    with suppress(av.FFmpegError), av.open(str(film.path)) as file:
+    with suppress(av.FFmpegError), _container(film.path) as file:
         if not file.streams.audio:
             return
         source, end = file.streams.audio[0], film.start + film.seconds + 1 / film.fps

@@ -106,6 +106,14 @@ def test_a_phone_held_sideways(tmp_path: Path, frames: list[NDArray[np.uint8]]) 
     assert difference(next(film.frames())[1], upright) < 6
 
 
+def test_words_in_any_alphabet_are_no_fault(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
+    data = write_clip(tmp_path / "in.mp4", frames).read_bytes()
+    assert b"Lavf" in data
+    (tmp_path / "in.mp4").write_bytes(data.replace(b"Lavf", "Düsé".encode("latin-1")))
+    assert is_moving(tmp_path / "in.mp4")
+    assert copy(tmp_path / "in.mp4", tmp_path / "out.mp4").count == 8
+
+
 @pytest.mark.parametrize(
     ("matrix", "shown"),
     [
