@@ -33,6 +33,7 @@ SURE = 0.4  # ... but this is enough, however sure the best is
 LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
 LEAST_SIGMA = 4.0  # px: of a blur at a quarter of the size
 HEAD_SIDE = 160  # px of a head's mask
+BORDER = 0.2  # sizes of a head in which one head goes over into the next
 TILTS = (30, -30)  # degrees tried where no face is upright
 
 
@@ -51,9 +52,13 @@ class DetectedFace:
     @property
     def points(self) -> Array:
         """(68, 2): the landmarks in unit coordinates of the FFHQ frame."""
+        return self.inside(self.landmarks)
+
+    def inside(self, places: Array) -> Array:
+        """Places (N, 2) of the photo in unit coordinates of this face's FFHQ frame."""
         corner, below, _, right = self.quad
         frame = np.stack([right - corner, below - corner], 1)
-        return np.asarray(np.linalg.solve(frame, (self.landmarks - corner).T).T)
+        return np.asarray(np.linalg.solve(frame, (places - corner).T).T)
 
 
 def ffhq_quad(landmarks: Array) -> Array:
@@ -302,10 +307,11 @@ def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
 
 
-def head_mask(face: Image.Image, points: Array) -> NDArray[np.float32]:
+def head_mask(face: Image.Image, points: Array, others: Sequence[Array] = ()) -> NDArray[np.float32]:
     """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: the person of an aligned face, apart from what is behind and others beside.
 
-    points: (68, 2) landmarks in unit coordinates of the face's frame, between which a person is for sure.
+    points: (68, 2) landmarks in unit coordinates of the face's frame, between which a person is for sure; others: the
+    same of other faces. Of people who touch, each has what is nearer to their face.
     """
     n = HEAD_SIDE
     mask: Any = cv2.resize(people(face), (n, n), interpolation=cv2.INTER_AREA)
@@ -316,7 +322,20 @@ def head_mask(face: Image.Image, points: Array) -> NDArray[np.float32]:
     own = np.isin(parts, parts[inside > 0]) & (parts > 0)
     near = cv2.dilate(own.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
     mask = np.maximum(mask * near, inside)
+    for other in others:
+        mask *= ((_away(other, n) - _away(points, n)) / BORDER + 0.5).clip(0, 1)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), n / 128).clip(0, 1), dtype=np.float32)
+
+
+def _away(points: Array, n: int) -> NDArray[np.float32]:
+    """(n, n): how far each place of a frame is from the middle of a head with these landmarks, in sizes of it."""
+    up = points[36:48].mean(0) - points[8]
+    middle, high = points[8] + 0.975 * up, max(1.95 * float(np.hypot(*up)), 1e-3)
+    wide = max(float(np.hypot(*(points[16] - points[0]))), high / 2)
+    axis = (np.arange(n, dtype=np.float32) + 0.5) / n
+    x, y = axis[None] - middle[0], axis[:, None] - middle[1]
+    along, across = (x * up[0] + y * up[1]) * 1.95 / high, (x * up[1] - y * up[0]) * 1.95 / high
+    return np.asarray(np.hypot(along / high, across / wide), dtype=np.float32)
 
 
 def paste_face(

@@ -44,12 +44,14 @@ PARTS = ("generator", "encoder", "clip")  # files that make the full model compl
 @dataclass(frozen=True)
 class Face:
     """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
-    (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory."""
+    (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
+    photo's other faces in unit coordinates of this one's frame."""
 
     detected: DetectedFace
     crop: Image.Image
     code: Code
     source: Tensor
+    others: Sequence[NDArray[np.float64]] = ()
 
     def __post_init__(self) -> None:
         for name in ("code", "source"):
@@ -63,7 +65,7 @@ class Face:
     @cached_property
     def head(self) -> NDArray[np.float32]:
         """Where the head is in the crop, see ``head_mask``."""
-        return head_mask(self.crop, self.detected.points)
+        return head_mask(self.crop, self.detected.points, self.others)
 
     @property
     def reconstruction(self) -> Image.Image:
@@ -221,7 +223,11 @@ class Stylizer:
             for face, side in zip(found, sides, strict=True)
         ]
         codes = self.encode(crops)
-        return [Face(*parts, self.draw(parts[-1])) for parts in zip(found, crops, codes, strict=True)]
+        others = [[face.inside(other.landmarks) for other in found if other is not face] for face in found]
+        return [
+            Face(face, crop, code, self.draw(code), beside)
+            for face, crop, code, beside in zip(found, crops, codes, others, strict=True)
+        ]
 
     @torch.no_grad()
     def render(

@@ -60,3 +60,19 @@ def test_what_is_beside_is_left_out(crop: tuple[Image.Image, NDArray[np.float64]
     n = len(head)
     assert head[3 * n // 4, n // 4] > 0.9
     assert head[: n // 3, 2 * n // 3 :].max() < 0.1
+
+
+def test_each_of_two_who_touch_has_their_own_head(crop: tuple[Image.Image, NDArray[np.float64]]) -> None:
+    face, points = crop
+    photo = Image.new("RGB", (SIDE, SIDE), "white")
+    small = face.resize((128, 128)).crop((18, 0, 110, 128))
+    photo.paste(small, (36, 100))
+    photo.paste(small, (128, 100))
+    own, other = (points / 2 + (left / SIDE, 100 / SIDE) for left in (18, 110))
+    alone, both = head_mask(photo, own, [other]), head_mask(photo, own)
+    n = len(alone)
+    x, y = (other.mean(0) * n).astype(int)
+    assert both[y, x] > 0.9
+    assert alone[y, x] < 0.05
+    x, y = (own.mean(0) * n).astype(int)
+    assert alone[y, x] > 0.95
