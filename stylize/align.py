@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,6 +59,10 @@ class DetectedFace:
         corner, below, _, right = self.quad
         frame = np.stack([right - corner, below - corner], 1)
         return np.asarray(np.linalg.solve(frame, (places - corner).T).T)
+
+    def beside(self, faces: Iterable[DetectedFace]) -> list[Array]:
+        """The landmarks (68, 2) of the others of these faces, in the same coordinates."""
+        return [self.inside(face.landmarks) for face in faces if face is not self]
 
 
 def ffhq_quad(landmarks: Array) -> Array:

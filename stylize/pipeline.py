@@ -223,10 +223,9 @@ class Stylizer:
             for face, side in zip(found, sides, strict=True)
         ]
         codes = self.encode(crops)
-        others = [[face.inside(other.landmarks) for other in found if other is not face] for face in found]
         return [
-            Face(face, crop, code, self.draw(code), beside)
-            for face, crop, code, beside in zip(found, crops, codes, others, strict=True)
+            Face(face, crop, code, self.draw(code), face.beside(found))
+            for face, crop, code in zip(found, crops, codes, strict=True)
         ]
 
     @torch.no_grad()

@@ -161,11 +161,12 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
 
     for number, (_, frame) in enumerate(film.frames()):
         picture = Image.fromarray(frame)
-        for index, track in enumerate(tracks):
+        faces = {i: track.face(number) for i, track in enumerate(tracks) if track.first <= number <= track.last}
+        for index, face in faces.items():
             if number in at[index]:
-                face = track.face(number)
                 crop = crop_face(picture, face.quad, ENCODED_SIDE)
-                heads[index].append(np.rint(head_mask(crop, face.points) * 255).astype(np.uint8))
+                head = head_mask(crop, face.points, face.beside(faces.values()))
+                heads[index].append(np.rint(head * 255).astype(np.uint8))
                 waiting.append((index, crop))
         if len(waiting) >= BATCH:
             encode()
@@ -307,7 +308,7 @@ def restyle_live(
         return picture, []
     crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
     seen = [
-        _steadied(Seen(face, code, head_mask(crop, face.points)), before)
+        _steadied(Seen(face, code, head_mask(crop, face.points, face.beside(faces))), before)
         for face, code, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
     ]
     frame = np.array(picture)

@@ -223,10 +223,12 @@ def test_a_clip_and_a_folder_with_one(
     assert "4 frames at" in said
     Image.new("RGB", (40, 30)).save(clips / "moving.gif", save_all=True, append_images=[Image.new("RGB", (40, 30), 9)])
     Image.new("RGB", (40, 30)).save(clips / "still.gif")
+    Image.new("RGB", (64, 48)).save(clips / "phone.heic", format="HEIF")
     assert run(clips, "--to", "sepia", "-o", tmp_path / "out") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "clip.mov.mp4",
         "moving.gif.gif",
+        "phone.heic.png",
         "still.gif.png",
     ]
 
