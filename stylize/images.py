@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import torch
-from PIL import Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
+from PIL import EpsImagePlugin, Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
 from stylize.errors import PhotoError
@@ -39,6 +39,7 @@ FILLING = bytes(i * i * 37 % 251 for i in range(4096))  # may follow anything in
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of an ICC profile -> mode of Pillow
 ALIKE = 2  # of 255: a profile that changes no colour by more is taken for sRGB
 
+EpsImagePlugin.gs_binary = False  # whoever opens a picture in this process starts no program
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 

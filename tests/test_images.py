@@ -246,3 +246,10 @@ def test_damaged_files_end_in_a_sentence(kind: str) -> None:
 def test_a_folder_is_no_picture(tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match="There is no picture"):
         read_photo(tmp_path)
+
+
+def test_nobody_in_this_process_starts_ghostscript(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("Popen", "check_call", "run"):
+        monkeypatch.setattr(subprocess, name, lambda *_, **__: pytest.fail("started a program"))
+    with pytest.raises(OSError, match="Ghostscript"), Image.open(io.BytesIO(encoded(ramp(), "EPS"))) as image:
+        image.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import zipfile
@@ -14,6 +15,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from clips import still, write_clip
+from gradio.image_utils import ImageData
 from PIL import Image, ImageFont
 from tiny import load_tiny_model_with_style
 
@@ -28,6 +30,7 @@ from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.result import SLOTS, TURNING, greeting, read_query, read_recipe, write_query
+from stylize.ui.video import camera_frame
 from stylize.ui.visit import CELL, GRID, Look, Recipe, corner_weights, safe_name
 from stylize.ui.words import I18N, WORDS, say
 
@@ -395,6 +398,20 @@ def test_a_video_that_is_stopped_or_cannot_be_made_is_a_sentence(page: Page, cli
     page.video.ask_to_stop(ENGLISH)
     page.video.ask(ENGLISH)
     assert last(clip, text0="pencil sketch").startswith("Ready")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "EPS", "none"])
+def test_a_frame_of_the_camera_is_read_as_a_photo_is(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "frame.webp"
+    path.write_bytes(b"no picture")
+    if kind != "none":
+        Image.new("RGB", (40, 30)).save(path, format=kind)
+    words = base64.b64encode(path.read_bytes()).decode()
+    for payload in (ImageData(path=str(path)), ImageData(url=f"data:image/webp;base64,{words}")):
+        frame = camera_frame(payload)
+        assert frame is None if kind in ("EPS", "none") else frame.size == (40, 30)
+    assert camera_frame(ImageData(url="data:image/webp;base64,a")) is None
+    assert camera_frame(None) is None
 
 
 def test_the_camera_is_offered_on_demand(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +14,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.errors import FilmError, StylizeError
+from stylize.errors import FilmError, PhotoError, StylizeError
 from stylize.film import LIMITS, Film
+from stylize.images import read_photo
 from stylize.ui.result import Shared, failed, playing
 from stylize.ui.visit import Studio, temporary
 from stylize.ui.words import I18N as t
@@ -32,6 +35,18 @@ def has_live(studio: Studio) -> bool:
     """Whether the camera is offered: on a GPU that is not lent by the call, or where STYLIZE_LIVE is set."""
     own = studio.stylizer.device.type == "cuda" and not os.environ.get("SPACES_ZERO_GPU")
     return own or bool(os.environ.get("STYLIZE_LIVE"))
+
+
+def camera_frame(payload: Any) -> Image.Image | None:
+    """What a browser sends as its camera's frame, read as any photo is; None for what is no picture."""
+    if payload is None:
+        return None
+    try:
+        if (payload.url or "").startswith("data:"):
+            return read_photo(base64.b64decode(payload.url.partition(",")[2]))
+        return read_photo(payload.path) if payload.path else None
+    except (PhotoError, binascii.Error):
+        return None
 
 
 def seconds_left(progress: Progress, spent: float) -> int:
@@ -66,6 +81,7 @@ class VideoTab:
                         label=t("live_camera"), sources=["webcam"], streaming=True, type="pil", height=300,
                         elem_id="live-camera", min_width=200,
                     )  # fmt: skip
+                    self.camera.preprocess = camera_frame
                     self.mirror = gr.Image(
                         label=t("live_result"), interactive=False, format="jpeg", height=300, buttons=[],
                         elem_id="live-result", min_width=200,
