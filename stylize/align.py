@@ -177,6 +177,9 @@ class FaceFinder:
 
     def _tilted(self, photo: Image.Image) -> list[DetectedFace]:
         """Faces of a photo held at a slant."""
+        scale = min(1.0, SEARCH_SIDES[1] / max(photo.size))
+        if scale < 1:
+            photo = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
         for angle in TILTS:
             turned = photo.rotate(angle, Image.Resampling.BILINEAR, expand=True, fillcolor=(128, 128, 128))
             faces = self._search(turned, TURNED_SIDE, TURNED_SCORE)
@@ -184,14 +187,14 @@ class FaceFinder:
                 turn = np.deg2rad(angle)
                 matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
                 middle, new_middle = np.array(photo.size) / 2, np.array(turned.size) / 2
-                back = [(face.landmarks - new_middle) @ matrix.T + middle for face in faces]
+                back = [((face.landmarks - new_middle) @ matrix.T + middle) / scale for face in faces]
                 return [DetectedFace(_box_around(points), points) for points in back]
         return []
 
     def _why_none(self, photo: Image.Image) -> str:
         size = f"{photo.width}x{photo.height}"
-        small = photo.copy()
-        small.thumbnail((800, 800))
+        scale = min(1.0, 800 / max(photo.size))
+        small = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BICUBIC)
         for angle, words in ((180, "upside down"), (90, "on its side"), (270, "on its side")):
             if self._search(small.rotate(angle, expand=True), TURNED_SIDE, TURNED_SCORE):
                 turn = "180 degrees" if angle == 180 else f"90 degrees {'counter-' if angle == 90 else ''}clockwise"

@@ -84,6 +84,13 @@ def test_tilted_faces_are_found(finder: FaceFinder, astronaut: Image.Image, degr
     assert len(finder.find(turned)) == 1
 
 
+def test_a_tilted_face_of_a_large_photo_lies_where_it_is(finder: FaceFinder, astronaut: Image.Image) -> None:
+    turned = astronaut.rotate(25, Image.Resampling.BICUBIC, expand=True)
+    large = turned.resize((turned.width * 7, turned.height * 7), Image.Resampling.BICUBIC)
+    small, found = finder.find(turned)[0], finder.find(large)[0]
+    assert np.abs(found.landmarks / 7 - small.landmarks).mean() < 3
+
+
 def test_a_huge_photo_with_a_face_is_handled(finder: FaceFinder, astronaut: Image.Image) -> None:
     photo = Image.new("RGB", (6000, 4000), "white")
     photo.paste(astronaut.resize((2000, 2000)), (3000, 1500))
