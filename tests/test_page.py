@@ -124,6 +124,15 @@ def test_a_photo_is_opened_and_shown_in_a_style(page: Page, photo: str) -> None:
     assert face.size == visit.near[0].crop.size
 
 
+def test_a_phones_photo_is_opened_upright(page: Page, astronaut: Image.Image, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "IMG_0001.HEIC"
+    astronaut.transpose(Image.Transpose.ROTATE_90).save(path, format="HEIF", exif=exif.tobytes())
+    visit, *_ = page.shared.open(str(path), None, ENGLISH)
+    assert difference(visit.photo, astronaut) < 6
+
+
 def test_faces_that_are_left_as_they_are_are_told(page: Page, photo: str, tmp_path: Path) -> None:
     crowd = Image.new("RGB", (400, 300), "gray")
     with Image.open(photo) as person:
