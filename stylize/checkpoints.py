@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +17,37 @@ from torch import Tensor
 
 from stylize.errors import CheckpointError
 
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+DTYPES = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
+
 
 def save_checkpoint(
     path: str | Path, tensors: Mapping[str, Tensor], settings: Mapping[str, Any], dtype: torch.dtype | None = None
 ) -> None:
     """Writes tensors and JSON-able settings to ``path``; floating tensors as ``dtype`` where it is given.
 
-    The file appears whole or not at all: it is written beside its place and moved there.
+    The file appears whole or not at all: it is written beside its place and moved there. Raises CheckpointError where
+    the place cannot be written to or is full.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     stored = {
         name: (t.to(dtype) if dtype and t.is_floating_point() else t).detach().cpu().contiguous().clone()
         for name, t in tensors.items()
     }
+    words = json.dumps(settings, ensure_ascii=False).encode(errors="replace").decode()  # lone surrogates as ?
     part = path.with_name(path.name + ".part")
-    save_file(stored, part, metadata={"settings": json.dumps(settings, ensure_ascii=False)})
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode  # what the umask allows, which save_file does not ask for
+        save_file(stored, part, metadata={"settings": words})
+        part.chmod(mode)
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            part.unlink()
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{path} cannot be written ({reason}); make room or choose another place.") from None
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -40,15 +56,28 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
     Raises CheckpointError when the file is missing, broken, or not ours.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike the path's own question, false for a name that no file can have
         raise CheckpointError(f"There is no file {path}.")
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             settings = json.loads((file.metadata() or {})["settings"])
+            json.dumps(settings, ensure_ascii=False).encode()  # fails for half a character
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        if odd := next((name for name, t in tensors.items() if t.dtype not in DTYPES), None):
+            raise ValueError(f"{odd} holds numbers of the kind {tensors[odd].dtype}")
+        if not isinstance(settings, dict):
+            raise ValueError("its settings have no names")
+        if not _shallow(settings):
+            raise ValueError("its settings are nested too deeply")
+    except Exception as error:  # JSON, safetensors and torch each raise their own
         raise CheckpointError(f"{path.name} is not a file of this project or is damaged ({error}).") from None
     return {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in tensors.items()}, settings
+
+
+def _shallow(value: Any, levels: int = 50) -> bool:
+    """Whether lists and dicts hold each other through fewer levels: then any reader and writer of JSON takes them."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels > 0 and all(_shallow(item, levels - 1) for item in inner)
 
 
 def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> None:

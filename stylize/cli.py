@@ -462,7 +462,7 @@ def _convert(words: list[str]) -> None:
     from stylize.foreign import convert, join_directions
 
     if len(args.files) == 1:
-        written = convert(args.files[0], args.output, args.generator, args.decoder)
+        written = convert(args.files[0], args.output, args.generator, args.decoder, print)
     else:
         written = join_directions(args.files, args.output)
     for path in written:

@@ -6,6 +6,7 @@ Alanov, Titov, Vetrov, "HyperDomainNet" (2022). Strength, mixing and levels are 
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from stylize.generator import GeneratorConfig, Order
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
 LARGEST_NUMBER = 1000.0  # of a domain file; trained vectors stay below 10
+LARGEST_WEIGHT = 1e30  # of a mix that was kept
+LONGEST_PART = 1000  # characters of one style of a mix
 MOST_TURNS = 100  # of a spherical mean
 TEXTS = ("order", "generator", "name", "target", "source", "method")
 LEVELS = ("coarse", "medium", "fine")
@@ -88,7 +91,7 @@ class Domain:
     def load(cls, path: str | Path) -> Domain:
         """Reads a file that ``save`` wrote. Raises DomainError for anything else."""
         path = Path(path)
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike the path's own question, false for a name that no file can have
             raise DomainError(f"There is no domain file {path}; check the path.")
         if path.stat().st_size > LARGEST_FILE:
             raise DomainError(f"{path.name} has {path.stat().st_size:,} bytes, far too many for a domain file.")
@@ -96,7 +99,7 @@ class Domain:
             tensors, values = load_checkpoint(path)
         except CheckpointError:
             raise DomainError(f"{path.name} is not a domain file or is damaged; make it anew.") from None
-        if not isinstance(values, dict) or values.get("format") != FORMAT:
+        if values.get("format") != FORMAT:
             raise DomainError(f"{path.name} is not a domain file; use one that `adapt` or `mix` wrote.")
         sizes, seed, settings = (values.get(name) for name in ("sizes", "seed", "settings"))
         share = values.get("style_share", 1.0)
@@ -104,10 +107,12 @@ class Domain:
             {"vector"} <= set(tensors) <= {"vector", "style"}
             and all(tensor.is_floating_point() for tensor in tensors.values())
             and type(share) in (int, float)
+            and 0 <= share <= 1
             and all(isinstance(values.get(name), str) for name in TEXTS)
             and isinstance(sizes, list)
-            and all(type(size) is int and size > 0 for size in sizes)
-            and (seed is None or type(seed) is int)
+            and sizes
+            and all(type(size) is int and 0 < size < LARGEST_FILE for size in sizes)
+            and (seed is None or (type(seed) is int and abs(seed) < 2**64))
             and isinstance(settings, dict)
             and isinstance(settings.get("levels", []), list)
             and (values["method"] != "mix" or _weights(settings.get("ingredients")))
@@ -155,7 +160,7 @@ class Domain:
         for i, size in enumerate(self.sizes):
             resolution = 4 * 2 ** ((i + 1) // 2)
             factor = coarse if resolution <= 8 else medium if resolution <= 32 else fine
-            factors.append(torch.full((size,), float(factor)))
+            factors.append(torch.tensor(float(factor)).expand(size))  # full() fails for what float32 cannot hold
         levels = {"coarse": coarse, "medium": medium, "fine": fine}
         words = ", ".join(f"{name} {factor:g}" for name, factor in levels.items() if factor != 1)
         if not words:
@@ -190,7 +195,7 @@ class Domain:
 
 
 def _weights(value: object) -> bool:
-    return isinstance(value, dict) and all(type(w) in (int, float) and math.isfinite(w) for w in value.values())
+    return isinstance(value, dict) and all(type(w) in (int, float) and abs(w) < LARGEST_WEIGHT for w in value.values())
 
 
 def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Domain:
@@ -290,6 +295,8 @@ class Part:
     @classmethod
     def parse(cls, words: str) -> Part:
         """Of "zombie", "zombie=0.8" or "zombie=0.8,medium=0.5,fine=0". Raises DomainError."""
+        if len(words) > LONGEST_PART:
+            raise DomainError(f"A style of the mix has {len(words)} characters; use at most {LONGEST_PART}.")
         level = rf",\s*({'|'.join(LEVELS)})\s*=([^=,]*)"
         found = re.fullmatch(rf"(.*?)(?:=([^=,]*))?((?:{level})*)", words, re.DOTALL)
         if found is None or not (text := found[1].strip()):

@@ -1,98 +1,95 @@
 """Checkpoints of other projects, recognised by their contents and written anew in this project's formats.
 
-Generators of rosinality's StyleGAN2 (StyleGAN-NADA's too) and of NVIDIA's stylegan2-ada-pytorch, the encoders e4e and
-ReStyle, domains and mappers of HyperDomainNet, directions of InterFaceGAN, LPIPS and its VGG16. Files are read by
-``stylize.unpickle``, which runs nothing in them; each must hold exactly the tensors of its architecture.
+Generators of rosinality's StyleGAN2 (StyleGAN-NADA's and JoJoGAN's too), BasicSR and NVIDIA's stylegan2-ada-pytorch,
+the encoders e4e and ReStyle, domains and mappers of HyperDomainNet, directions of InterFaceGAN, LPIPS and its VGG16.
+Pickles are read by ``stylize.unpickle``, which runs nothing in them; each file must hold exactly the tensors of its
+architecture.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import os
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
 import torch
+from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from stylize.checkpoints import check_tensors, load_checkpoint, load_into, save_checkpoint
+from stylize.checkpoints import check_tensors
+from stylize.convert.common import (
+    MOST_LEVELS,
+    Base,
+    Tensors,
+    Weights,
+    checked,
+    count,
+    finite,
+    part_of,
+    plain,
+    plain_tensors,
+    shown,
+    without_prefix,
+)
+from stylize.convert.generators import (
+    Names,
+    from_module,
+    from_rosinality,
+    from_state,
+    generator,
+    holds_generator,
+    renamed,
+    row,
+)
 from stylize.domain import Domain
 from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.errors import CheckpointError, DomainError
-from stylize.generator import Generator, GeneratorConfig
+from stylize.generator import GeneratorConfig
 from stylize.hypernet import HyperNet, from_official
 from stylize.lpips import WIDTHS, Lpips
-from stylize.unpickle import DAMAGE, Array, Record, load
+from stylize.unpickle import Array, load
 
-MOST_LEVELS = 10  # of a generator: 2048 px
-MOST_NUMBERS = 2**29  # of one model; e4e has 267 million
 MOST_UNPACKED = 2**31  # bytes of an archive of checkpoints
 LARGEST_DIRECTIONS = 1_000_000  # bytes
-SAMPLES = 10_000  # of w, for a generator whose file lacks their mean
+BARE = ("params_ema", "params", "g", "generator")  # what BasicSR, JoJoGAN and others call a generator's state dict
 HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
 PLAIN_NAME = re.compile(r"[\w ,()+&'-][\w .,()+&'-]{0,99}")  # not hidden, not the folder above
-
-Tensors = dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A generator, an encoder, directions or a part of LPIPS: tensors, and settings that say what they are."""
-
-    tensors: Tensors
-    settings: dict[str, Any]
-
-    def save(self, path: str | Path) -> None:
-        save_checkpoint(path, self.tensors, self.settings)
-
-
-@dataclass(frozen=True)
-class Base:
-    """The generator that domains belong to."""
-
-    generator: Generator
-    fingerprint: str
-
-    @classmethod
-    def load(cls, path: Path) -> Base:
-        """This project's file of a generator, or a folder with generator.safetensors. Raises CheckpointError."""
-        path = path / "generator.safetensors" if path.is_dir() else path
-        tensors, settings = load_checkpoint(path)
-        try:
-            generator = Generator(GeneratorConfig(**settings["config"]))
-        except (KeyError, TypeError, ValueError):
-            raise CheckpointError(f"{path.name} is no generator of this project; convert one first.") from None
-        load_into(generator, tensors, path.name)
-        return cls(generator, generator.fingerprint())
-
 
 Converted = Weights | Domain | HyperNet
 
 
-def convert(path: Path, out: Path, generator: Path | None = None, decoder: Path | None = None) -> list[Path]:
+def convert(
+    path: Path,
+    out: Path,
+    generator: Path | None = None,
+    decoder: Path | None = None,
+    tell: Callable[[str], None] = lambda note: None,
+) -> list[Path]:
     """Writes the checkpoint ``path`` as the safetensors file ``out``, and returns what was written.
 
     An archive of checkpoints is written into the folder ``out``. generator: the generator that domains belong to (see
     ``Base.load``); they then carry its fingerprint. decoder: where to write the generator inside an encoder's file.
+    tell: is called with a sentence where the file lacked something that was made up for.
 
     Raises CheckpointError when the file is no known kind of checkpoint, damaged, hostile or of another architecture.
     """
     base = None if generator is None else Base.load(generator)
     with _opened(path) as stream:
         if any(entry.endswith(".pt") for entry in _entries(stream)):
-            return list(_convert_archive(stream, path.name, out, base))
+            return list(_convert_archive(stream, path.name, out, base, tell))
         content = read(stream, path.name)
     results = {out: recognise(content, path.name, base)}
     if decoder == out:
         raise CheckpointError(f"The encoder and its generator cannot both be written to {out}; give two names.")
     if decoder is not None:
         results[decoder] = _decoder(content, path.name, base)
-    return _saved(results)
+    return _saved(results, tell)
 
 
 def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
@@ -110,21 +107,28 @@ def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CheckpointError(f"There is no file {path}; check the path.")
-    return path.open("rb")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}); check who may read it.") from None
 
 
-def _saved(results: Mapping[Path, Converted]) -> list[Path]:
+def _saved(results: Mapping[Path, Converted], tell: Callable[[str], None] = lambda note: None) -> list[Path]:
     for path in results:
         if path.suffix != ".safetensors":
             raise CheckpointError(f"Cannot write {path}: the name must end in .safetensors.")
     for path, result in results.items():
         result.save(path)
+        if isinstance(result, Weights) and result.note:
+            tell(result.note)
     return list(results)
 
 
-def _convert_archive(stream: IO[bytes], name: str, out: Path, base: Base | None) -> Iterator[Path]:
+def _convert_archive(
+    stream: IO[bytes], name: str, out: Path, base: Base | None, tell: Callable[[str], None]
+) -> Iterator[Path]:
     """Every ``.pt`` of an archive, under its own path in the folder ``out``."""
     if out.suffix == ".safetensors" or out.is_file():
         raise CheckpointError(f"{name} holds several checkpoints; name a folder for them instead of the file {out}.")
@@ -138,14 +142,15 @@ def _convert_archive(stream: IO[bytes], name: str, out: Path, base: Base | None)
     for entry in entries:
         inside = PurePosixPath(entry)
         content = read(io.BytesIO(_unpacked(stream, entry, name)), inside.name)
-        yield from _saved({out / inside.with_suffix(".safetensors"): recognise(content, inside.name, base)})
+        result = recognise(content, inside.name, base)
+        yield from _saved({out / inside.with_suffix(".safetensors"): result}, tell)
 
 
 # --- from bytes to plain data, and what it is ---------------------------------------------------------
 
 
 def read(stream: IO[bytes], name: str) -> Any:
-    """The content of a checkpoint as plain data, see ``stylize.unpickle.load``; NumPy's arrays as tensors."""
+    """The content of a checkpoint as plain data, see ``stylize.unpickle.load``; NumPy's and safetensors as tensors."""
     start = stream.read(1024)
     stream.seek(0)
     if not start:
@@ -159,6 +164,8 @@ def read(stream: IO[bytes], name: str) -> Any:
         raise CheckpointError(f"{name} is a pointer of Git LFS, not the file itself; fetch that with `git lfs pull`.")
     if start.startswith(b"\x93NUMPY"):
         return _array(stream.read(LARGEST_DIRECTIONS + 1), name)
+    if start[8:9] == b"{":
+        return _safetensors(stream.read(), name)
     entries = _entries(stream)
     if entries and all(entry.endswith(".npy") for entry in entries):
         if sum(entries.values()) > LARGEST_DIRECTIONS:
@@ -171,7 +178,7 @@ def _unpacked(stream: IO[bytes], entry: str, name: str) -> bytes:
     try:
         with zipfile.ZipFile(stream) as archive:
             return archive.read(entry)
-    except (*DAMAGE, zlib.error):
+    except Exception:  # of zip's parts each raises its own
         raise CheckpointError(f"{entry!a} in {name} is damaged or encrypted; download it again.") from None
 
 
@@ -180,7 +187,7 @@ def _entries(stream: IO[bytes]) -> dict[str, int]:
     try:
         with zipfile.ZipFile(stream) as archive:
             entries = {info.filename: info.file_size for info in archive.infolist()}
-    except DAMAGE:
+    except Exception:  # no zip file, or a damaged one
         entries = {}
     stream.seek(0)
     return {} if any(entry.endswith("/data.pkl") for entry in entries) else entries
@@ -191,8 +198,19 @@ def _array(data: bytes, name: str) -> Tensor:
         raise CheckpointError(f"{name} is too large for a direction; use another file.")
     try:
         return torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))
-    except DAMAGE:
+    except Exception:  # its header is Python, which fails in many ways
         raise CheckpointError(f"{name} is damaged or holds no plain numbers; download it again.") from None
+
+
+def _safetensors(data: bytes, name: str) -> Tensors:
+    try:
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        tensors = load_safetensors(data)
+    except Exception:  # JSON and its reader of numbers each raise their own
+        raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
+    if "settings" in metadata:
+        raise CheckpointError(f"{name} is in this project's own form; use it as it is.")
+    return tensors
 
 
 def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
@@ -202,13 +220,19 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
         for key, reader in READERS.items():
             if key in content:
                 return reader(content, name, base)
+        for key in BARE:
+            if isinstance(held := content.get(key), dict) and holds_generator(held):
+                return from_state(held, content.get("latent_avg"), "rosinality", name, base)
+        if holds_generator(content):
+            state = {key: value for key, value in content.items() if key != "latent_avg"}
+            return from_state(state, content.get("latent_avg"), "rosinality", name, base)
         parts = content
     else:
         parts = {name.rpartition(".")[0] or name: content}
     directions = {key: value for key, part in parts.items() if (value := _direction(part)) is not None}
     named = all(isinstance(key, str) and PLAIN_NAME.fullmatch(key) for key in parts)
     if directions and named and len(directions) == len(parts):
-        return Weights(_finite(directions, name), {"kind": "directions", "origin": {"file": name}})
+        return Weights(finite(directions, name), {"kind": "directions", "origin": {"file": name}})
     raise CheckpointError(
         f"{name} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, ReStyle, "
         "HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one of them."
@@ -223,195 +247,17 @@ def _direction(value: Any) -> Tensor | None:
     return None
 
 
-def _tensors(state: Any, name: str) -> Tensors:
-    """A state dict. Raises CheckpointError when it holds anything but tensors with plain names, or empty ones."""
-    items = state.items() if isinstance(state, dict) else [("", None)]
-    if not all(_text(key) and isinstance(value, Tensor) and value.numel() for key, value in items):
-        raise CheckpointError(f"{name} does not hold plain tensors where its weights should be; use another file.")
-    return dict(items)
-
-
-def _finite(tensors: Tensors, name: str) -> Tensors:
-    """In float32 but for BatchNorm's counters. Raises CheckpointError when they are too many or not finite."""
-    if sum(tensor.numel() for tensor in tensors.values()) > MOST_NUMBERS:
-        raise CheckpointError(f"{name} holds far more numbers than a model of its kind has; use another file.")
-    tensors = {k: t.long() if k.endswith("num_batches_tracked") else t.float() for k, t in tensors.items()}
-    for key, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()):
-            raise CheckpointError(f"{name} is damaged: {key} holds numbers that are not finite; download it again.")
-    return tensors
-
-
-def _checked(build: Callable[[], nn.Module], tensors: Tensors, name: str) -> Tensors:
-    with torch.device("meta"):
-        expected = build().state_dict()
-    check_tensors(expected, tensors, name)
-    return _finite(tensors, name)
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable() and len(value) < 1000
-
-
-def _shown(value: Any) -> str:
-    return ascii(value[:60]) if isinstance(value, str) else "not told"
-
-
-def _count(pattern: str, tensors: Tensors) -> int:
-    return sum(bool(re.fullmatch(pattern, name)) for name in tensors)
-
-
-def _plain(settings: Any) -> dict[str, Any]:
-    """Numbers and short texts of a dict, an argparse.Namespace or an OmegaConf container."""
-    if isinstance(settings, Record):
-        settings = settings.get("_content", settings)
-    items = settings.items() if isinstance(settings, dict) else ()
-    values = {key: value.get("_val") if isinstance(value, Record) else value for key, value in items}
-    return {key: value for key, value in values.items() if _text(key) and (_text(value) or _number(value))}
-
-
-def _number(value: Any) -> bool:
-    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
-
-
 # --- generators ---------------------------------------------------------------------------------------
-
-Names = Sequence[tuple[str, Callable[[re.Match[str]], str]]]
-LEAVES = {
-    "conv.weight": "weight",
-    "conv.modulation.weight": "affine.weight",
-    "conv.modulation.bias": "affine.bias",
-    "noise.weight": "noise_strength",
-    "activate.bias": "bias",
-}
-ROSINALITY: Names = (
-    (r"style\.(\d{1,4})\.(weight|bias)", lambda m: f"mapping.layers.{int(m[1]) - 1}.{m[2]}"),
-    (r"input\.input", lambda m: "const"),
-    (r"noises\.noise_(\d{1,4})", lambda m: f"convs.{m[1]}.noise"),
-    (r"conv1\.(.*)", lambda m: f"convs.0.{LEAVES.get(m[1], m[1])}"),
-    (r"convs\.(\d{1,4})\.(.*)", lambda m: f"convs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
-    (r"to_rgb1\.(.*)", lambda m: f"to_rgbs.0.{LEAVES.get(m[1], m[1])}"),
-    (r"to_rgbs\.(\d{1,4})\.(.*)", lambda m: f"to_rgbs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
-)
-NVIDIA: Names = (
-    (r"mapping\.fc(\d{1,4})\.(weight|bias)", lambda m: f"mapping.layers.{m[1]}.{m[2]}"),
-    (r"mapping\.w_avg", lambda m: "w_avg"),
-    (r"synthesis\.b4\.const", lambda m: "const"),
-    (r"synthesis\.b(\d{1,4})\.conv([01])\.(.*)", lambda m: f"convs.{2 * _level(m[1]) + int(m[2]) - 1}.{m[3]}"),
-    (r"synthesis\.b(\d{1,4})\.torgb\.(.*)", lambda m: f"to_rgbs.{_level(m[1])}.{m[2]}"),
-)
-
-
-def _level(resolution: str) -> int:
-    """0 at 4 px, 1 at 8 px, ..."""
-    return int(resolution).bit_length() - 3
-
-
-def _renamed(tensors: Mapping[str, Tensor], names: Names) -> Tensors:
-    """The tensors under this project's names; FIR kernels are left out, they are constants."""
-    out = {}
-    for name, tensor in tensors.items():
-        if not name.endswith(("kernel", "resample_filter")):
-            matches = ((rename, re.fullmatch(pattern, name)) for pattern, rename in names)
-            out[next((rename(match) for rename, match in matches if match), name)] = tensor
-    return out
-
-
-def from_rosinality(g_ema: Mapping[str, Tensor]) -> Tensors:
-    """The state dict ``g_ema`` of a rosinality StyleGAN2 under this project's names and shapes, without ``w_avg``."""
-    out = _renamed(g_ema, ROSINALITY)
-    for name, tensor in out.items():
-        if name.endswith(".weight") and tensor.ndim == 5:
-            out[name] = tensor[0]
-        elif name.startswith("to_rgbs.") and name.endswith(".bias") and tensor.ndim == 4:
-            out[name] = tensor.flatten()
-    return out
-
-
-def from_nvidia(g_ema: Mapping[str, Tensor]) -> Tensors:
-    """The tensors of a stylegan2-ada-pytorch generator under this project's names and shapes, with ``w_avg``."""
-    out = _renamed(g_ema, NVIDIA)
-    for name in list(out):
-        if name.endswith(".noise_const"):
-            out[name.removesuffix("_const")] = out.pop(name)[None, None]
-        elif name == "const":
-            out[name] = out[name][None]
-        elif name.endswith(".noise_strength"):
-            out[name] = out[name].reshape(1)
-    return out
 
 
 def _rosinality(content: dict[str, Any], name: str, base: Base | None) -> Weights:
     # StyleGAN-NADA's training saves neither the mean w nor a discriminator.
     source = "rosinality" if "latent_avg" in content or "d" in content else "rosinality, as StyleGAN-NADA saves it"
-    tensors = from_rosinality(_tensors(content["g_ema"], name))
-    return _generator(tensors, _row(content.get("latent_avg"), name), source, name, base)
+    return from_state(content["g_ema"], content.get("latent_avg"), source, name, base)
 
 
 def _nvidia(content: dict[str, Any], name: str, base: Base | None) -> Weights:
-    tensors = from_nvidia(_parameters(content["G_ema"], name))
-    return _generator(tensors, tensors.pop("w_avg", None), "stylegan2-ada-pytorch", name, base)
-
-
-def _parameters(module: Any, name: str) -> Tensors:
-    """The tensors of a pickled network, a tree of modules, by their names."""
-    found: dict[str, Any] = {}
-    seen: set[int] = set()  # a hostile file may let modules hold each other
-
-    def enter(module: Any, prefix: str) -> None:
-        state = module.get("state") if isinstance(module, Record) else None
-        state = state if isinstance(state, dict) else {}
-        groups: list[Any] = [state.get(f"_{group}") for group in ("parameters", "buffers", "modules")]
-        if id(module) in seen or not all(isinstance(group, dict) and len(group) < 100 for group in groups):
-            raise CheckpointError(f"{name} holds no network of stylegan2-ada-pytorch where one should be; use another.")
-        seen.add(id(module))
-        parameters, buffers, modules = groups
-        held = {**parameters, **buffers}
-        found.update((f"{prefix}{key}", tensor) for key, tensor in held.items() if tensor is not None)
-        for key, inner in modules.items():
-            enter(inner, f"{prefix}{key}.")
-
-    enter(module, "")
-    return _tensors(found, name)
-
-
-def _generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, base: Base | None) -> Weights:
-    """A generator from tensors under this project's names. Where its mean w is missing it is that of ``base``, if the
-    two have the same mapping network, else computed."""
-    convs, layers = (_count(pattern, tensors) for pattern in (r"convs\.\d+\.weight", r"mapping\.layers\.\d+\.weight"))
-    try:
-        channels = [tensors["const"].shape[1], *(tensors[f"convs.{i}.weight"].shape[0] for i in range(1, convs, 2))]
-        z_dim, w_dim = tensors["mapping.layers.0.weight"].shape[1], tensors["convs.0.affine.weight"].shape[1]
-    except LookupError as error:
-        raise CheckpointError(f"{name} holds no generator of StyleGAN2: a layer is missing ({error}).") from None
-    if len(channels) > MOST_LEVELS:
-        raise CheckpointError(f"{name} holds a generator of more than {2 ** (MOST_LEVELS + 1)} px; use a smaller one.")
-    config = GeneratorConfig(4 * 2 ** (len(channels) - 1), tuple(channels), z_dim, w_dim, layers)
-    origin = {"file": name, "format": source}
-    placed = {**tensors, "w_avg": torch.zeros(w_dim) if w_avg is None else w_avg}
-    tensors = _checked(lambda: Generator(config), placed, name)
-    own = base.generator.state_dict() if base and base.generator.config == config else {}
-    related = bool(own) and all(torch.equal(own[key], tensors[key]) for key in own if key.startswith("mapping."))
-    if base and related:
-        origin["fine_tuned_from"] = base.fingerprint
-    if w_avg is None and related:
-        tensors["w_avg"] = own["w_avg"]
-    elif w_avg is None:
-        generator = Generator(config)
-        load_into(generator, tensors, name)
-        generator.update_w_avg(torch.Generator().manual_seed(0), SAMPLES)
-        tensors["w_avg"] = generator.w_avg
-    return Weights(tensors, {"config": config.to_dict(), "origin": origin})
-
-
-def _row(latent_avg: Any, name: str) -> Tensor | None:
-    """The mean w (w_dim,), stored once or for every row of W+; None where the rows differ or there is none."""
-    if latent_avg is None:
-        return None
-    stored = _tensors({"latent_avg": latent_avg}, name)["latent_avg"]
-    if stored.ndim == 2 and len(stored) and bool((stored == stored[:1]).all()):
-        return stored[0]
-    return stored if stored.ndim == 1 else None
+    return from_module(content["G_ema"], name, base)
 
 
 # --- encoders -----------------------------------------------------------------------------------------
@@ -425,13 +271,15 @@ ENCODERS = {
 
 
 def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
-    state = _tensors(content["state_dict"], name)
-    tensors = {key.removeprefix("encoder."): tensor for key, tensor in state.items() if key.startswith("encoder.")}
-    options = _plain(content.get("opts"))
+    state = plain_tensors(content["state_dict"], name)
+    tensors = part_of(state, "encoder.")
+    if not tensors and holds_generator(state):
+        return from_state(state, content.get("latent_avg"), "rosinality", name, base)
+    options = plain(content.get("opts"))
     official = options.get("encoder_type", "")
     if not tensors or official not in ENCODERS:
         raise CheckpointError(
-            f"{name} holds an encoder of the kind {_shown(official)}, but only {', '.join(ENCODERS)} are known; "
+            f"{name} holds an encoder of the kind {shown(official)}, but only {', '.join(ENCODERS)} are known; "
             "use a checkpoint of e4e or ReStyle for faces."
         )
     kind = ENCODERS[official]
@@ -441,11 +289,11 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
         width = tensors["styles.0.linear.weight"].shape[0]
     except LookupError:
         raise CheckpointError(f"{name} holds no encoder of W+: its heads are missing.") from None
-    config = E4eConfig(num_ws=_count(r"styles\.\d+\.linear\.weight", tensors), w_dim=width)
+    config = E4eConfig(num_ws=count(r"styles\.\d+\.linear\.weight", tensors), w_dim=width)
     latent_avg = content.get("latent_avg")
     if latent_avg is None:
         latent_avg = _decoder(content, name).tensors["w_avg"]
-    average = _tensors({"latent_avg": latent_avg}, name)["latent_avg"]
+    average = plain_tensors({"latent_avg": latent_avg}, name)["latent_avg"]
     if average.shape[:-1].numel() == 1:  # one for all rows
         average = average.reshape(1, -1).expand(config.num_ws, -1)
     tensors["latent_avg"] = average
@@ -456,18 +304,17 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
         return ReStyle(config, "psp" if kind == "restyle_psp" else "e4e", lambda ws: ws)
 
     origin = {"file": name, "format": official}
-    return Weights(_checked(build, tensors, name), {"kind": kind, "config": config.to_dict(), "origin": origin})
+    return Weights(checked(build, tensors, name), {"kind": kind, "config": config.to_dict(), "origin": origin})
 
 
 def _decoder(content: Any, name: str, base: Base | None = None) -> Weights:
     """The generator inside an encoder's file."""
     state = content.get("state_dict") if isinstance(content, dict) else None
-    items = state.items() if isinstance(state, dict) else ()
-    held = {str(key).removeprefix("decoder."): value for key, value in items if str(key).startswith("decoder.")}
+    held = part_of(plain_tensors(state, name), "decoder.") if isinstance(state, dict) else {}
     if not held:
         raise CheckpointError(f"{name} holds no decoder; only files of e4e and ReStyle do.")
-    tensors = from_rosinality(_tensors(held, name))
-    return _generator(tensors, _row(content.get("latent_avg"), name), "rosinality, of an encoder", name, base)
+    tensors = from_rosinality(held)
+    return generator(tensors, row(content.get("latent_avg"), name), "rosinality, of an encoder", name, base)
 
 
 # --- HyperDomainNet -----------------------------------------------------------------------------------
@@ -475,33 +322,33 @@ def _decoder(content: Any, name: str, base: Base | None = None) -> Weights:
 
 def _hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Converted:
     kind, patch = content["model_type"], content.get("patch_key", "cin_mult")  # the trainer may leave the patch out
-    state = _tensors(content.get("state_dict"), name)
+    state = plain_tensors(content.get("state_dict"), name)
     if kind == "original":  # a whole generator
-        tensors = from_rosinality({key.removeprefix("generator."): tensor for key, tensor in state.items()})
-        return _generator(tensors, None, "HyperDomainNet, fine-tuned", name, base)
+        tensors = from_rosinality(without_prefix(state, "generator."))
+        return generator(tensors, None, "HyperDomainNet, fine-tuned", name, base)
     if patch != "cin_mult":
         raise CheckpointError(
-            f"{name} patches the generator by {_shown(patch)}; only cin_mult, the scaling of input channels, works."
+            f"{name} patches the generator by {shown(patch)}; only cin_mult, the scaling of input channels, works."
         )
     if kind == "mapper":
         return _mapper(content, state, name, base)
     if kind == "parameterization":
         return _domain(content, state, name, base)
-    raise CheckpointError(f"{name} is a HyperDomainNet file of the unknown kind {_shown(kind)}; use another.")
+    raise CheckpointError(f"{name} is a HyperDomainNet file of the unknown kind {shown(kind)}; use another.")
 
 
 def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> Domain:
-    resolution = _plain(content.get("sg2_params")).get("img_size", 0)
+    resolution = plain(content.get("sg2_params")).get("img_size", 0)
     if resolution not in [4 * 2**level for level in range(MOST_LEVELS)]:
         raise CheckpointError(f"{name} does not say for which size of generator it was made; use another file.")
     sizes = GeneratorConfig.official(resolution).domain_sizes
     expected = {f"heads.conv_{i}.params_in": torch.empty(1, 1, size, 1, 1) for i, size in enumerate(sizes)}
     check_tensors(expected, state, name)
     _check_base(sizes, name, base)
-    state = _finite(state, name)
+    state = finite(state, name)
     style = content.get("style_latents")
     if style is not None:
-        style = _finite(_tensors({"style_latents": style}, name), name)["style_latents"]
+        style = finite(plain_tensors({"style_latents": style}, name), name)["style_latents"]
         style = style[0] if style.ndim == 3 and len(style) == 1 else style
     try:
         return Domain(
@@ -519,8 +366,8 @@ def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
 
 
 def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> HyperNet:
-    clip = _plain(content).get("clip_encoder") or "ViT-B/32"  # the trainer leaves it out
-    state = _finite(state, name)
+    clip = plain(content).get("clip_encoder") or "ViT-B/32"  # the trainer leaves it out
+    state = finite(state, name)
     try:
         with torch.device("meta"):  # sizes that do not fit together are found before memory is taken
             from_official({key: tensor.to("meta") for key, tensor in state.items()})
@@ -532,7 +379,7 @@ def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
     _check_base(list(net.config.sizes), name, base)
     net.generator = base.fingerprint if base else ""
     net.settings = {
-        "origin": {"file": name, "mapper_config": _plain(content.get("mapper_config"))},
+        "origin": {"file": name, "mapper_config": plain(content.get("mapper_config"))},
         "input": "picture" if content.get("da_type") == "im2im" else "text",
     }
     return net
@@ -559,14 +406,14 @@ LPIPS: Names = (
 
 def _lpips(content: dict[str, Any], name: str, base: Base | None) -> Weights:
     """The heads of LPIPS, or the convolutions of torchvision's VGG16 under them."""
-    found = _renamed(_tensors(content, name), LPIPS)
+    found = renamed(plain_tensors(content, name), LPIPS)
     tensors = {key: tensor for key, tensor in found.items() if not key.startswith("classifier.")}
     part = "heads" if "heads.0" in tensors else "convs"
     tensors = {key: t.flatten() if part == "heads" else t for key, t in tensors.items()}
     with torch.device("meta"):
         expected = {key: tensor for key, tensor in Lpips().state_dict().items() if key.startswith(part)}
     check_tensors(expected, tensors, name)
-    return Weights(_finite(tensors, name), {"kind": f"lpips {part}", "origin": {"file": name}})
+    return Weights(finite(tensors, name), {"kind": f"lpips {part}", "origin": {"file": name}})
 
 
 READERS: dict[str, Callable[[dict[str, Any], str, Base | None], Converted]] = {

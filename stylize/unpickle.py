@@ -16,6 +16,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import PurePosixPath, PureWindowsPath
 from types import UnionType
 from typing import IO, Any
 
@@ -25,13 +26,9 @@ from torch import Tensor
 
 from stylize.errors import CheckpointError
 
-MOST_STEPS = 5_000_000  # of one pickle; e4e needs 40,000
+MOST_STEPS = 1_000_000  # of one pickle; e4e needs 40,000
 MOST_NUMBERS = 2**28  # of one tensor
 LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # a pickle of torch's magic number
-DAMAGE = (
-    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError),
-    *(EOFError, struct.error, zipfile.BadZipFile),
-)
 
 
 class Record(dict[Any, Any]):
@@ -71,7 +68,7 @@ def load(stream: IO[bytes], name: str) -> Any:
         return _legacy(stream) if start == LEGACY_START else _pickle(stream)
     except _Refusal as refusal:
         raise CheckpointError(f"{name} {refusal}") from None
-    except DAMAGE:
+    except Exception:  # of a damaged file torch, zip and pickletools each make their own
         raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
 
 
@@ -215,6 +212,13 @@ def _pickle(stream: IO[bytes], storage: Callable[[torch.dtype, str, int], Tensor
 def _named(name: str) -> Name:
     name = re.sub(r"^__builtin__\.", "builtins.", name)
     name = re.sub(r"^numpy\.core\.", "numpy._core.", name)
+    if name.startswith(("dnnlib.tflib.", "tfutil.")):
+        raise _Refusal(
+            "is a network of TensorFlow, which cannot be read without running its code; use the same for PyTorch: "
+            "stylegan2-ffhq-1024x1024.pkl of NVIDIA's stylegan3, or what `python -m stylize download stylegan2-ffhq` "
+            "fetches."
+        )
+    name = re.sub(r"^pathlib\._local\.", "pathlib.", name)
     if name not in MEANINGS:
         shown = name if name.isprintable() and len(name) < 100 else ascii(name[:100])
         raise _Refusal(f"is refused: unpickling it would use {shown}, which no checkpoint needs and may run code.")
@@ -267,6 +271,15 @@ def _ordered(pairs: Any = ()) -> dict[Any, Any]:
     return _filled({}, [value for pair in _known(pairs, list | tuple) for value in _known(pair, list | tuple)])
 
 
+def _posix(*parts: Any) -> str:
+    """The text of a path, which leads nowhere here."""
+    return str(PurePosixPath(*(_known(part, str) for part in parts)))
+
+
+def _windows(*parts: Any) -> str:
+    return str(PureWindowsPath(*(_known(part, str) for part in parts)))
+
+
 def _encode(text: str, encoding: str) -> bytes:  # how protocol 2 writes bytes
     if encoding not in ("latin1", "latin-1"):
         raise ValueError(encoding)
@@ -302,6 +315,8 @@ MEANINGS: dict[str, Any] = {
     "torch._utils._rebuild_parameter_with_state": lambda tensor, *_: tensor,
     "torch._tensor._rebuild_from_type_v2": lambda rebuild, _, args, __: _known(rebuild, Name).meaning(*args),
     "torch.storage._load_from_bytes": lambda data: _legacy(io.BytesIO(data)),
+    **dict.fromkeys(("pathlib.PosixPath", "pathlib.PurePosixPath"), _posix),
+    **dict.fromkeys(("pathlib.WindowsPath", "pathlib.PureWindowsPath"), _windows),
     "torch.Size": lambda sizes: _known(sizes, tuple),
     "collections.OrderedDict": _ordered,
     "builtins.set": lambda items: _known(items, list),
@@ -314,7 +329,8 @@ MEANINGS: dict[str, Any] = {
     **{f"torch.{name}Storage": dtype for name, dtype in STORAGES.items()},
     **dict.fromkeys(
         (
-            *("argparse.Namespace", "dnnlib.util.EasyDict", "collections.defaultdict", "torch.device"),
+            *("argparse.Namespace", "dnnlib.util.EasyDict", "easydict.EasyDict", "types.SimpleNamespace"),
+            *("collections.defaultdict", "torch.device"),
             *("omegaconf.dictconfig.DictConfig", "omegaconf.listconfig.ListConfig", "omegaconf.base.Metadata"),
             "omegaconf.base.ContainerMetadata",
             *(f"omegaconf.nodes.{kind}Node" for kind in ("Any", "Integer", "Float", "String", "Boolean")),
@@ -324,7 +340,8 @@ MEANINGS: dict[str, Any] = {
     **dict.fromkeys(  # only named, never called
         (
             *(f"builtins.{name}" for name in ("dict", "list", "tuple", "int", "long", "float", "str", "bool")),
-            *("typing.Any", "numpy.ndarray", "torch.Tensor", "torch.nn.parameter.Parameter"),
+            *("typing.Any", "numpy.ndarray", "torch.Tensor", "torch.nn.parameter.Parameter", "pathlib.Path"),
+            *(f"torch.{name}" for name in ("float16", "bfloat16", "float32", "float64", "int32", "int64")),
         )
     ),
 }

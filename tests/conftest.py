@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+PATIENCE = 600  # seconds that anything may take on a busy machine; what comes true ends the wait at once
 CHROMIUM = Path("/usr/bin/chromium")
 
 

@@ -219,6 +219,22 @@ def test_the_gpu_gives_the_same(tiny: Stylizer) -> None:
     torch.testing.assert_close(result(there, SMALL).vector, result(tiny, SMALL).vector, rtol=0, atol=5e-3)
 
 
+# A training that stands still once it has kept something, so that it can be killed however fast it is.
+WAITS = """
+import sys, time
+from stylize import cli
+
+keep = cli._save_state
+
+def keep_and_wait(path, state, job):
+    keep(path, state, job)
+    time.sleep(3600 if len(state.history) > 5 else 0)
+
+cli._save_state = keep_and_wait
+sys.exit(cli.main())
+"""
+
+
 def test_a_killed_training_goes_on_from_where_it_was(
     tiny: Stylizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,7 +252,7 @@ def test_a_killed_training_goes_on_from_where_it_was(
         "-o",
         str(out),
     ]
-    process = subprocess.Popen([sys.executable, "-m", "stylize", *words], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-c", WAITS, *words], stderr=subprocess.DEVNULL)
     while process.poll() is None and not (unfinished.exists() and len(load_file(unfinished)["history"]) > 5):
         time.sleep(0.01)
     assert process.poll() is None, "it ended before it could be killed"

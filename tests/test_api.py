@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from clips import read_clip, still, write_clip
+from conftest import PATIENCE
 from gradio_client import Client, handle_file
 from PIL import Image
 from tiny import load_tiny_model_with_style
@@ -136,7 +137,7 @@ def test_a_caller_who_leaves_frees_the_queue(
         "/adapt_text": ["a red mosaic", "a face", 1],
         "/video": [handle_file(clips[1]), "pencil sketch"],
     }[name]
-    assert client.submit(*given, api_name=name).result(timeout=30)
+    assert client.submit(*given, api_name=name).result(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(

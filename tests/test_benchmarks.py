@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import PATIENCE
 from test_generator import CONFIG, inputs, tiny
 
 from benchmarks import _reference
@@ -40,7 +41,7 @@ def test_the_work_of_a_picture() -> None:
 def test_the_command_writes_its_figures(tmp_path: Path) -> None:
     file = tmp_path / "generate.json"
     command = [sys.executable, "-m", "benchmarks.generate", "--resolution", "32", "--repeats", "1", "--json", str(file)]
-    subprocess.run([*command, "--device", "cpu"], cwd=ROOT, check=True, capture_output=True, timeout=300)
+    subprocess.run([*command, "--device", "cpu"], cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)
     figures = json.loads(file.read_text())
     assert {"command", "commit", "device", "date", "load_average"} < figures.keys()
     assert figures["results"]["generators"]["float32"]["max_difference"] < 1e-3

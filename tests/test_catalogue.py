@@ -19,6 +19,7 @@ from zipfile import ZipFile
 import open_clip
 import pytest
 import torch
+from conftest import PATIENCE
 from PIL import Image
 from safetensors.torch import save_file
 from tiny import CLIP
@@ -350,7 +351,7 @@ def test_the_command_line_obeys_the_environment(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", "from stylize import catalogue, cli; catalogue.PAUSE = 0; raise SystemExit(cli.main())",
          "download", "stylegan2-ffhq"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 2
     assert "non-commercial" in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from clips import write_clip
+from conftest import PATIENCE
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -169,7 +171,7 @@ def test_processes_of_torchrun_share_a_folder(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
     )
     assert sorted(path.name for path in out.iterdir()) == [f"face-{n}.jpg.png" for n in (1, 2, 3)]
     assert ran.stdout.count("3 of 4 photos are in") == 1
@@ -217,7 +219,7 @@ def test_a_clip_and_a_folder_with_one(
     assert run(clip, "--to", "sepia", "-o", tmp_path / "out.mp4", "--strength", "0.5") == 0
     assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, 1.0, ".mp4")]
     said = capsys.readouterr().err
-    assert "50 %, about 0 s left" in said
+    assert re.search(r"50 %, about \d+ s left", said)
     assert "4 frames at" in said
     Image.new("RGB", (40, 30)).save(clips / "moving.gif", save_all=True, append_images=[Image.new("RGB", (40, 30), 9)])
     Image.new("RGB", (40, 30)).save(clips / "still.gif")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from stylize.domain import LARGEST_FILE, Domain, Part, blend, mix
-from stylize.errors import DomainError
+from stylize.errors import CheckpointError, DomainError
 from stylize.generator import GeneratorConfig
 
 CONFIG = GeneratorConfig(resolution=64, channels=(8, 8, 6, 4, 4))
@@ -226,6 +229,18 @@ def with_number(value: float) -> torch.Tensor:
         ({"method": "mix"}, "lacks a part"),
         ({"method": "mix", "settings": {"ingredients": {"a": "b"}}}, "lacks a part"),
         ({"method": "mix", "settings": {"ingredients": {"a": float("inf")}}}, "lacks a part"),
+        ({"method": "mix", "settings": {"ingredients": {"a": float("nan")}}}, "lacks a part"),
+        ({"method": "mix", "settings": {"ingredients": {"a": 10**400}}}, "lacks a part"),
+        ({"sizes": [10**4000] * 20}, "lacks a part"),
+        ({"sizes": [], "vector": torch.zeros(0)}, "lacks a part"),
+        ({"seed": 10**400}, "lacks a part"),
+        ({"style_share": 10**400}, "lacks a part"),
+        ({"style_share": float("nan")}, "lacks a part"),
+        ({"vector": torch.zeros(CONFIG.domain_dim).to(torch.float8_e5m2)}, "not a domain file or is damaged"),
+        ({"vector": torch.zeros(CONFIG.domain_dim, dtype=torch.complex64)}, "not a domain file or is damaged"),
+        ({"name": "\ud800"}, "not a domain file or is damaged"),
+        ({"settings": {"note": ["\udfff"]}}, "not a domain file or is damaged"),
+        ({"settings": json.loads("[" * 60 + "]" * 60)}, "not a domain file or is damaged"),
     ],
 )
 def test_a_wrong_file_gives_one_sentence(changes: dict[str, Any], problem: str, tmp_path: Path) -> None:
@@ -256,6 +271,14 @@ def another_model(path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, path)
 
 
+def deep_settings(path: Path) -> None:
+    save_file({"vector": torch.zeros(3)}, path, metadata={"settings": '{"a":' * 100_000})
+
+
+def settings_of_long_numbers(path: Path) -> None:
+    save_file({"vector": torch.zeros(3)}, path, metadata={"settings": '{"seed": ' + "9" * 5000 + "}"})
+
+
 def settings_that_are_a_list(path: Path) -> None:
     save_file({"vector": torch.zeros(3)}, path, metadata={"settings": "[1, 2]"})
 
@@ -265,13 +288,70 @@ def huge(path: Path) -> None:
         file.truncate(LARGEST_FILE + 1)
 
 
-@pytest.mark.parametrize("write", [empty, text, cut, lying_header, another_model, settings_that_are_a_list, huge])
+@pytest.mark.parametrize(
+    "write",
+    [
+        *(empty, text, cut, lying_header, another_model, settings_that_are_a_list, huge),
+        *(deep_settings, settings_of_long_numbers),
+    ],
+)
 def test_what_is_no_domain_file_gives_one_sentence(write: Callable[[Path], None], tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     write(path)
     with pytest.raises(DomainError, match=r"a\.safetensors") as caught:
         Domain.load(path)
     assert one_sentence(str(caught.value))
+
+
+def test_numbers_beyond_float32_end_in_one_sentence() -> None:
+    for change in (
+        lambda domain: domain.scaled(coarse=1e300),
+        lambda domain: domain.scaled(fine=float("nan")),
+        lambda domain: mix([(1e300, domain)]),
+    ):
+        with pytest.raises(DomainError, match="not finite"):
+            change(make())
+
+
+def test_half_a_character_does_not_break_a_file(tmp_path: Path) -> None:
+    make("a\ud800b", settings={"note": "\udc80"}).save(tmp_path / "a.safetensors")
+    back = Domain.load(tmp_path / "a.safetensors")
+    assert (back.name, back.settings) == ("a?b", {"note": "?"})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a umask")
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_a_file_may_be_read_by_whom_the_umask_lets(umask: int, tmp_path: Path) -> None:
+    code = "import os, sys, torch; from stylize.checkpoints import save_checkpoint\n"
+    code += "os.umask(int(sys.argv[1])); save_checkpoint(sys.argv[2], {'a': torch.ones(1)}, {})"
+    path = tmp_path / "a.safetensors"
+    subprocess.run([sys.executable, "-c", code, str(umask), str(path)], check=True, cwd=Path(__file__).parent.parent)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_cannot_be_written_to_gives_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "a.safetensors", tmp_path / ("a" * 300)):
+        with pytest.raises(CheckpointError, match=r"cannot be written \(.*\); make room or choose another place\.$"):
+            make().save(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_full_disk_gives_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    code = "import resource, signal, sys, torch; from stylize.checkpoints import save_checkpoint\n"
+    code += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
+    code += "save_checkpoint(sys.argv[1], {'a': torch.ones(10_000)}, {})"
+    command = [sys.executable, "-c", code, str(tmp_path / "a.safetensors")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert done.stderr.splitlines()[-1].startswith("stylize.errors.CheckpointError: ")
+    assert "cannot be written" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_part_is_refused_at_once() -> None:
+    with pytest.raises(DomainError, match="has 140001 characters; use at most 1000"):
+        Part.parse("a" + ",fine=1" * 20_000)
 
 
 def test_no_file_gives_one_sentence(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ import io
 import pickle
 import sys
 import zipfile
+from argparse import Namespace
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
@@ -18,16 +20,18 @@ import torch
 from golden_numbers import HERE, draw_weights
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tiny import GENERATOR
 from torch import Tensor
 
 from stylize import cli
 from stylize.checkpoints import load_checkpoint, load_into, save_checkpoint
+from stylize.convert.common import Weights, plain
+from stylize.convert.generators import LEAVES
 from stylize.domain import Domain
 from stylize.e4e import E4e, E4eConfig, ReStyle
 from stylize.errors import CheckpointError
-from stylize.foreign import LEAVES, Weights, _decoder, _plain, convert, join_directions, read, recognise
+from stylize.foreign import _decoder, convert, join_directions, read, recognise
 from stylize.generator import Generator, GeneratorConfig
 from stylize.hypernet import HyperNet
 from stylize.unpickle import Record
@@ -251,7 +255,7 @@ def test_a_rosinality_file_gives_the_same_generator(legacy: bool, tmp_path: Path
     path, out = save(tmp_path / "ffhq.pt", file, legacy), tmp_path / "generator.safetensors"
     assert convert(path, out) == [out]
     tensors, stored = load_checkpoint(out)
-    assert stored["config"] == GENERATOR.to_dict() | {"channels": [8, 8, 8, 8]}
+    assert stored["config"] == GENERATOR.to_dict() | {"channels": [8, 8, 8, 8], "patterns": []}
     assert stored["origin"] == {"file": "ffhq.pt", "format": "rosinality"}
     assert generator_of(Weights(tensors, stored)).fingerprint() == generator.fingerprint()
 
@@ -309,6 +313,126 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
         recognised(save(tmp_path / "a.pt", {"something": 1}))
 
 
+def as_basicsr(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A rosinality state dict as BasicSR names it."""
+    out = {}
+    for name, tensor in state.items():
+        if not name.endswith("kernel"):
+            name = name.replace("input.input", "constant_input.weight").replace("noise_", "noise")
+            name = name.replace("style.", "style_mlp.").replace("conv.", "modulated_conv.").replace(".noise.", ".")
+            out[f"style_{name}" if name.startswith("conv") else name] = tensor
+    return out
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state, w_avg: {"g": state, "latent_avg": w_avg, "g_optim": {}},
+        lambda state, w_avg: {"params_ema": as_basicsr(state), "params": {}, "latent_avg": w_avg},
+        lambda state, w_avg: {"g_ema": {f"module.{k}": t for k, t in state.items()}, "latent_avg": w_avg},
+        lambda state, w_avg: {"g_ema": {f"module.generator.{k}": t for k, t in state.items()}, "latent_avg": w_avg},
+        lambda state, w_avg: {**state, "latent_avg": w_avg},
+        lambda state, w_avg: {"state_dict": state, "latent_avg": w_avg[None]},
+        lambda state, w_avg: {
+            "state_dict": {f"G_ema.{name}": t for name, t in state.items()}
+            | {"generator.input.input": torch.ones(1), "discriminator.convs.0.weight": torch.ones(2)},
+            "latent_avg": w_avg,
+        },
+        lambda state, w_avg: {"g_ema": state, "latent_avg": w_avg.numpy()},
+        lambda state, w_avg: {"g_ema": state, "latent_avg": w_avg, "args": Namespace(ckpt=Path("/a/b.pt"), size=32)},
+    ],
+    ids=["jojogan", "basicsr", "parallel", "wrapped", "bare", "state_dict", "lightning", "numpy", "pathlib"],
+)  # fmt: skip
+def test_a_generator_is_found_wherever_it_is_stored(
+    wrap: Callable[[dict[str, Tensor], Tensor], dict[str, Any]], tmp_path: Path
+) -> None:
+    generator = tiny_generator()
+    found = recognised(save(tmp_path / "a.pt", wrap(as_rosinality(generator), generator.w_avg)))
+    assert generator_of(found).fingerprint() == generator.fingerprint()
+    assert found.note == ""
+
+
+@pytest.mark.parametrize("prefix", ["", "g_ema."])
+def test_a_generator_in_safetensors(prefix: str, tmp_path: Path) -> None:
+    generator, path = tiny_generator(), tmp_path / "a.safetensors"
+    state = {f"{prefix}{name}": tensor.clone() for name, tensor in as_rosinality(generator).items()}
+    save_file(state | {"latent_avg": generator.w_avg.clone()}, path)
+    assert generator_of(recognised(path)).fingerprint() == generator.fingerprint()
+
+
+def test_safetensors_of_something_else_are_told_from_damaged_ones(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"model.layers.0.weight": torch.ones(2, 2)}, path)
+    with pytest.raises(CheckpointError, match=r"^a\.safetensors is none of the checkpoints"):
+        recognised(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="cut short"):
+        recognised(path)
+    save_checkpoint(path, tiny_generator().state_dict(), {"config": GENERATOR.to_dict()})
+    with pytest.raises(CheckpointError, match="in this project's own form; use it as it is"):
+        recognised(path)
+
+
+def test_the_noise_that_old_files_lack_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    generator = tiny_generator()
+    state = {name: tensor for name, tensor in as_rosinality(generator).items() if not name.startswith("noises.")}
+    path = save(tmp_path / "550000.pt", {"g_ema": state, "latent_avg": generator.w_avg})
+    assert cli.main(["convert", str(path), "-o", str(tmp_path / "a.safetensors")]) == 0
+    assert "550000.pt holds no noise, as old files do; it was drawn with the seed 0.\n" in capsys.readouterr().out
+    tensors, stored = load_checkpoint(tmp_path / "a.safetensors")
+    assert stored["origin"]["noise"] == "drawn with the seed 0"
+    own = generator.state_dict()
+    assert equal({k: t for k, t in own.items() if ".noise" not in k or "strength" in k},
+                 {k: t for k, t in tensors.items() if not k.endswith(".noise")})  # fmt: skip
+    assert tensors["convs.6.noise"].shape == (1, 1, 32, 32)
+    assert 0.9 < tensors["convs.6.noise"].std() < 1.1
+    again, _ = load_checkpoint(convert(path, tmp_path / "b.safetensors")[0])
+    assert equal(tensors, again)
+
+
+def test_paths_in_a_pickle_are_texts() -> None:
+    windows = b"cpathlib\nWindowsPath\n(VC:\\\nVa\ntR."
+    assert read(io.BytesIO(windows), "a.pkl") == "C:\\a"
+    assert read(io.BytesIO(windows.replace(b"pathlib", b"pathlib._local")), "a.pkl") == "C:\\a"
+    for protocol in range(2, 6):
+        found = read(io.BytesIO(pickle.dumps({"a": PurePosixPath("/x/y"), "b": Path("z")}, protocol)), "a.pkl")
+        assert found == {"a": "/x/y", "b": "z"}
+    with pytest.raises(CheckpointError, match="damaged"):
+        read(io.BytesIO(b"cpathlib\nPosixPath\n(I1\ntR."), "a.pkl")
+
+
+def test_a_pickle_of_tensorflow_is_told_as_one() -> None:
+    for pickled in (b"cdnnlib.tflib.network\nNetwork\n.", b"\x80\x03cdnnlib.tflib.network\nNetwork\n)\x81."):
+        with pytest.raises(CheckpointError, match=r"^ffhq\.pkl is a network of TensorFlow, .* stylegan2-ffhq"):
+            read(io.BytesIO(pickled), "ffhq.pkl")
+
+
+def test_an_nvidia_generator_may_be_a_state_dict(tmp_path: Path) -> None:
+    generator = tiny_generator()
+    path = save(tmp_path / "a.pt", {"G_ema": as_nvidia(generator)})
+    assert generator_of(recognised(path)).fingerprint() == generator.fingerprint()
+    path = save(tmp_path / "a.pt", as_nvidia(generator))
+    assert generator_of(recognised(path)).fingerprint() == generator.fingerprint()
+
+
+def as_nvidia(generator: Generator) -> dict[str, Tensor]:
+    """Its weights under the names and in the shapes of stylegan2-ada-pytorch."""
+    names = {"mapping.layers.": "mapping.fc", "w_avg": "mapping.w_avg", "const": "synthesis.b4.const"}
+    for i in range(7):
+        names[f"convs.{i}."] = f"synthesis.b{4 * 2 ** ((i + 1) // 2)}.conv{(i + 1) % 2}."
+    for i in range(4):
+        names[f"to_rgbs.{i}."] = f"synthesis.b{4 * 2**i}.torgb."
+    tensors = {}
+    for name, tensor in generator.state_dict().items():
+        old, new = next((old, new) for old, new in names.items() if name.startswith(old))
+        if name.endswith(".noise"):
+            tensors[name.replace(old, new) + "_const"] = tensor[0, 0]
+        else:
+            official = tensor[0] if name == "const" or name.endswith("noise_strength") else tensor
+            tensors[name.replace(old, new)] = official
+    return tensors
+
+
 def test_an_nvidia_pickle_is_read_without_its_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The layout of torch_utils/persistence.py: every module pickles its source code beside its state."""
 
@@ -339,21 +463,8 @@ def test_an_nvidia_pickle_is_read_without_its_code(monkeypatch: pytest.MonkeyPat
             return _reconstruct_persistent_obj, ({"type": "class", "module_src": source, "state": self.state},)
 
     generator = tiny_generator()
-    names = {"mapping.layers.": "mapping.fc", "w_avg": "mapping.w_avg", "const": "synthesis.b4.const"}
-    for i in range(7):
-        names[f"convs.{i}."] = f"synthesis.b{4 * 2 ** ((i + 1) // 2)}.conv{(i + 1) % 2}."
-    for i in range(4):
-        names[f"to_rgbs.{i}."] = f"synthesis.b{4 * 2**i}.torgb."
-    tensors = {}
-    for name, tensor in generator.state_dict().items():
-        old, new = next((old, new) for old, new in names.items() if name.startswith(old))
-        if name.endswith(".noise"):
-            tensors[name.replace(old, new) + "_const"] = tensor[0, 0]
-        else:
-            official = tensor[0] if name == "const" or name.endswith("noise_strength") else tensor
-            tensors[name.replace(old, new)] = official
     path = tmp_path / "ffhq.pkl"
-    path.write_bytes(pickle.dumps({"G": None, "D": None, "G_ema": Persistent(tensors)}, 3))
+    path.write_bytes(pickle.dumps({"G": None, "D": None, "G_ema": Persistent(as_nvidia(generator))}, 3))
     found = recognised(path)
     assert found.settings["origin"]["format"] == "stylegan2-ada-pytorch"
     assert generator_of(found).fingerprint() == generator.fingerprint()
@@ -587,7 +698,7 @@ def test_mappers_give_the_official_numbers(name: str, shared: Path) -> None:
 def test_both_ways_to_store_the_settings_of_a_mapper(shared: Path) -> None:
     first, second = (content(shared / "golden" / "checkpoints" / f"hdn_td_mapper_dict{x}.pt") for x in ("", "config"))
     assert equal(first["state_dict"], second["state_dict"])
-    assert first["mapper_config"] == _plain(first["mapper_config"]) == _plain(second["mapper_config"])
+    assert first["mapper_config"] == plain(first["mapper_config"]) == plain(second["mapper_config"])
 
 
 # --- archives and directions --------------------------------------------------------------------------

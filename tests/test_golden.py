@@ -19,8 +19,8 @@ from golden_numbers import HERE, draw_weights
 from torch import Tensor
 
 from stylize.checkpoints import load_into
+from stylize.convert.generators import from_rosinality
 from stylize.domain import Domain
-from stylize.foreign import from_rosinality
 from stylize.generator import Generator, GeneratorConfig, Order
 
 TOLERANCE = {64: 2e-5, 256: 2e-5, 1024: 3e-5}  # of the largest value of the picture

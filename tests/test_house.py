@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from conftest import PATIENCE
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "stylize"
@@ -18,7 +19,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors images vocabulary dictionary
     checkpoints unpickle code
-    align detail generator domain encoder e4e encoders clip hypernet lpips foreign film track
+    align detail generator domain encoder e4e encoders clip hypernet lpips convert foreign film track
     pipeline morph video
     catalogue
     training
@@ -122,4 +123,4 @@ def test_help_does_not_wait_for_torch() -> None:
         "except SystemExit: pass\n"
         "sys.exit('torch' in sys.modules or 'PIL' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=PATIENCE)

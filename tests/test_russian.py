@@ -17,12 +17,15 @@ from stylize.ui.russian import SENTENCES, in_russian
 ERRORS = {name for name in vars(errors) if name.endswith("Error")}
 # What the page imports, but no visitor can make them speak.
 SILENT = {
+    "convert.common": "files of other projects are read by the command line",
+    "convert.generators": "files of other projects are read by the command line",
     "foreign": "files of other projects are read by the command line",
     "unpickle": "files of other projects are read by the command line",
     "training.data": "trains what ships",
     "training.generator": "trains what ships",
     "training.identity": "trains what ships",
     "training.filters": "trains what ships",
+    "ui.arguments": "scripts are answered in English",
     "ui.api": "scripts are answered in English",
     "ui.words": "the page's own words are in both languages there",
     "ui.russian": "the translations themselves",

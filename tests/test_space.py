@@ -19,6 +19,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from conftest import PATIENCE
 from PIL import Image
 from test_page import ENGLISH, inputs
 from tiny import load_tiny_model_with_style
@@ -31,7 +32,6 @@ from stylize.ui.zerogpu import OF_STUDIO, OF_STYLIZER
 
 ROOT = Path(__file__).parent.parent
 SPACE = {"SPACE_ID": "somebody/stylize", "SYSTEM": "spaces", "SPACE_HOST": "somebody-stylize.hf.space"}
-START_UP = 120  # seconds, on a busy machine
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def test_storage_and_zerogpu_are_used_where_they_are(tmp_path: Path) -> None:
         env=environment | SPACE | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         check=True,
-        timeout=START_UP * 2,
+        timeout=PATIENCE,
     )
     assert json.loads(out.stdout) == ["/data/huggingface", "/data/full", "lent", False]
 
@@ -143,18 +143,18 @@ def test_app_starts_as_a_space() -> None:
     settings |= {name: value for name, value in os.environ.items() if name != "GRADIO_SERVER_NAME"}
     server = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=settings)
     try:
-        deadline = time.monotonic() + START_UP
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:  # an address that only a server on all addresses answers
-                with urllib.request.urlopen(f"http://127.0.0.2:{port}/config", timeout=5) as response:
+                with urllib.request.urlopen(f"http://127.0.0.2:{port}/config", timeout=PATIENCE) as response:
                     page = response.read().decode()
                 break
             except OSError:
                 assert server.poll() is None, "app.py stopped"
-                assert time.monotonic() < deadline, f"no page within {START_UP} s"
+                assert time.monotonic() < deadline, f"no page within {PATIENCE} s"
                 time.sleep(0.3)
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(PATIENCE)
     assert "text-go" in page
     assert "full-get" not in page

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import PATIENCE
 from tiny import save_tiny_model
 
 from stylize.checkpoints import load_checkpoint
@@ -68,7 +69,7 @@ def train(folder: Path, name: str, processes: int = 1, options: list[str] = OPTI
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *command, "--out", str(out), "--device", "cpu", *options],
-        capture_output=True, text=True, timeout=300, env=environment, cwd=Path(__file__).parent.parent,
+        capture_output=True, text=True, timeout=PATIENCE, env=environment, cwd=Path(__file__).parent.parent,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return load_checkpoint(out / "hypernet.safetensors")[0]

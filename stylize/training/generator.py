@@ -90,7 +90,7 @@ class Settings:
     weaker: float = 0.2  # share of styled pictures at less than full strength
     adversarial_from: float = 0.5  # of either half
     vectors: float = 1e-3  # weight of the mean square of the domain vectors
-    strokes: float = 0.5
+    strokes: float = 2.0
     perceptual: float = 1.0
     identity: float = 0.5
     adversarial: float = 0.1
@@ -184,13 +184,15 @@ class Networks(nn.Module):
 
 class Batch(NamedTuple):
     """inputs: what the encoder reads, (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), what it should become;
-    vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), through W+ alone."""
+    vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), through W+ alone; styles:
+    the numbers in ``Pairs.names`` of the styled ones, -1 for none."""
 
     inputs: Tensor
     targets: Tensor
     vectors: Tensor
     window: Window | None
     bare: Tensor
+    styles: list[int]
 
 
 class Trainer:
@@ -226,6 +228,7 @@ class Trainer:
         self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
         self.queue = torch.zeros(0, MINI.w_dim, device=device)
         self.step, self.usual = 0, 0.0  # usual: length of the gradient
+        self.far = torch.ones(len(pairs.names))  # of every style, how far it still is from its filter
 
     @property
     def coarse_steps(self) -> int:
@@ -257,12 +260,14 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         parts = {name: getattr(self, name).state_dict() for name in ("nets", "average", "opt", "opt_d")}
-        return {**parts, "queue": self.queue, "step": self.step, "usual": self.usual, "settings": asdict(self.settings)}
+        counts = {"queue": self.queue, "step": self.step, "usual": self.usual, "far": self.far}
+        return {**parts, **counts, "settings": asdict(self.settings)}
 
     def load(self, state: dict[str, Any]) -> None:
         for name in ("nets", "average", "opt", "opt_d"):
             getattr(self, name).load_state_dict(state[name])
         self.queue, self.step, self.usual = state["queue"].to(self.device), state["step"], state["usual"]
+        self.far = state["far"]
 
     def rate(self) -> float:
         """Each half warms up and cools down; the fine one to nearly nothing."""
@@ -272,7 +277,7 @@ class Trainer:
         return lr * warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
     def batch(self, rng: torch.Generator) -> Batch:
-        """Plain faces, varied, and filtered pairs."""
+        """Plain faces, varied, and filtered pairs, more of the styles that are still far from their filters."""
         s, size = self.settings, MINI.resolution
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=rng)))
         styled = s.batch_coarse // 3 if self.coarse else s.styled
@@ -288,9 +293,10 @@ class Trainer:
         pictures = augment(pictures, torch.from_numpy(self.faces.real[index]), pictures.shape[-1], rng)
 
         vectors, faces, kinds, colours, strengths = [], [], [], [], []
-        tinted = combinations()
+        tinted = [pair for pair in combinations() if pair[1] in (PHOTO, *self.pairs.names)]
+        chances = self.far.double().numpy()
         for _ in range(styled):
-            colour, style = None, self.pairs.names[draw.integers(len(self.pairs.names))]
+            colour, style = None, self.pairs.names[draw.choice(len(chances), p=chances / chances.sum())]
             if draw.random() < s.coloured:
                 colour, style = tinted[draw.integers(len(tinted))]
             strength = 1.0 if draw.random() >= s.weaker else float(draw.random())
@@ -328,7 +334,7 @@ class Trainer:
         bare[s.plain : s.plain + s.bare] = not self.coarse
         moved = (x.to(self.device) for x in (inputs, wanted, torch.cat([zeros, torch.stack(vectors)]), bare))
         inputs, wanted, domains, bare = moved
-        return Batch(inputs, wanted, domains, window, bare)
+        return Batch(inputs, wanted, domains, window, bare, [kind - 1 for kind in kinds])
 
     def train_step(self) -> dict[str, float]:
         """One step of generator and encoder, and one of the discriminator where it takes part."""
@@ -337,7 +343,7 @@ class Trainer:
         rate = self.rate()
         for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
             group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
-        inputs, targets, vectors, window, bare = self.batch(rng)
+        inputs, targets, vectors, window, bare, styles = self.batch(rng)
         adversarial = self.progress >= s.adversarial_from
 
         w, offsets = nets.encoder.codes(inputs.to(self.dtype))
@@ -393,6 +399,9 @@ class Trainer:
             losses["discriminator"] = self._discriminator_step(targets[:plain], fakes.detach())
         self.step += 1
         with torch.no_grad():
+            for style, away in zip(styles, (made[plain:] - targets[plain:]).abs().mean((1, 2, 3)).tolist(), strict=True):
+                if style >= 0:
+                    self.far[style] += 0.05 * (away - self.far[style])
             decay = min(0.998, self.step / (self.step + 10))
             torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
         return {name: value.item() for name, value in losses.items()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,8 +17,21 @@ from stylize.images import read_photo
 from stylize.morph import save_moving
 from stylize.training.adapt import Progress, adapt_text, preset
 from stylize.training.oneshot import adapt_image, one_shot_preset
+from stylize.ui.arguments import (
+    Argument,
+    Endpoints,
+    choice,
+    file,
+    files,
+    many,
+    number,
+    photo,
+    sentences,
+    whole,
+    words,
+    yes_or_no,
+)
 from stylize.ui.instant import QUEUE as MOVING
-from stylize.ui.result import photo_input
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
@@ -28,15 +41,7 @@ from stylize.vocabulary import SOURCE
 Preset = Literal["fast", "balanced", "strong"]
 Format = Literal["mp4", "gif", "webp"]
 MORPH_SIDE = 512  # px
-
-
-@contextmanager
-def sentences() -> Iterator[None]:
-    """Every StylizeError becomes the one sentence that the caller gets."""
-    try:
-        yield
-    except StylizeError as error:
-        raise gr.Error(str(error), print_exception=False) from None
+DOMAIN = "a domain file (.safetensors)"
 
 
 class Api:
@@ -255,65 +260,53 @@ def last_domain(loop: Iterator[Progress]) -> Iterator[str | None]:
     yield domain_file(domain)
 
 
-def add_api(studio: Studio) -> None:
+def add_api(studio: Studio, blocks: Endpoints) -> None:
     """The endpoints, on components that are not shown."""
     api = Api(studio)
+    detail = studio.stylizer.default_detail
+    formats = ("mp4", "gif", "webp")
+    quick: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
     with gr.Row(visible=False):
         button = gr.Button()
-
-        def words(value: str = "") -> gr.Textbox:
-            return gr.Textbox(value, visible=False)
-
-        def many() -> gr.Dropdown:
-            texts = gr.Dropdown([], multiselect=True, allow_custom_value=True, visible=False)
-            texts.api_info = lambda: {"type": "array", "items": {"type": "string"}}  # not: one of the choices
-            return texts
-
-        def whole(value: int) -> gr.Number:
-            return gr.Number(value, precision=0, visible=False)
-
-        def files(ending: str) -> gr.File:
-            return gr.File(file_count="multiple", file_types=[ending], visible=False)
-
-        def one(ending: str | None = None) -> gr.File:
-            return gr.File(file_types=[ending] if ending else None, visible=False)
-
-        def choice(*names: str) -> gr.Radio:
-            return gr.Radio(names, value=names[0], visible=False)
-
-        strength, detail = gr.Number(1.0), gr.Number(studio.stylizer.default_detail)
-        colours, faces = gr.Checkbox(False), whole(0)
-        picture, gallery = gr.Image(type="pil", format="png"), gr.Gallery()
-        presets = gr.Radio(PRESETS, value="balanced")
-
-        quick: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
-        table: list[tuple[Callable[..., Any], list[Any], Any, dict[str, Any]]] = [
+        table: list[tuple[Callable[..., Any], list[Argument], Any, dict[str, Any]]] = [
             (
                 api.stylize,
-                [photo_input(), words(), strength, detail, one(".safetensors"), colours, faces],
-                picture,
+                [photo(), words(), number(1.0, -1, 2), number(detail, 0, 1), file(DOMAIN), yes_or_no(), whole(0)],
+                gr.Image(type="pil", format="png"),
                 quick,
             ),
-            (api.invert, [photo_input()], gallery, quick),
-            (api.adapt_text, [words(), words(SOURCE), whole(0), whole(0), presets], one(), QUEUE),
-            (api.adapt_image, [files("image"), whole(0), whole(0), presets], one(), QUEUE),
-            (api.hypernet, [words(), one("image")], one(), quick),
-            (api.mix, [many(), files(".safetensors"), gr.Checkbox(False)], one(), quick),
+            (api.invert, [photo()], gr.Gallery(), quick),
+            (
+                api.adapt_text,
+                [words(), words(SOURCE), whole(0), whole(0), choice(*PRESETS, value="balanced")],
+                gr.File(),
+                QUEUE,
+            ),
+            (
+                api.adapt_image,
+                [files("pictures of the style"), whole(0), whole(0), choice(*PRESETS, value="balanced")],
+                gr.File(),
+                QUEUE,
+            ),
+            (api.hypernet, [words(), file("a picture of the style")], gr.File(), quick),
+            (api.mix, [many(), files("domain files"), yes_or_no()], gr.File(), quick),
             (
                 api.morph,
-                [photo_input(), many(), whole(48), whole(24), choice("mp4", "gif", "webp"), gr.Checkbox(False)],
-                one(),
+                [photo(), many(), whole(48), whole(24), choice(*formats), yes_or_no()],
+                gr.File(),
                 MOVING,
             ),
             (
                 api.video,
                 [
-                    one(), words(), gr.Number(1.0), gr.Number(studio.stylizer.default_detail), one(".safetensors"),
-                    gr.Checkbox(False), choice("mp4", "gif", "webp"),
+                    file("a film or an animated picture", needed=True), words(), number(1.0, -1, 2),
+                    number(detail, 0, 1), file(DOMAIN), yes_or_no(), choice(*formats),
                 ],
-                one(),
+                gr.File(),
                 VIDEO_QUEUE,
             ),
-        ]
-        for function, inputs, output, queue in table:
-            button.click(function, inputs, output, api_name=function.__name__, **queue)
+        ]  # fmt: skip
+        for function, arguments, output, queue in table:
+            name = function.__name__
+            blocks.arguments[name] = dict(zip(inspect.signature(function).parameters, arguments, strict=True))
+            button.click(function, [argument.field for argument in arguments], output, api_name=name, **queue)

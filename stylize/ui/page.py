@@ -14,6 +14,7 @@ from stylize.catalogue import choose, describe, download, megabytes
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.ui.api import add_api
+from stylize.ui.arguments import Endpoints
 from stylize.ui.instant import InstantTab
 from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
@@ -124,10 +125,10 @@ class Page:
         if gpu is not None:
             lend(studio, gpu)
         self.shared = Shared(studio)
-        with gr.Blocks(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as self.blocks:
+        with Endpoints(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as self.blocks:
             self._lay_out(studio)
             self._wire()
-            add_api(studio)
+            add_api(studio, self.blocks)
         self.blocks.queue(default_concurrency_limit=4, max_size=32)
 
     def _lay_out(self, studio: Studio) -> None:

@@ -71,6 +71,7 @@ SENTENCES: dict[str, str] = {
     "There is nothing to mix; give at least one domain with its weight.": (
         "Смешивать нечего; дайте хотя бы один стиль с его весом."
     ),
+    "A style of the mix has {} characters; use at most {}.": "В стиле смеси {0} знаков; можно не больше {1}.",
     "The weight of {} is {}; use a finite number.": "Вес {0} равен {1}; нужно конечное число.",
     "These domains carry styles of different sizes; mix those of one kind.": (
         "Эти стили несут рисунок разного размера; смешивайте стили одного рода."
@@ -194,6 +195,9 @@ SENTENCES: dict[str, str] = {
     # the model
     "There is no file {}.": "Нет файла {0}.",
     "{} holds another architecture: {} ({} differences).": "В {0} другая архитектура: {1} (отличий: {2}).",
+    "{} cannot be written ({}); make room or choose another place.": (
+        "{0} нельзя записать ({1}); освободите место или выберите другое."
+    ),
     "{} is not a file of this project or is damaged ({}).": "{0} — не файл этого проекта или повреждён ({1}).",
     "{} has settings that this version does not know ({}).": "В {0} настройки, которых эта версия не знает ({1}).",
     "{} is not a generator; use a file that holds one.": "{0} — не генератор; нужен файл с ним.",

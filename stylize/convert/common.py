@@ -1,0 +1,136 @@
+"""What every conversion shares: tensors and settings that are checked before they are believed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stylize.checkpoints import check_tensors, load_checkpoint, load_into, save_checkpoint
+from stylize.errors import CheckpointError
+from stylize.generator import Generator, GeneratorConfig
+from stylize.unpickle import Array, Record
+
+MOST_LEVELS = 10  # of a generator: 2048 px
+MOST_NUMBERS = 2**29  # of one model; e4e has 267 million
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A generator, an encoder, directions or a part of LPIPS: tensors, and settings that say what they are.
+
+    ``note``: a sentence about what the file lacked and how that was made up for; "" where it lacked nothing.
+    """
+
+    tensors: Tensors
+    settings: dict[str, Any]
+    note: str = ""
+
+    def save(self, path: str | Path) -> None:
+        save_checkpoint(path, self.tensors, self.settings)
+
+
+@dataclass(frozen=True)
+class Base:
+    """The generator that domains belong to."""
+
+    generator: Generator
+    fingerprint: str
+
+    @classmethod
+    def load(cls, path: Path) -> Base:
+        """This project's file of a generator, or a folder with generator.safetensors. Raises CheckpointError."""
+        path = path / "generator.safetensors" if path.is_dir() else path
+        tensors, settings = load_checkpoint(path)
+        try:
+            config = GeneratorConfig(**settings["config"])
+            if len(config.channels) > MOST_LEVELS or config.mapping_layers > len(tensors):
+                raise ValueError("more layers than the file can hold")
+            with torch.device("meta"):  # sizes that do not fit are found before memory is taken
+                generator = Generator(config)
+        except Exception:  # whatever such settings make of a generator
+            raise CheckpointError(f"{path.name} is no generator of this project; convert one first.") from None
+        load_into(generator, tensors, path.name)
+        return cls(generator, generator.fingerprint())
+
+
+def plain_tensors(state: Any, name: str) -> Tensors:
+    """A state dict, without the prefix ``module.`` of parallel training; NumPy's arrays as tensors.
+
+    Raises CheckpointError when it holds anything but numbers with plain names, or empty tensors.
+    """
+    items = state.items() if isinstance(state, dict) else [("", None)]
+    tensors: dict[Any, Any] = {key: value.tensor if isinstance(value, Array) else value for key, value in items}
+    if not all(printable(key) and isinstance(value, Tensor) and value.numel() for key, value in tensors.items()):
+        raise CheckpointError(f"{name} does not hold plain tensors where its weights should be; use another file.")
+    return without_prefix(tensors, "module.")
+
+
+def without_prefix(tensors: Mapping[str, Tensor], *prefixes: str) -> Tensors:
+    """The tensors without those of the prefixes that all their names share."""
+    for prefix in prefixes:
+        if tensors and all(key.startswith(prefix) for key in tensors):
+            tensors = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
+    return dict(tensors)
+
+
+def part_of(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
+    """Those whose names begin with the prefix, without it, and without a ``module.`` behind it."""
+    held = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
+    return without_prefix(held, "module.")
+
+
+def finite(tensors: Tensors, name: str) -> Tensors:
+    """In float32 but for BatchNorm's counters. Raises CheckpointError when they are too many or not finite."""
+    if sum(tensor.numel() for tensor in tensors.values()) > MOST_NUMBERS:
+        raise CheckpointError(f"{name} holds far more numbers than a model of its kind has; use another file.")
+    if odd := next((key for key, tensor in tensors.items() if tensor.is_complex()), None):
+        raise CheckpointError(f"{name} holds complex numbers in {odd}, which no model has; use another file.")
+    tensors = {k: t.long() if k.endswith("num_batches_tracked") else t.float() for k, t in tensors.items()}
+    for key, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise CheckpointError(f"{name} is damaged: {key} holds numbers that are not finite; download it again.")
+    return tensors
+
+
+def checked(build: Callable[[], nn.Module], tensors: Tensors, name: str) -> Tensors:
+    """``finite`` tensors that are exactly those of the module. Raises CheckpointError."""
+    try:
+        with torch.device("meta"):
+            expected = build().state_dict()
+    except Exception:  # sizes of which nothing can be built
+        raise CheckpointError(f"{name} holds another architecture than one of its kind; use another file.") from None
+    check_tensors(expected, tensors, name)
+    return finite(tensors, name)
+
+
+def count(pattern: str, tensors: Tensors) -> int:
+    return sum(bool(re.fullmatch(pattern, name)) for name in tensors)
+
+
+def plain(settings: Any) -> dict[str, Any]:
+    """Numbers and short texts of a dict, an argparse.Namespace or an OmegaConf container."""
+    if isinstance(settings, Record):
+        settings = settings.get("_content", settings)
+    items = settings.items() if isinstance(settings, dict) else ()
+    values = {key: value.get("_val") if isinstance(value, Record) else value for key, value in items}
+    return {key: value for key, value in values.items() if printable(key) and (printable(value) or _number(value))}
+
+
+def printable(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and len(value) < 1000
+
+
+def shown(value: Any) -> str:
+    return ascii(value[:60]) if isinstance(value, str) else "not told"
+
+
+def _number(value: Any) -> bool:
+    return value is None or isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
