@@ -17,6 +17,7 @@ from torch import Tensor
 RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
 RIDGE = 0.01  # variance of the colours at which a window counts as much as the larger one around it
 FAINT = 0.06  # what the maps leave unexplained by less than this is taken for the generator's noise
+FINER = 0.5  # the amount at which the photo adds only what is finer than the model's own picture
 LARGEST_FIT = 128  # px: the maps are smooth, larger pictures are fitted at this size
 
 
@@ -73,10 +74,15 @@ def affine_maps(source: Tensor, target: Tensor) -> Tensor:
     return box_mean(torch.cat([matrix.flatten(1, 2), shift], 1), max(1, round(RADII[-1] * side)))
 
 
+def apply_matrix(maps: Tensor, picture: Tensor) -> Tensor:
+    """The linear part of affine colour maps (N, 12, H, W) applied to a picture (N, 3, H, W) or a difference of two."""
+    matrix = maps[:, :9].unflatten(1, (3, 3))
+    return torch.stack([(matrix[:, i] * picture).sum(1) for i in range(3)], 1)
+
+
 def apply_maps(maps: Tensor, picture: Tensor) -> Tensor:
     """Affine colour maps (N, 12, H, W) applied to a picture (N, 3, H, W)."""
-    matrix, shift = maps[:, :9].unflatten(1, (3, 3)), maps[:, 9:]
-    return torch.stack([(matrix[:, i] * picture).sum(1) for i in range(3)], 1).add_(shift)
+    return apply_matrix(maps, picture).add_(maps[:, 9:])
 
 
 @torch.no_grad()
@@ -89,22 +95,37 @@ def fit_change(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return maps, F.softshrink(target - apply_maps(maps, source), FAINT)
 
 
+def share_of_photo(amount: float) -> float:
+    """How much of the result is the photo under the change, at a detail ``amount``; the rest is the model's picture."""
+    return max(0.0, (amount - FINER) / (1 - FINER))
+
+
 @torch.no_grad()
 def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float = 1.0) -> Tensor:
     """The aligned photo changed as ``source`` changes into ``target``.
 
-    photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 1 applies the
-    change to the photo and keeps all its detail, 0 gives the model's own picture, enlarged. Returns (1, 3, H, W) in
-    [-1, 1].
+    photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 0 gives the model's
+    own picture, enlarged; up to ``FINER`` the photo adds what is finer than the model's pixels, in the colours of the
+    domain; up to 1 the change is applied to more and more of the photo, which then keeps all its detail. Returns
+    (1, 3, H, W) in [-1, 1].
     """
     size = photo.shape[-2:]
-    own = F.interpolate(target, size=size, mode="bicubic", antialias=True).clamp(-1, 1)
+
+    def enlarged(x: Tensor) -> Tensor:
+        return F.interpolate(x, size=size, mode="bicubic", antialias=True)
+
+    own = enlarged(target)
     if amount == 0:
-        return own
+        return own.clamp(-1, 1)
     maps, drawn = fit_change(source, target)
     maps = F.interpolate(maps, size=size, mode="bilinear")
+    fine = photo - enlarged(F.interpolate(photo, size=target.shape[-2:], mode="area"))
+    own = (own + apply_matrix(maps, fine) * min(1.0, amount / FINER)).clamp_(-1, 1)
+    share = share_of_photo(amount)
+    if share == 0:
+        return own
     kept = apply_maps(maps, photo).add_(F.interpolate(drawn, size=size, mode="bicubic")).clamp_(-1, 1)
-    return torch.lerp(own, kept, amount)
+    return torch.lerp(own, kept, share)
 
 
 def keep_colours(picture: Image.Image, photo: Image.Image) -> Image.Image:

@@ -21,7 +21,7 @@ from stylize.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_
 from stylize.checkpoints import load_checkpoint
 from stylize.clip import TextImageModel
 from stylize.code import Code, cat
-from stylize.detail import transfer_detail
+from stylize.detail import FINER, transfer_detail
 from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.domain import Domain, mix
 from stylize.encoder import Encoder
@@ -117,7 +117,7 @@ class Stylizer:
         self._encoder = encoder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
-        self.default_detail = 1.0 if self.resolution < 256 else 0.0
+        self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
 
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
@@ -231,7 +231,8 @@ class Stylizer:
         """The stylised aligned face at the size of ``face.crop``.
 
         strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
-        1 applies the model's change to the photo itself and keeps all its detail; None is the model's default.
+        FINER adds what is finer than its pixels, 1 applies the change to the photo itself and keeps all its detail;
+        None is the model's default.
         style_mix: see ``draw``.
         edits: see ``edit``; they change shapes, which only a low detail shows.
         """

@@ -35,7 +35,7 @@ from stylize.align import (
     plausible,
 )
 from stylize.code import Code, cat
-from stylize.detail import fit_change, keep_colours
+from stylize.detail import fit_change, keep_colours, share_of_photo
 from stylize.domain import Domain
 from stylize.errors import NoFaceError
 from stylize.film import Film, Frame, Writer
@@ -254,15 +254,16 @@ def lay(frame: Frame, quad: Array, change: Change, style: Style, weight: float =
     soft = paste_mask(HEAD_SIDE) if style.background else edge_mask(len(head)) * head
     mask = np.float32(weight) * place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
     picture: Planes = np.zeros(part.shape, np.float32)
-    if style.detail > 0:
-        picture += np.float32(style.detail) * _with_detail(part, change.maps, place)
-    if style.detail < 1:
+    kept = share_of_photo(style.detail)
+    if kept > 0:
+        picture += np.float32(kept) * _with_detail(part, change.maps, place)
+    if kept < 1:
         side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
         own = change.own.transpose(1, 2, 0)
         if len(own) > side:
             own = np.asarray(cv2.resize(own, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
         smooth: Planes = place.warp(own, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE).clip(-1, 1)
-        picture += np.float32(1 - style.detail) * smooth
+        picture += np.float32(1 - kept) * smooth
     picture = (picture + np.float32(1)) * np.float32(127.5)
     if style.own_colours:
         drawn = Image.fromarray(np.rint(picture).astype(np.uint8))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from stylize.detail import inverse, keep_colours, transfer_detail
+from stylize.detail import FINER, inverse, keep_colours, transfer_detail
 
 SEPIA = torch.tensor([[0.39, 0.77, 0.19], [0.35, 0.69, 0.17], [0.27, 0.53, 0.13]])
 
@@ -72,11 +72,21 @@ def test_noise_of_the_generator_is_not_carried_over() -> None:
 
 def test_amount_slides_from_the_models_picture_to_the_photos_detail() -> None:
     photo, target = sharp(), drawn(-sharp())
-    own, half, kept = (transfer_detail(photo, drawn(photo), target, amount) for amount in (0.0, 0.5, 1.0))
+    own, fine, half, kept = (transfer_detail(photo, drawn(photo), target, amount) for amount in (0.0, 0.5, 0.75, 1.0))
     assert torch.equal(own, F.interpolate(target, size=256, mode="bicubic", antialias=True).clamp(-1, 1))
-    torch.testing.assert_close(half, (own + kept) / 2)
+    torch.testing.assert_close(half, (fine + kept) / 2)
     errors = [error(transfer_detail(photo, drawn(photo), target, a / 4), -photo) for a in range(5)]
     assert errors == sorted(errors, reverse=True)
+
+
+def test_the_photo_adds_only_what_is_finer_than_the_models_pixels() -> None:
+    photo = sharp()
+    small = F.avg_pool2d(photo, 2)
+    own, fine = (transfer_detail(photo, small, small, amount) for amount in (0.0, FINER))
+    assert error(fine, photo) < 0.2 * error(own, photo)
+    target = torch.linspace(-0.5, 0.5, 128).expand(1, 3, 128, -1)
+    plain = transfer_detail(photo, small, target, FINER)
+    assert error(F.avg_pool2d(plain, 2), target) < 0.02
 
 
 @pytest.mark.parametrize(("photo_side", "model_side"), [(64, 128), (300, 128), (1024, 32), (96, 256)])
