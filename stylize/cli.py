@@ -376,8 +376,8 @@ def _adapt(words: list[str]) -> None:
 
 
 def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.prompts.vocabulary import SOURCE
     from stylize.training.adapt import adapt_text, preset
-    from stylize.vocabulary import SOURCE
 
     stylizer, source = _load(args), SOURCE if args.source is None else args.source
     settings = preset(stylizer, args.preset, **numbers)

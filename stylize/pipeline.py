@@ -22,7 +22,6 @@ from stylize.checkpoints import load_checkpoint
 from stylize.clip import TextImageModel
 from stylize.code import Code, cat
 from stylize.detail import FINER, transfer_detail
-from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.domain import Domain, mix
 from stylize.encoder import Encoder
 from stylize.encoders import load_encoder
@@ -30,7 +29,8 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
-from stylize.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
+from stylize.prompts.russian import CYRILLIC, in_english, nearest_russian
+from stylize.prompts.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stylize.dictionary import COLOURS, STYLES, in_english, nearest_russian, russian_name
-from stylize.vocabulary import COLOUR_WORDS, NAMES, match, match_colour
+from stylize.prompts.russian import COLOURS, STYLES, in_english, nearest_russian, russian_name
+from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, match, match_colour
 
 HARD = ("ый", "ая", "ое", "ые", "ого", "ой", "ому", "ым", "ую", "ых", "ыми", "ом")
 SOFT = ("ий", "яя", "ее", "ие", "его", "ей", "ему", "им", "юю", "их", "ими", "ем")

@@ -17,8 +17,8 @@ from stylize.errors import CheckpointError, PromptError
 from stylize.hypernet import HyperNet, HyperNetConfig, from_official
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import HELD_OUT
 from stylize.training.filters import truth
-from stylize.vocabulary import HELD_OUT
 
 TINY = HyperNetConfig(sizes=(8, 8, 4), embedding=16, width=12, inner=10, depth=2)
 

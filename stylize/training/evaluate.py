@@ -29,6 +29,7 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
+from stylize.prompts.vocabulary import NAMES, combinations
 from stylize.training import generalise, looks
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, Comparison
@@ -36,7 +37,6 @@ from stylize.training.data import FULL, SETS, load_faces, skin_light
 from stylize.training.filters import truth
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.oneshot import adapt_image, one_shot_preset
-from stylize.vocabulary import NAMES, combinations
 
 BATCH = 16
 SHEET = ("pencil sketch", "oil painting", "zombie", "bronze statue", "blueprint", "thermal camera", "joker", "sepia")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from stylize.dictionary import russian_name
+from stylize.prompts.russian import russian_name
 
 # A sentence with {} for every value -> its translation, with the values by their number.
 SENTENCES: dict[str, str] = {
