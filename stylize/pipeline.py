@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +30,9 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
-from stylize.prompts.russian import CYRILLIC, in_english, nearest_russian
-from stylize.prompts.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
+from stylize.prompts.parse import Prompt, parse
+from stylize.prompts.russian import CYRILLIC, in_english, russian_name
+from stylize.prompts.vocabulary import NAMES, match, match_colour, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
@@ -317,13 +319,75 @@ class Stylizer:
             domain = Domain.load(text.strip())
             domain.check(self.fingerprint, self.generator.config)
             return domain
-        text = check_prompt(text)
-        try:
-            return self.ready_domain(text)
-        except DomainError:
-            if not self.has_hypernet:
-                raise
-            return self.instant(text)
+        if self.reads_english:
+            text = check_prompt(text)
+            try:
+                return self.ready_domain(in_english(text))
+            except DomainError:
+                if not self.has_hypernet:
+                    raise
+                return self.instant(text)
+        if (name := " ".join(text.split()).lower()) in self.ready():
+            return self._shipped(name)
+        prompt = self.prompt(text)
+        if prompt.plain:
+            try:
+                domain = self.ready_domain(prompt.caption)
+            except DomainError:
+                if not self.has_hypernet:
+                    raise
+                domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
+            return domain if prompt.named else replace(domain, name=prompt.text)
+        return replace(self.blended(prompt), name=prompt.text)
+
+    def prompt(self, text: str) -> Prompt:
+        """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
+        that it can draw; else PromptError that says why, with the nearest that it can."""
+        prompt = parse(check_prompt(text), self.drawn)
+        if prompt.drawable:
+            return prompt
+        near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
+        if prompt.shapes:
+            raise PromptError(
+                f"The {self.name} model draws colours and strokes, not shapes such as {prompt.shapes[0]!r}; the full "
+                "model can (python -m stylize download full, then --model full)."
+            )
+        if prompt.parts:
+            raise PromptError(
+                f"The {self.name} model cannot colour one part of the face alone, as {prompt.parts[0]!r} asks; name a "
+                "colour for all of it."
+            )
+        if prompt.without and not prompt.unknown:
+            raise PromptError(
+                f"The description {prompt.text!r} only says what not to draw; say what the face should become."
+            )
+        words = ", ".join(map(repr, prompt.unknown or (prompt.text,)))
+        if not CYRILLIC.search(text) and not prompt.text.isascii():
+            raise PromptError(
+                f"The {self.name} model reads English and Russian, and does not know {words}; "
+                f"the nearest it knows: {near}."
+            )
+        raise PromptError(f"The {self.name} model does not know {words}; the nearest it knows: {near}.")
+
+    @cached_property
+    def reads_english(self) -> bool:
+        """Whether its text-image model reads any English, instead of the project's own vocabulary."""
+        return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
+
+    @cached_property
+    def drawn(self) -> list[str]:
+        """The styles that the model ships; where it ships none, those that its hypernetwork was taught."""
+        return self.ready() or (list(NAMES) if self.has_hypernet else [])
+
+    def blended(self, prompt: Prompt) -> Domain:
+        """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
+        colours on top."""
+        styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
+        parts = [(1.0, mix(styles, spherical=True))] if styles else []
+        for name, weight in prompt.colours.items():
+            with suppress(DomainError):  # a model may ship without colours
+                parts.append((weight, self.ready_domain(name)))
+        return mix(parts)
 
     def instant(self, prompt: str | Image.Image, name: str = "picture") -> Domain:
         """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
@@ -395,22 +459,13 @@ class Stylizer:
         """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
         with near words, or with what it would leave out."""
         text = check_prompt(text)
-        if self.clip.vocabulary == "english":
+        if self.reads_english:
+            text = in_english(text)
+            if CYRILLIC.search(text) and (prompt := parse(text)).drawable:
+                text = prompt.caption
             self.clip.check_english(text)
         else:
-            unknown = unknown_words(text)
-            if not match(text) and (unknown or says_nothing(text)):
-                russian = CYRILLIC.search(text)
-                near = nearest_russian(" ".join(unknown)) if russian else nearest(text)
-                words = ", ".join(map(repr, unknown or [text]))
-                if not russian and not text.isascii():
-                    raise PromptError(
-                        f"The {self.name} model reads English and Russian, and does not know {words}; "
-                        f"the nearest it knows: {', '.join(near)}."
-                    )
-                raise PromptError(
-                    f"The {self.name} model does not know {words}; the nearest it knows: {', '.join(near)}."
-                )
+            text = self.prompt(text).caption
         self.clip.check_length(text)
         return text
 
@@ -425,8 +480,7 @@ def check_amounts(strength: float, detail: float) -> None:
 
 
 def check_prompt(text: str) -> str:
-    """The text without surplus spaces, in English where it is Russian (see ``in_english``). Raises PromptError when it
-    is empty, has no words or is too long."""
+    """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
     text = " ".join(text.split())
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
@@ -434,4 +488,4 @@ def check_prompt(text: str) -> str:
         raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
     if not any(letter.isalnum() for letter in text):
         raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
-    return in_english(text)
+    return text

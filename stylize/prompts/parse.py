@@ -12,7 +12,7 @@ import numpy as np
 
 from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces
 from stylize.prompts.russian import PATTERNS
-from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, nearest, phrases
+from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases
 
 NEGATIONS = frozenset("not no without never isn non except instead не без кроме вместо нет".split())
 TURNS = frozenset("but rather а но зато".split())  # a negation ends here
@@ -28,7 +28,7 @@ AROUND = FILLERS | frozenset(
     """
     face portrait photo picture image person man's made turned into turn make draw drawn painted please want be become
     version effect filter for from at looking something of his her i one kind aesthetic vibe theme themed inspired
-    в во на из как у с со и о об от по под к для меня мне я мой моя мое себя стиль стиля стиле сделай хочу быть будто
+    s th е х в во на из как у с со и о об от по под к для меня мне я мой моя мое себя стиль стиля стиле сделай хочу быть будто
     портрет лицо лица фото фотография картинка картина рисунок образ виде вид фильтр эффект тема типа
     """.split()
 )
@@ -36,6 +36,7 @@ ENDINGS = (
     "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
     "ам ям ия ию ии а я о е ы и у ю ь й"
 ).split()
+GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
 SURE = 0.5  # below it nothing is drawn, and the nearest are offered
 
 
@@ -59,12 +60,18 @@ class Prompt:
 
     @property
     def drawable(self) -> bool:
-        return bool(self.styles or self.colours) and self.sure >= SURE
+        return bool(self.styles or self.colours or self.photo) and self.sure >= SURE
+
+    @property
+    def photo(self) -> bool:
+        """Whether it asks for no style at all: "a photo of a face"."""
+        said = (self.styles, self.colours, self.without, self.shapes, self.parts, self.unknown)
+        return not any(said) and not {word for word, _, _ in words_of(self.text)} <= FILLERS
 
     @property
     def caption(self) -> str:
         """In words that the mini text-image model was trained on: "blue van gogh painting"."""
-        return " ".join([*list(self.colours)[:1], *list(self.styles)[:2]])
+        return " ".join([*list(self.colours)[:1], *list(self.styles)[:2]]) or SOURCE
 
     @property
     def plain(self) -> bool:
@@ -183,10 +190,12 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
                 best = lexicon()[tuple(stems)], count
         elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
             best = lexicon()[tuple(map(stem, (t[0] for t in tokens[place : place + count])))], count
-    if best[0] is None and re.match("[а-яё]", word):
+    if re.match("[а-яё]", word):
         for name, pattern in PATTERNS:
             if match := pattern.match(lower, start):
-                return {name: 1.0}, sum(start <= at < match.end() for _, at, _ in tokens)
+                count = sum(start <= at < match.end() for _, at, _ in tokens)
+                if count > best[1]:
+                    return {name: 1.0}, count
     return best
 
 
@@ -247,7 +256,7 @@ def _drawn(mix: Mix, known: Collection[str], without: Collection[str]) -> bool:
 def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     """Reads a description, as far as a model that draws the styles ``known`` can follow it."""
     text = " ".join(text.split())
-    found, parts, unknown, understood, letters = _scan(text)
+    found, parts, unknown, understood, letters = _scan(GREY.sub("monochrome", text))
     without = {name for item in found if item.negated for name in item.mix}
     wanted = [item for item in found if not item.negated]
     shapes = tuple(item.words for item in wanted if SHAPE in item.mix)
@@ -274,8 +283,6 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
             sure, named = sure_, False
         else:
             sure = 0.5 + 0.5 * covered
-    if not (wanted or parts or unknown):
-        sure = 0.0
     names = [*sorted(offered, key=lambda name: -offered[name]), *nearest(text)]
     near = tuple(dict.fromkeys(name for name in names if name in known and name not in without))[:3]
     return Prompt(

@@ -46,6 +46,17 @@ SENTENCES: dict[str, str] = {
     "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.": (
         "Модель {0} понимает английский и русский и не знает {1}; ближайшее, что она знает: {2}."
     ),
+    "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize download full, "
+    "then --model full).": (
+        "Модель {0} рисует цвета и штрихи, а не формы, как {1}; их может полная модель (python -m stylize download full, "
+        "затем --model full)."
+    ),
+    "The {} model cannot colour one part of the face alone, as {} asks; name a colour for all of it.": (
+        "Модель {0} не может окрасить одну часть лица, как просит {1}; назовите цвет для всего лица."
+    ),
+    "The description {} only says what not to draw; say what the face should become.": (
+        "Описание {0} говорит только, чего не рисовать; скажите, чем должно стать лицо."
+    ),
     "The description {} has no words; say it in words, such as 'pencil sketch'.": (
         "В описании {0} нет слов; опишите словами, например «карандаш»."
     ),
