@@ -605,12 +605,15 @@ def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
         return _train_domain(stylizer, text, args.seed)
     if _is_picture(text):
         return _pictured_domain(stylizer, Path(text), args)
-    if args.method == "instant" or _is_file(text):
-        return stylizer.domain(text)
     try:
-        return stylizer.domain(text)
+        domain = stylizer.domain(text)
     except DomainError:  # none is ready for these words
+        if args.method == "instant" or _is_file(text):
+            raise
         return _train_domain(stylizer, text, args.seed)
+    for note in () if _is_file(text) else domain.settings.get("notes", ()):
+        print(note, file=sys.stderr)
+    return domain
 
 
 def _pictured_domain(stylizer: Stylizer, path: Path, args: argparse.Namespace) -> Domain:

@@ -337,8 +337,10 @@ class Stylizer:
                 if not self.has_hypernet:
                     raise
                 domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
-            return domain if prompt.named else replace(domain, name=prompt.text)
-        return replace(self.blended(prompt), name=prompt.text)
+            domain = domain if prompt.named else replace(domain, name=prompt.text)
+        else:
+            domain = replace(self.blended(prompt), name=prompt.text)
+        return replace(domain, settings=domain.settings | {"notes": prompt.notes}) if prompt.notes else domain
 
     def prompt(self, text: str) -> Prompt:
         """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
@@ -376,13 +378,13 @@ class Stylizer:
 
     @cached_property
     def drawn(self) -> list[str]:
-        """The styles that the model ships; where it ships none, those that its hypernetwork was taught."""
-        return self.ready() or (list(NAMES) if self.has_hypernet else [])
+        """The styles that descriptions may come to: those that ship, and with a hypernetwork all."""
+        return (not self.has_hypernet and self.ready()) or list(NAMES)
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
         colours on top."""
-        styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
+        styles = [(weight, self._styled(name)) for name, weight in prompt.styles.items()]
         parts = [(1.0, mix(styles, spherical=True))] if styles else []
         for name, weight in prompt.colours.items():
             with suppress(DomainError):  # a model may ship without colours
@@ -405,6 +407,11 @@ class Stylizer:
             alike = torch.softmax(ALIKE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
+
+    def _styled(self, name: str) -> Domain:
+        """A ready style, else what the hypernetwork makes of its name."""
+        shipped = name in self.ready() or not self.has_hypernet
+        return self.ready_domain(name) if shipped else self.hypernet.domain(self.clip.describe(name), name)
 
     @cached_property
     def styles_in_words(self) -> Tensor:

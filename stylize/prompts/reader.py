@@ -70,7 +70,7 @@ def digest() -> str:
 def write_vectors() -> None:
     """Embeds all descriptions anew: after the table or the vocabulary has changed."""
     vectors = np.stack([encoder().query(text) for text in descriptions()])
-    np.savez_compressed(VECTORS, vectors=np.round(vectors * 400).astype(np.int8), digest=np.array(digest()))
+    np.savez_compressed(VECTORS, vectors=np.clip(np.round(vectors * 400), -127, 127).astype(np.int8), digest=np.array(digest()))
 
 
 @cache
@@ -100,3 +100,20 @@ def pieces(text: str) -> float:
     """How many of the encoder's word pieces a text takes for each of its letters: many for what is no word."""
     letters = sum(map(str.isalnum, text))
     return (encoder().token_count(text, True) - encoder().token_count("", True)) / max(1, letters)
+
+
+def _triples(text: str) -> list[str]:
+    """Every three letters in a row of its words, whose ends count as letters."""
+    words = re.findall(r"[^\W\d_]+", text.lower().replace("ё", "е"))
+    return [f"^{word}$"[at : at + 3] for word in words for at in range(len(word))]
+
+
+@cache
+def _known_triples() -> frozenset[str]:
+    return frozenset(triple for text in descriptions() for triple in _triples(text))
+
+
+def spelled(text: str) -> float:
+    """The share of its triples of letters that the descriptions have too: few in what is no word."""
+    triples = _triples(text)
+    return sum(triple in _known_triples() for triple in triples) / max(1, len(triples))

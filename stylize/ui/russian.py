@@ -46,6 +46,14 @@ SENTENCES: dict[str, str] = {
     "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.": (
         "Модель {0} понимает английский и русский и не знает {1}; ближайшее, что она знает: {2}."
     ),
+    "The nearest that can be drawn: {} ({} sure).": "Ближайшее, что можно нарисовать: {0} (уверенность {1}).",
+    "Left out: {}, for a part of the face cannot be coloured alone.": (
+        "Пропущено: {0}; часть лица нельзя окрасить отдельно."
+    ),
+    "Left out: {}, for it needs another shape; the full model can.": (
+        "Пропущено: {0}; для этого нужна другая форма, её может полная модель."
+    ),
+    "Left out: {}, for it is not known.": "Пропущено: {0}; это неизвестно.",
     "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize download full, "
     "then --model full).": (
         "Модель {0} рисует цвета и штрихи, а не формы, как {1}; их может полная модель (python -m stylize download full, "
