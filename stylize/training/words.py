@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from PIL import Image
 from stylize.errors import PromptError
 from stylize.pipeline import Stylizer
 from stylize.prompts.parse import Prompt, parse
+from stylize.prompts.russian import CYRILLIC
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 
 HERE = Path(__file__).parent
@@ -34,7 +34,7 @@ def expectations() -> list[tuple[str, list[str]]]:
 
 
 def verdict(prompt: Prompt, accepted: Collection[str]) -> str:
-    """"right", "wrong", "refused" or "answered" (what should be refused)."""
+    """What became of it: right, wrong, refused, or answered, which is what should be refused."""
     answer = {**prompt.styles, **prompt.colours}
     if "none" in accepted:
         return "answered" if prompt.drawable or prompt.shapes else "right"
@@ -51,7 +51,8 @@ def measure(known: Collection[str] = NAMES) -> dict[str, Any]:
     """Shares of the list by language, and of rows of letters; every verdict that is not "right" by name."""
     results: dict[str, Any] = {}
     for language in ("English", "Russian"):
-        chosen = [pair for pair in expectations() if bool(re.search("[а-яё]", pair[0].lower())) == (language != "English")]
+        cyrillic = language == "Russian"
+        chosen = [pair for pair in expectations() if bool(CYRILLIC.search(pair[0])) == cyrillic]
         sensible = [(text, accepted) for text, accepted in chosen if "none" not in accepted]
         said = {text: verdict(parse(text, known), accepted) for text, accepted in sensible}
         count = {kind: list(said.values()).count(kind) for kind in ("right", "wrong", "refused")}
@@ -84,5 +85,6 @@ def sheet(stylizer: Stylizer, photo: Image.Image, side: int = 192, columns: int 
             drawn = stylizer.render(face, stylizer.domain(text))
         except PromptError:
             continue
-        picture.paste(drawn.resize((side, side), Image.Resampling.LANCZOS), (place % columns * side, place // columns * side))
+        small = drawn.resize((side, side), Image.Resampling.LANCZOS)
+        picture.paste(small, (place % columns * side, place // columns * side))
     return picture

@@ -54,10 +54,10 @@ SENTENCES: dict[str, str] = {
         "Пропущено: {0}; для этого нужна другая форма, её может полная модель."
     ),
     "Left out: {}, for it is not known.": "Пропущено: {0}; это неизвестно.",
-    "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize download full, "
-    "then --model full).": (
-        "Модель {0} рисует цвета и штрихи, а не формы, как {1}; их может полная модель (python -m stylize download full, "
-        "затем --model full)."
+    "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize "
+    "download full, then --model full).": (
+        "Модель {0} рисует цвета и штрихи, а не формы, как {1}; их может полная модель (python -m stylize "
+        "download full, затем --model full)."
     ),
     "The {} model cannot colour one part of the face alone, as {} asks; name a colour for all of it.": (
         "Модель {0} не может окрасить одну часть лица, как просит {1}; назовите цвет для всего лица."
