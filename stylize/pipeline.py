@@ -32,7 +32,7 @@ from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
-from stylize.prompts.vocabulary import NAMES, match, match_colour, unknown_words
+from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
@@ -337,7 +337,7 @@ class Stylizer:
                 if not self.has_hypernet:
                     raise
                 domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
-            domain = domain if prompt.named else replace(domain, name=prompt.text)
+            domain = domain if prompt.named and domain.method != "mix" else replace(domain, name=prompt.text)
         else:
             domain = replace(self.blended(prompt), name=prompt.text)
         return replace(domain, settings=domain.settings | {"notes": prompt.notes}) if prompt.notes else domain
@@ -345,7 +345,7 @@ class Stylizer:
     def prompt(self, text: str) -> Prompt:
         """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
         that it can draw; else PromptError that says why, with the nearest that it can."""
-        prompt = parse(check_prompt(text), self.drawn)
+        prompt = parse(check_prompt(text))
         if prompt.drawable:
             return prompt
         near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
@@ -376,15 +376,18 @@ class Stylizer:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
         return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
 
-    @cached_property
-    def drawn(self) -> list[str]:
-        """The styles that descriptions may come to: those that ship, and with a hypernetwork all."""
-        return (not self.has_hypernet and self.ready()) or list(NAMES)
-
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
         colours on top."""
-        styles = [(weight, self._styled(name)) for name, weight in prompt.styles.items()]
+        missing: list[DomainError] = []
+        styles: list[tuple[float, Domain]] = []
+        for name, weight in prompt.styles.items():
+            try:
+                styles.append((weight, self._styled(name)))
+            except DomainError as error:
+                missing.append(error)
+        if missing and not styles:
+            raise missing[0]
         parts = [(1.0, mix(styles, spherical=True))] if styles else []
         for name, weight in prompt.colours.items():
             with suppress(DomainError):  # a model may ship without colours

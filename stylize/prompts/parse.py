@@ -12,22 +12,30 @@ import numpy as np
 
 from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
 from stylize.prompts.russian import PATTERNS
-from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases
+from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
 
-NEGATIONS = frozenset(["not", "no", "without", "never", "isn", "non", "except", "instead", "не", "без", "кроме", "вместо", "нет"])
-TURNS = frozenset(["but", "rather", "а", "но", "зато"])  # a negation ends here
+NEGATIONS = frozenset(tokens("not no without never isn non except instead не без кроме вместо нет"))
+TURNS = frozenset(tokens("but rather а но зато"))  # a negation ends here
 AMOUNTS = {
-    **dict.fromkeys(["slightly", "subtle", "subtly", "little", "bit", "faint", "faintly", "hint", "touch", "lightly", "somewhat", "mildly"], 0.5),
-    **dict.fromkeys(["слегка", "чуть", "немного", "немножко", "капельку", "легкий", "легкая", "легкое", "слабо"], 0.5),
-    **dict.fromkeys(["very", "extremely", "super", "strongly", "totally", "completely", "really", "extra", "intense"], 1.4),
-    **dict.fromkeys(["очень", "сильно", "супер", "полностью", "совсем", "крайне", "максимально", "ярко"], 1.4),
+    **dict.fromkeys(tokens("slightly subtle subtly little bit faint faintly hint touch lightly somewhat mildly"), 0.5),
+    **dict.fromkeys(tokens("слегка чуть немного немножко капельку легкий легкая легкое слабо"), 0.5),
+    **dict.fromkeys(tokens("very extremely super strongly totally completely really extra intense"), 1.4),
+    **dict.fromkeys(tokens("очень сильно супер полностью совсем крайне максимально ярко"), 1.4),
 }
-SHARES = dict.fromkeys(["half", "наполовину", "пол"], 0.5)
+SHARES = dict.fromkeys(tokens("half наполовину пол"), 0.5)
 PARTS = re.compile(r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*")
 AROUND = FILLERS | frozenset(
-    ["face", "portrait", "photo", "picture", "image", "person", "man's", "made", "turned", "into", "turn", "make", "draw", "drawn", "painted", "please", "want", "be", "become", "version", "effect", "filter", "for", "from", "at", "looking", "something", "of", "his", "her", "i", "one", "kind", "aesthetic", "vibe", "theme", "themed", "inspired", "s", "th", "е", "х", "в", "во", "на", "из", "как", "у", "с", "со", "и", "о", "об", "от", "по", "под", "к", "для", "меня", "мне", "я", "мой", "моя", "мое", "себя", "стиль", "стиля", "стиле", "сделай", "хочу", "быть", "будто", "портрет", "лицо", "лица", "фото", "фотография", "картинка", "картина", "рисунок", "образ", "виде", "вид", "фильтр", "эффект", "тема", "типа"]
+    tokens("""
+    face portrait photo picture image person man's made turned into turn make draw drawn painted please want be become
+    version effect filter for from at looking something of his her i one kind aesthetic vibe theme themed inspired
+    s th е х в во на из как у с со и о об от по под к для меня мне я мой моя мое себя стиль стиля стиле сделай хочу быть будто
+    портрет лицо лица фото фотография картинка картина рисунок образ виде вид фильтр эффект тема типа
+    "tokens("")
 )
-ENDINGS = ["иями", "ями", "ами", "ого", "его", "ому", "ему", "ыми", "ими", "ией", "ией", "ях", "ах", "ов", "ев", "ей", "ой", "ий", "ый", "ая", "яя", "ое", "ее", "ые", "ие", "ую", "юю", "ым", "им", "ом", "ем", "ою", "ею", "ам", "ям", "ия", "ию", "ии", "а", "я", "о", "е", "ы", "и", "у", "ю", "ь", "й"]
+ENDINGS = tokens(
+    "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
+    "ам ям ия ию ии а я о е ы и у ю ь й"
+)
 GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
 SURE = 0.5  # below it nothing is drawn, and the nearest are offered
 
@@ -212,7 +220,7 @@ def _scaled(parts: Iterable[tuple[float, Mix]], known: Collection[str]) -> tuple
         own = {name: w for name, w in mix.items() if name in known and name in NAMES}
         tints = {name: w for name, w in mix.items() if name in COLOUR_WORDS}
         for names, out in ((own, styles), (tints, colours)):
-            total = sum(names.values()) if names is own or not own else 1.0
+            total = max(1.0, sum(names.values())) if names is own or not own else 1.0
             for name, w in names.items():
                 out[name] = out.get(name, 0.0) + weight * w / total
     return _heaviest(styles), _heaviest(colours)

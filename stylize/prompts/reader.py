@@ -104,7 +104,7 @@ def pieces(text: str) -> float:
 
 def _triples(text: str) -> list[str]:
     """Every three letters in a row of its words, whose ends count as letters."""
-    words = re.findall(r"[^\W\d_]+", text.lower().replace("ё", "е"))
+    words = re.findall(r"[^\W\d_]+", text.lower().replace("ё", "е"))  # noqa: RUF001
     return [f"^{word}$"[at : at + 3] for word in words for at in range(len(word))]
 
 

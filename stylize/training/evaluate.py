@@ -307,7 +307,7 @@ def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any
 
 def understanding(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     """How everyday descriptions and gibberish are read (``training.words``)."""
-    return understood.measure(stylizer.drawn)
+    return understood.measure()
 
 
 def words_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
@@ -315,7 +315,7 @@ def words_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     if args.photos is not None:
         photo = selfies(stylizer, args.photos, 1)[0].crop
     else:
-        photo = Image.fromarray(skimage.data.astronaut())
+        photo = Image.fromarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
     understood.sheet(stylizer, photo).save(args.out)
     return {"descriptions": list(understood.SHEET), "file": str(args.out)}
 
