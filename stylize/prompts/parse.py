@@ -28,9 +28,10 @@ AROUND = FILLERS | frozenset(
     tokens("""
     face portrait photo picture image person man's made turned into turn make draw drawn painted please want be become
     version effect filter for from at looking something of his her i one kind aesthetic vibe theme themed inspired
-    s th е х в во на из как у с со и о об от по под к для меня мне я мой моя мое себя стиль стиля стиле сделай хочу быть будто
+    plain ordinary natural s th е х в во на из как у с со и о об от по под к для меня мне я мой моя мое себя
+    стиль стиля стиле сделай хочу быть будто
     портрет лицо лица фото фотография картинка картина рисунок образ виде вид фильтр эффект тема типа
-    "tokens("")
+    """)
 )
 ENDINGS = tokens(
     "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
@@ -151,6 +152,10 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
     factor, share, negated = 1.0, False, False
     while place < len(tokens):
         word, start, end = tokens[place]
+        if word.isdigit() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
+            factor, share = min(int(word[:4]), 100) / 100, True
+            place += 2
+            continue
         mix, length = _longest_match(tokens, lower, place)
         if mix is None and len(word) > 4 and word not in AROUND and word not in AMOUNTS:
             close = difflib.get_close_matches(stem(word)[:20], _single(), 1, 0.86)
@@ -171,13 +176,11 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
         if word in NEGATIONS:
             negated = True
         elif word in TURNS or not word[0].isalnum():
-            negated = negated and word == "%"
+            negated = False
         elif word in AMOUNTS:
             factor = AMOUNTS[word]
         elif word in SHARES:
             factor, share = SHARES[word], True
-        elif word.isdigit() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
-            factor, share = min(int(word[:4]), 100) / 100, True
         elif word not in AROUND and not PARTS.fullmatch(stem(word)):
             letters += len(word)
             unknown.append(text[start:end])
@@ -193,7 +196,7 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
     stems: list[str] = []
     best: tuple[Mix | None, int] = (None, 0)
     for count, (other, _, _) in enumerate(tokens[place : place + _longest() + 3], 1):
-        if not other[0].isalnum() and other != "%":
+        if not other[0].isalnum():
             break
         if other in AROUND and count == 1 and (stem(other),) not in lexicon():
             break

@@ -70,7 +70,8 @@ def digest() -> str:
 def write_vectors() -> None:
     """Embeds all descriptions anew: after the table or the vocabulary has changed."""
     vectors = np.stack([encoder().query(text) for text in descriptions()])
-    np.savez_compressed(VECTORS, vectors=np.clip(np.round(vectors * 400), -127, 127).astype(np.int8), digest=np.array(digest()))
+    whole = np.clip(np.round(vectors * 400), -127, 127).astype(np.int8)
+    np.savez_compressed(VECTORS, vectors=whole, digest=np.array(digest()))
 
 
 @cache

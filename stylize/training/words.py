@@ -16,7 +16,7 @@ from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 
 HERE = Path(__file__).parent
 SHEET = (
-    "like a Monet painting", "Mona Lisa", "Hokusai great wave", "Roy Lichtenstein", "Banksy", "naruto",
+    "like a Monet painting", "Mona Lisa", "Hokusai great wave", "Roy Lichtenstein", "Banksy", "manga panel",
     "The Simpsons", "Minecraft", "Avatar Na'vi", "Shrek", "The Walking Dead", "terminator T-1000", "Tron legacy",
     "B&W", "1940s detective movie", "wild west wanted poster", "80s retro vibe", "halloween", "christmas",
     "elsa from frozen", "autumn mood", "made of fire", "outer space", "ancient greek statue", "king Midas touched",
