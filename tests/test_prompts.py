@@ -52,6 +52,7 @@ def test_what_is_left_out_is_said() -> None:
     assert not prompt.colours
     assert (prompt.parts, prompt.shapes) == (("red eyes",), ("beard",))
     assert len(prompt.notes) == 2
+    assert not parse("a watercolour of a woman").notes
 
 
 def test_the_likest_is_said_with_how_sure_it_is() -> None:

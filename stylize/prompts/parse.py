@@ -38,6 +38,8 @@ ENDINGS = tokens(
     "ам ям ия ию ии а я о е ы и у ю ь й"
 )
 GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
+PEOPLE = frozenset(tokens("man woman male female boy girl мужчина женщина мальчик девочка парень девушка"))
+SEEN = 0.1  # a smaller weight changes nothing that one sees
 SURE = 0.5  # below it nothing is drawn, and the nearest are offered
 
 
@@ -275,6 +277,8 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     wanted = [item for item in found if not item.negated]
     shapes = tuple(item.words for item in wanted if SHAPE in item.mix)
     looks = [item for item in wanted if SHAPE not in item.mix]
+    if looks:  # whom a picture is of, not what they should become
+        shapes = tuple(words for words in shapes if words.lower() not in PEOPLE)
     styled = [item for item in looks if set(item.mix) & set(NAMES)]
     even = 1.0 if any(item.share for item in styled) else 1 / max(1, len(styled))
     weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in looks]
@@ -291,7 +295,7 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
             shapes = shapes or (text,)
             styles, colours, sure = {}, {}, sure_
         elif sure_ >= SURE or not looks:
-            mix = {name: weight for name, weight in mix.items() if name != SHAPE}
+            mix = {name: weight for name, weight in mix.items() if name != SHAPE and weight >= SEEN}
             alike = _scaled([(1.0, mix)], known)
             if looks:
                 alike = _scaled([(0.6, {**styles, **colours}), (0.4, {**alike[0], **alike[1]})], known)
