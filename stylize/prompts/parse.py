@@ -26,7 +26,7 @@ SHARES = dict.fromkeys(tokens("half наполовину пол"), 0.5)
 PARTS = re.compile(r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*")
 AROUND = FILLERS | frozenset(
     tokens("""
-    face portrait photo picture image person man's made turned into turn make draw drawn painted please want be become
+    face portrait photo picture image person made turned into turn make draw drawn painted please want be become
     version effect filter for from at looking something of his her i one kind aesthetic vibe theme themed inspired
     plain ordinary natural s th е х в во на из как у с со и о об от по под к для меня мне я мой моя мое себя
     стиль стиля стиле сделай хочу быть будто
@@ -197,6 +197,8 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
         return None, 0
     stems: list[str] = []
     best: tuple[Mix | None, int] = (None, 0)
+    if place + 1 < len(tokens) and (joined := (stem(word + tokens[place + 1][0]),)) in lexicon():
+        best = lexicon()[joined], 2  # "cyber punk"
     for count, (other, _, _) in enumerate(tokens[place : place + _longest() + 3], 1):
         if not other[0].isalnum():
             break
@@ -205,7 +207,7 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
         if other not in AROUND:
             stems.append(stem(other))
             if tuple(stems) in lexicon():
-                best = lexicon()[tuple(stems)], count
+                best = max(best, (lexicon()[tuple(stems)], count), key=lambda pair: pair[1])
         elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
             best = lexicon()[tuple(map(stem, (t[0] for t in tokens[place : place + count])))], count
     if re.match("[а-яё]", word):
