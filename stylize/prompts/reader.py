@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 from functools import cache, lru_cache
 from pathlib import Path
@@ -46,7 +47,7 @@ def descriptions() -> dict[str, Mix]:
 @cache
 def encoder() -> Any:
     """The sentence encoder, or None where it is not installed or the processor cannot run it."""
-    if torch.backends.cpu.get_cpu_capability() == "DEFAULT" and os.uname().machine == "x86_64":
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT" and platform.machine() in ("x86_64", "AMD64"):
         return None  # its instructions need AVX2
     before = os.environ.get("OMP_NUM_THREADS")
     try:

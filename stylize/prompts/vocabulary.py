@@ -695,11 +695,6 @@ def known_words() -> frozenset[str]:
 KNOWN_WORDS = known_words()
 
 
-def says_nothing(text: str) -> bool:
-    """Whether a description has no words but such as "a", "the style of"."""
-    return set(tokens(text)) <= FILLERS
-
-
 def unknown_words(text: str) -> list[str]:
     """Words of a description that mean nothing to the mini model, in their order."""
     return [word for word in dict.fromkeys(tokens(text)) if _stem(word) is None]
