@@ -56,6 +56,7 @@ No code in a file is run."""
 
 # Each module has add_arguments(parser) and run(args).
 TRAINING = {
+    "mini": "stylize.training.mini",
     "generator": "stylize.training.generator",
     "clip": "stylize.training.clip",
     "domains": "stylize.training.domains",
@@ -562,7 +563,7 @@ HELP = {
     "domains": "List the ready domains.",
     "download": "Fetch the full model, or a part of it.",
     "convert": "Read a checkpoint of another project.",
-    "train": "Train the generator, the text-image model, the ready domains or the hypernetwork.",
+    "train": "Train the mini model, or one of its parts.",
     "evaluate": "Measure reconstruction, samples and styles.",
 }
 COMMANDS: dict[str, Callable[[list[str]], None]] = {

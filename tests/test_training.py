@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import dataclasses
+import tomllib
 from pathlib import Path
 
 import dlib
@@ -23,6 +25,7 @@ from stylize.images import to_tensor
 from stylize.pipeline import Stylizer
 from stylize.training import clip as clip_training
 from stylize.training import generator as generator_training
+from stylize.training import mini
 from stylize.training.data import Faces, augment, scenes, skin_light, tones
 from stylize.training.domains import fit
 from stylize.training.generator import energy_distance, pyramid_loss, stroke_loss
@@ -100,7 +103,7 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
     for name, value in {"MINI": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
         monkeypatch.setattr(generator_training, name, value)
     settings = generator_training.Settings(
-        steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, samples=1, adversarial_from=0.0, r1_every=2
+        steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, adversarial_from=0.0, r1_every=2
     )
     faces = random_faces(4, small.resolution)
     names = ("pencil sketch", "mosaic")
@@ -194,3 +197,15 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StylizeError, match="ai-portraits-256"):
         load_faces(tmp_path)
+
+
+def test_the_configuration_of_the_mini_model_fits_its_parts() -> None:
+    args = argparse.Namespace(data=Path("faces"), out=Path("out"), device=None, seed=3, dtype="bfloat16")
+    config = tomllib.loads(mini.CONFIG.read_text(encoding="utf-8"))
+    assert set(config) == set(mini.PARTS)
+    for part in mini.PARTS:
+        read = vars(mini.options(part, args, config[part]))
+        assert config[part].items() <= read.items()
+        assert (read["data"], read["model"], read["seed"]) == (Path("faces"), "out", 3)
+    with pytest.raises(StylizeError, match="no option colour"):
+        mini.options("clip", args, {"colour": 1})

@@ -82,8 +82,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def kind(stylizer: Stylizer) -> str:
-    """Which settings suit a model: "full" are the published ones, for 256 px and more."""
-    return "mini" if stylizer.resolution < 256 else "full"
+    """Which settings suit a model: "full" are the published ones, "mini" those of a small one or one that was trained
+    together with its styles."""
+    config = stylizer.generator.config
+    return "mini" if config.resolution < 256 or any(config.patterns) else "full"
 
 
 def preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> AdaptSettings:

@@ -10,6 +10,7 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -142,10 +143,17 @@ def run(args: argparse.Namespace) -> None:
     """Fits and saves styles, each with a preview picture of one of the generator's own faces, and then colours."""
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder / "domains"
-    (out / "previews").mkdir(parents=True, exist_ok=True)
     fitter = Fitter(stylizer, out, args)
     for name in args.styles:
-        preview = stylizer.sample(1, PREVIEW_SEED, fitter.style(name))[0]
-        preview.save(out / "previews" / f"{name}.webp", quality=85)
+        fitter.style(name)
     for name in args.colours:
         fitter.colour(name)
+    write_previews(stylizer, out, args.styles)
+
+
+def write_previews(stylizer: Stylizer, folder: Path, names: Sequence[str]) -> None:
+    """Writes folder/previews/NAME.webp: one of the generator's own faces in each domain of the folder."""
+    (folder / "previews").mkdir(parents=True, exist_ok=True)
+    for name in names:
+        picture = stylizer.sample(1, PREVIEW_SEED, Domain.load(folder / f"{name}.safetensors"))[0]
+        picture.save(folder / "previews" / f"{name}.webp", quality=85)

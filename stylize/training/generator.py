@@ -82,13 +82,12 @@ class Settings:
     plain: int = 3
     styled: int = 11
     bare: int = 2
-    samples: int = 2  # random samples beside, once adversarial
     faces: int = 560
     lr: float = 1e-3
     lr_fine: float = 7e-4
     coloured: float = 0.25  # share of styled pictures with a colour laid over
     weaker: float = 0.2  # share of styled pictures at less than full strength
-    adversarial_from: float = 0.5  # of either half
+    adversarial_from: float = 0.5  # of the coarse half; on parts of pictures it would only add grain to random faces
     vectors: float = 1e-3  # weight of the mean square of the domain vectors
     strokes: float = 2.0
     perceptual: float = 1.0
@@ -102,7 +101,7 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_coarse < 4 or min(self.plain, self.styled, self.bare, self.samples) < 1:
+        if self.steps < 1 or self.batch_coarse < 4 or min(self.plain, self.styled, self.bare) < 1:
             raise StylizeError("Training needs at least 1 step, 4 pictures in a batch and 1 of every kind.")
 
 
@@ -344,7 +343,7 @@ class Trainer:
         for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
             group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
         inputs, targets, vectors, window, bare, styles = self.batch(rng)
-        adversarial = self.progress >= s.adversarial_from
+        adversarial = self.coarse and self.progress >= s.adversarial_from
 
         w, offsets = nets.encoder.codes(inputs.to(self.dtype))
         keep = (torch.rand(len(w), 1, 1, generator=rng) >= s.base_only).to(self.device) if self.coarse else 1.0
@@ -357,11 +356,9 @@ class Trainer:
             assert nets.encoder.map is not None
             features = nets.encoder.map(part, w.detach(), window) * ~bare.view(-1, 1, 1, 1)
         if adversarial:  # random samples come last
-            extra = s.samples if window else len(w) // 4
+            extra = len(w) // 4
             ws = torch.cat([ws, random_w[:extra, None].expand(-1, MINI.num_ws, -1)])
             vectors = torch.cat([vectors, vectors.new_zeros(extra, MINI.domain_dim)])
-            if features is not None:
-                features = torch.cat([features, features.new_zeros(extra, *features.shape[1:])])
         resolution = COARSE if window is None else None
         drawn = nets.generator.synthesis(
             Code(ws, features), vectors, noise="none", dtype=self.dtype, resolution=resolution, window=window
@@ -385,8 +382,7 @@ class Trainer:
         losses["energy"] = energy_distance(random_w, self.queue) * s.energy
         plain = len(w) - (s.batch_coarse // 3 if window is None else s.styled)
         if adversarial:
-            own = made[:plain] if window is None else made[bare]
-            fakes = torch.cat([own, samples])
+            fakes = torch.cat([made[:plain], samples])
             losses["adversarial"] = F.softplus(-nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
         total = torch.stack(list(losses.values())).sum()
         if not bool(total.isfinite()):
@@ -399,9 +395,10 @@ class Trainer:
             losses["discriminator"] = self._discriminator_step(targets[:plain], fakes.detach())
         self.step += 1
         with torch.no_grad():
-            for style, away in zip(styles, (made[plain:] - targets[plain:]).abs().mean((1, 2, 3)).tolist(), strict=True):
+            distances = (made[plain:] - targets[plain:]).abs().mean((1, 2, 3)).tolist()
+            for style, distance in zip(styles, distances, strict=True):
                 if style >= 0:
-                    self.far[style] += 0.05 * (away - self.far[style])
+                    self.far[style] += 0.05 * (distance - self.far[style])
             decay = min(0.998, self.step / (self.step + 10))
             torch._foreach_lerp_(list(self.average.parameters()), list(self.nets.parameters()), 1 - decay)
         return {name: value.item() for name, value in losses.items()}

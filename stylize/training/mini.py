@@ -1,0 +1,57 @@
+"""Makes the whole mini model: generator, encoder and ready domains, text-image model, hypernetwork and previews.
+
+Each part is made by its own command with the options in mini.toml beside this file, and a run that is stopped goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+from stylize.errors import StylizeError
+from stylize.pipeline import Stylizer
+from stylize.training.domains import write_previews
+from stylize.training.generator import add_dtype
+
+CONFIG = Path(__file__).with_suffix(".toml")
+PARTS = ("generator", "clip", "hypernet")  # in the order of their making; each ends with a file of its name
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder with the face tars")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the model")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="options of every part (default: the project's)")
+    add_dtype(parser)
+
+
+def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> argparse.Namespace:
+    """What the part's own command would have read. Raises StylizeError for an option that it does not have."""
+    parser = argparse.ArgumentParser(prog=part, conflict_handler="resolve", allow_abbrev=False)
+    for name in ("--model", "--device", "--seed"):
+        parser.add_argument(name)
+    import_module(f"stylize.training.{part}").add_arguments(parser)
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    own = {"data": args.data, "out": args.out, "model": str(args.out), "device": args.device, "seed": args.seed}
+    read, unknown = parser.parse_known_args([*words, "--data=", "--out=", "--dtype", args.dtype])
+    if unknown:
+        raise StylizeError(f"The training of the {part} has no option {unknown[0].lstrip('-')}; see its --help.")
+    return argparse.Namespace(**vars(read) | own)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Runs every part that has not made its file in OUT yet."""
+    try:
+        config = tomllib.loads(args.config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise StylizeError(f"The configuration {args.config} cannot be read; give a TOML file like {CONFIG}.") from None
+    given = {part: options(part, args, config.get(part, {})) for part in PARTS}
+    for part in PARTS:
+        if not (args.out / f"{part}.safetensors").is_file():
+            print(f"train {part}", file=sys.stderr, flush=True)
+            import_module(f"stylize.training.{part}").run(given[part])
+    stylizer = Stylizer.load(str(args.out), args.device)
+    write_previews(stylizer, args.out / "domains", list(stylizer.ready()))
