@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from stylize.errors import PromptError
 from stylize.pipeline import Stylizer
@@ -15,6 +15,7 @@ from stylize.prompts.russian import CYRILLIC
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 
 HERE = Path(__file__).parent
+LABELS = HERE.parent / "ui" / "labels.ttf"
 SHEET = (
     "like a Monet painting", "Mona Lisa", "Hokusai great wave", "Roy Lichtenstein", "Banksy", "manga panel",
     "The Simpsons", "Minecraft", "Avatar Na'vi", "Shrek", "The Walking Dead", "terminator T-1000", "Tron legacy",
@@ -80,11 +81,14 @@ def sheet(stylizer: Stylizer, photo: Image.Image, side: int = 192, columns: int 
     """The largest face of a photo in the descriptions of SHEET, in reading order; what is refused stays grey."""
     face = stylizer.faces(photo)[0]
     picture = Image.new("RGB", (columns * side, -(-len(SHEET) // columns) * side), "grey")
+    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(LABELS, side // 14)
     for place, text in enumerate(SHEET):
+        corner = (place % columns * side, place // columns * side)
         try:
             drawn = stylizer.render(face, stylizer.domain(text))
         except PromptError:
             continue
-        small = drawn.resize((side, side), Image.Resampling.LANCZOS)
-        picture.paste(small, (place % columns * side, place // columns * side))
+        picture.paste(drawn.resize((side, side), Image.Resampling.LANCZOS), corner)
+        below = (corner[0] + side // 2, corner[1] + side - 4)
+        draw.text(below, text, "white", font, anchor="md", stroke_width=2, stroke_fill="black")
     return picture
