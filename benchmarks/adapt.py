@@ -27,9 +27,9 @@ from benchmarks.generate import report
 from stylize.clip import TextImageModel
 from stylize.generator import Generator, GeneratorConfig
 from stylize.pipeline import Stylizer, pick_device
+from stylize.prompts.vocabulary import SOURCE
 from stylize.training.adapt import AdaptSettings, State, TextGuide, descend
 from stylize.training.losses import directional_loss
-from stylize.vocabulary import SOURCE
 
 TARGET = "pencil sketch"
 JUDGED = 16  # faces

@@ -380,8 +380,8 @@ def _adapt(words: list[str]) -> None:
 
 
 def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.prompts.vocabulary import SOURCE
     from stylize.training.adapt import adapt_text, preset
-    from stylize.vocabulary import SOURCE
 
     stylizer, source = _load(args), SOURCE if args.source is None else args.source
     settings = preset(stylizer, args.preset, **numbers)
@@ -609,12 +609,15 @@ def _domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Domain:
         return _train_domain(stylizer, text, args.seed)
     if _is_picture(text):
         return _pictured_domain(stylizer, Path(text), args)
-    if args.method == "instant" or _is_file(text):
-        return stylizer.domain(text)
     try:
-        return stylizer.domain(text)
+        domain = stylizer.domain(text)
     except DomainError:  # none is ready for these words
+        if args.method == "instant" or _is_file(text):
+            raise
         return _train_domain(stylizer, text, args.seed)
+    for note in () if _is_file(text) else domain.settings.get("notes", ()):
+        print(note, file=sys.stderr)
+    return domain
 
 
 def _pictured_domain(stylizer: Stylizer, path: Path, args: argparse.Namespace) -> Domain:

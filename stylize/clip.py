@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from stylize.checkpoints import load_checkpoint, load_into, save_checkpoint
 from stylize.errors import PromptError
-from stylize.vocabulary import TEMPLATES, article
+from stylize.prompts.vocabulary import TEMPLATES, article
 
-Vocabulary = Literal["own", "english"]  # the words of stylize.vocabulary, or any English text
+Vocabulary = Literal["own", "english"]  # the words of stylize.prompts.vocabulary, or any English text
 
 EMBEDDING, ROWS, INDEX = (f"token_embedding.{name}" for name in ("weight", "rows", "index"))
 MEAN = (0.48145466, 0.4578275, 0.40821073)

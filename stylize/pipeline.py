@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,6 @@ from stylize.checkpoints import load_checkpoint
 from stylize.clip import TextImageModel
 from stylize.code import Code, cat
 from stylize.detail import FINER, transfer_detail
-from stylize.dictionary import CYRILLIC, in_english, nearest_russian
 from stylize.domain import Domain, mix
 from stylize.encoder import Encoder
 from stylize.encoders import load_encoder
@@ -30,7 +30,9 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.generator import Generator, fast_dtype
 from stylize.hypernet import HyperNet
 from stylize.images import to_image, to_tensor
-from stylize.vocabulary import match, match_colour, nearest, says_nothing, unknown_words
+from stylize.prompts.parse import Prompt, parse
+from stylize.prompts.russian import CYRILLIC, in_english, russian_name
+from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
@@ -327,13 +329,80 @@ class Stylizer:
             domain = Domain.load(text.strip())
             domain.check(self.fingerprint, self.generator.config)
             return domain
-        text = check_prompt(text)
-        try:
-            return self.ready_domain(text)
-        except DomainError:
-            if not self.has_hypernet:
-                raise
-            return self.instant(text)
+        if self.reads_english:
+            text = check_prompt(text)
+            try:
+                return self.ready_domain(in_english(text))
+            except DomainError:
+                if not self.has_hypernet:
+                    raise
+                return self.instant(text)
+        if (name := " ".join(text.split()).lower()) in self.ready():
+            return self._shipped(name)
+        prompt = self.prompt(text)
+        if prompt.plain:
+            try:
+                domain = self.ready_domain(prompt.caption)
+            except DomainError:
+                if not self.has_hypernet:
+                    raise
+                domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
+            domain = domain if prompt.named and domain.method != "mix" else replace(domain, name=prompt.text)
+        else:
+            domain = replace(self.blended(prompt), name=prompt.text)
+        return replace(domain, settings=domain.settings | {"notes": prompt.notes}) if prompt.notes else domain
+
+    def prompt(self, text: str) -> Prompt:
+        """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
+        that it can draw; else PromptError that says why, with the nearest that it can."""
+        prompt = parse(check_prompt(text))
+        if prompt.drawable:
+            return prompt
+        near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
+        if prompt.shapes:
+            raise PromptError(
+                f"The {self.name} model draws colours and strokes, not shapes such as {prompt.shapes[0]!r}; the full "
+                "model can (python -m stylize download full, then --model full)."
+            )
+        if prompt.parts:
+            raise PromptError(
+                f"The {self.name} model cannot colour one part of the face alone, as {prompt.parts[0]!r} asks; name a "
+                "colour for all of it."
+            )
+        if prompt.without and not prompt.unknown:
+            raise PromptError(
+                f"The description {prompt.text!r} only says what not to draw; say what the face should become."
+            )
+        words = ", ".join(map(repr, prompt.unknown or (prompt.text,)))
+        if not CYRILLIC.search(text) and not prompt.text.isascii():
+            raise PromptError(
+                f"The {self.name} model reads English and Russian, and does not know {words}; "
+                f"the nearest it knows: {near}."
+            )
+        raise PromptError(f"The {self.name} model does not know {words}; the nearest it knows: {near}.")
+
+    @cached_property
+    def reads_english(self) -> bool:
+        """Whether its text-image model reads any English, instead of the project's own vocabulary."""
+        return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
+
+    def blended(self, prompt: Prompt) -> Domain:
+        """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
+        colours on top."""
+        missing: list[DomainError] = []
+        styles: list[tuple[float, Domain]] = []
+        for name, weight in prompt.styles.items():
+            try:
+                styles.append((weight, self._styled(name)))
+            except DomainError as error:
+                missing.append(error)
+        if missing and not styles:
+            raise missing[0]
+        parts = [(1.0, mix(styles, spherical=True))] if styles else []
+        for name, weight in prompt.colours.items():
+            with suppress(DomainError):  # a model may ship without colours
+                parts.append((weight, self.ready_domain(name)))
+        return mix(parts)
 
     def instant(self, prompt: str | Image.Image, name: str = "picture") -> Domain:
         """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
@@ -351,6 +420,11 @@ class Stylizer:
             alike = torch.softmax(ALIKE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
+
+    def _styled(self, name: str) -> Domain:
+        """A ready style, else what the hypernetwork makes of its name."""
+        shipped = name in self.ready() or not self.has_hypernet
+        return self.ready_domain(name) if shipped else self.hypernet.domain(self.clip.describe(name), name)
 
     @cached_property
     def styles_in_words(self) -> Tensor:
@@ -405,22 +479,13 @@ class Stylizer:
         """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
         with near words, or with what it would leave out."""
         text = check_prompt(text)
-        if self.clip.vocabulary == "english":
+        if self.reads_english:
+            text = in_english(text)
+            if CYRILLIC.search(text) and (prompt := parse(text)).drawable:
+                text = prompt.caption
             self.clip.check_english(text)
         else:
-            unknown = unknown_words(text)
-            if not match(text) and (unknown or says_nothing(text)):
-                russian = CYRILLIC.search(text)
-                near = nearest_russian(" ".join(unknown)) if russian else nearest(text)
-                words = ", ".join(map(repr, unknown or [text]))
-                if not russian and not text.isascii():
-                    raise PromptError(
-                        f"The {self.name} model reads English and Russian, and does not know {words}; "
-                        f"the nearest it knows: {', '.join(near)}."
-                    )
-                raise PromptError(
-                    f"The {self.name} model does not know {words}; the nearest it knows: {', '.join(near)}."
-                )
+            text = self.prompt(text).caption
         self.clip.check_length(text)
         return text
 
@@ -435,8 +500,7 @@ def check_amounts(strength: float, detail: float) -> None:
 
 
 def check_prompt(text: str) -> str:
-    """The text without surplus spaces, in English where it is Russian (see ``in_english``). Raises PromptError when it
-    is empty, has no words or is too long."""
+    """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
     text = " ".join(text.split())
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
@@ -444,4 +508,4 @@ def check_prompt(text: str) -> str:
         raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
     if not any(letter.isalnum() for letter in text):
         raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
-    return in_english(text)
+    return text

@@ -31,6 +31,7 @@ ROOT = Path(__file__).parent.parent
 @dataclass
 class FakeDomain:
     terms: dict[str, float]
+    settings: dict[str, list[str]] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         path.write_text(repr(self.terms))
@@ -533,3 +534,12 @@ def test_the_package_offers_its_names_on_first_use() -> None:
     assert stylize.StylizeError is StylizeError
     with pytest.raises(AttributeError, match="nothing"):
         _ = stylize.nothing
+
+
+def test_how_a_description_was_read_is_said(
+    stylizer: FakeStylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    domain = FakeDomain({"anime": 1.0}, {"notes": ["The nearest that can be drawn: anime (80% sure)."]})
+    monkeypatch.setattr(FakeStylizer, "domain", lambda self, text: domain)
+    assert run("sample", "-n", 1, "--to", "naruto", "-o", tmp_path / "faces.png") == 0
+    assert "The nearest that can be drawn: anime (80% sure)." in capsys.readouterr().err

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from stylize.dictionary import COLOURS, STYLES, in_english, nearest_russian, russian_name
-from stylize.vocabulary import COLOUR_WORDS, NAMES, match, match_colour
+from stylize.prompts.russian import COLOURS, STYLES, in_english, russian_name
+from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, match, match_colour
 
 HARD = ("ый", "ая", "ое", "ые", "ого", "ой", "ому", "ым", "ую", "ых", "ыми", "ом")
 SOFT = ("ий", "яя", "ее", "ие", "его", "ей", "ему", "им", "юю", "их", "ими", "ем")
@@ -76,8 +76,3 @@ def test_every_form_of_a_colour_means_it(colour: str) -> None:
 )
 def test_russian_descriptions_are_understood(russian: str, english: str) -> None:
     assert in_english(russian) == english
-
-
-def test_misspelt_words_are_near_their_style() -> None:
-    assert nearest_russian("акворель")[0] == "акварель"
-    assert nearest_russian("красня")[0] == "красный"

@@ -17,7 +17,7 @@ HOUSE = ROOT / "stylize"
 
 # A module imports from lines above its own, and from its left on its own line.
 ORDER = """
-    errors images vocabulary dictionary
+    errors images prompts
     checkpoints unpickle code
     segment align detail generator domain encoder e4e encoders clip hypernet lpips convert foreign hdr film track
     pipeline morph video

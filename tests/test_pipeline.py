@@ -92,7 +92,7 @@ def test_a_colour_is_added_to_a_ready_domain(stylizer: Stylizer) -> None:
     torch.testing.assert_close(both.vector, stylizer.domain("mosaic").vector + stylizer.domain("red photo").vector)
 
 
-@pytest.mark.parametrize("text", ["zombie", "a sepia mosaic", "a blue mosaic", "a wistful sepia photo"])
+@pytest.mark.parametrize("text", ["zombie", "a blue mosaic"])
 def test_what_is_not_ready_is_said(stylizer: Stylizer, text: str) -> None:
     with pytest.raises(DomainError, match="no ready domain"):
         stylizer.domain(text)
@@ -104,18 +104,19 @@ def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
             stylizer.domain(text)
     for text, words in (
         ("qwertz", "does not know 'qwertz'; the nearest it knows"),
-        ("снегурочка в акворели", "does not know 'снегурочка', 'акворели'; the nearest it knows: акварель"),
+        ("йцукен", "does not know 'йцукен'; the nearest it knows"),
+        ("not a zombie", "only says what not to draw"),
+        ("elf", "not shapes such as 'elf'; the full model can"),
+        ("green hair", "cannot colour one part of the face alone, as 'green hair'"),
         ("僵尸 🔥", "reads English and Russian, and does not know '僵尸'; the nearest it knows"),
-        ("mоsaic", "does not know 'mоsaic'"),  # with a Cyrillic o
         ("in the style of a", "does not know 'in the style of a'"),
-        ("a pencil sketch of " + "a red mosaic " * 12, "too long.* cut '.*red mosaic a red mosaic'"),
     ):
         with pytest.raises(PromptError, match=words):
             stylizer.check_description(text)
 
 
 def test_russian_descriptions_are_answered_everywhere(stylizer: Stylizer) -> None:
-    assert stylizer.domain("красная мозаика").name == "red mosaic"
+    assert stylizer.domain("красная мозаика").ingredients() == {"mosaic": 1.0, "red": 1.0}
     assert stylizer.domain("СЕПИЯ 🔥").name == "sepia"
     assert stylizer.check_description("зомби углём") == "zombie charcoal drawing"
 
@@ -199,8 +200,9 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
     assert model.clip is model.clips[0]
     assert model.check_description("  a wistful   qwertz, d\u00e9j\u00e0 vu ") == "a wistful qwertz, d\u00e9j\u00e0 vu"
     assert model.check_description("красная мозаика") == "red mosaic"
-    with pytest.raises(PromptError, match="reads English, not 'грустная'"):
-        model.check_description("грустная красная мозаика")
+    assert model.check_description("грустная красная мозаика") == "red mosaic"
+    with pytest.raises(PromptError, match="reads English, not 'йцукен'"):
+        model.check_description("йцукен")
     with pytest.raises(PromptError, match=r"would cut 'red red"):
         model.check_description("red " * 60)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from skimage import data
 
-from stylize import vocabulary
 from stylize.errors import StylizeError
+from stylize.prompts import vocabulary
 from stylize.training.filters import COLOURS, STYLES, Face, draw, stylise
 
 NAMES = list(STYLES)

@@ -17,9 +17,9 @@ from stylize.checkpoints import load_checkpoint
 from stylize.cli import main
 from stylize.errors import StylizeError
 from stylize.hypernet import HyperNet
+from stylize.prompts.vocabulary import HELD_OUT, SOURCE
 from stylize.training import hypernet
 from stylize.training.hypernet import kind_of, known_entries, read_entries
-from stylize.vocabulary import HELD_OUT, SOURCE
 
 DOMAINS = "# Drawings\na pencil sketch\na cartoon - a photo\na mosaic\nthe Joker - a person  # hair too\n\nblue glass\n"
 OPTIONS = "--official --steps 3 --batch 6 --drawn 4 --pool 8 --width 16 --depth 2 --save-every 2".split()  # noqa: SIM905

@@ -24,8 +24,8 @@ from stylize.domain import Domain, mix
 from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.generator import Generator, Order
 from stylize.pipeline import ALIKE, Face, Stylizer
+from stylize.prompts.vocabulary import SOURCE, match, match_colour
 from stylize.training.losses import directional_loss, domain_norm, global_loss, indomain_loss
-from stylize.vocabulary import SOURCE, match, match_colour
 
 RATES = (0.01, 0.03)
 WORTHWHILE = 0.005  # a loss that falls by a smaller share than this has converged

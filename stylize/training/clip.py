@@ -33,11 +33,11 @@ from stylize.code import Code, cat
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 from stylize.training.data import FULL, augment, load_faces, scenes, tones
 from stylize.training.filters import tinted
 from stylize.training.generator import add_dtype
 from stylize.training.pairs import filtered
-from stylize.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 
 Kind = tuple[str | None, str]  # (colour, style)
 KINDS: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES), *combinations()]

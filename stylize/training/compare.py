@@ -25,12 +25,12 @@ from stylize.code import Code
 from stylize.domain import Domain
 from stylize.generator import Generator, Order
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import SOURCE
 from stylize.training.adapt import AdaptSettings, State, TextGuide, descend, training_faces
 from stylize.training.filters import truth
 from stylize.training.generator import parameter_groups, pyramid_loss
 from stylize.training.identity import FaceIdentity
 from stylize.training.losses import domain_norm
-from stylize.vocabulary import SOURCE
 
 STEPS, BATCH, POOL = 50, 4, 48
 SAMPLES = 48  # random faces for Quality and Diversity

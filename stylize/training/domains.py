@@ -21,10 +21,10 @@ from stylize.code import Code
 from stylize.domain import Domain
 from stylize.generator import Generator
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
 from stylize.training.filters import truth
 from stylize.training.generator import COLOURS, add_dtype, pyramid_loss
-from stylize.vocabulary import NAMES, PHOTO, SOURCE, combinations
 
 PREVIEW_SEED = 0
 

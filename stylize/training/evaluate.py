@@ -19,6 +19,7 @@ from typing import Any
 
 import dlib
 import numpy as np
+import skimage.data
 import torch
 from PIL import Image
 from torch import Tensor
@@ -29,14 +30,15 @@ from stylize.domain import Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Face, Stylizer
+from stylize.prompts.vocabulary import NAMES, combinations
 from stylize.training import generalise, looks
+from stylize.training import words as understood
 from stylize.training.adapt import AdaptSettings, adapt_text
 from stylize.training.compare import STYLES, Comparison
 from stylize.training.data import FULL, SETS, load_faces, skin_light
 from stylize.training.filters import truth
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.oneshot import adapt_image, one_shot_preset
-from stylize.vocabulary import NAMES, combinations
 
 BATCH = 16
 SHEET = ("pencil sketch", "oil painting", "zombie", "bronze statue", "blueprint", "thermal camera", "joker", "sepia")
@@ -303,6 +305,21 @@ def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any
     return {"faces": len(faces), "file": str(args.out)}
 
 
+def understanding(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """How everyday descriptions and gibberish are read (``training.words``)."""
+    return understood.measure()
+
+
+def words_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """A picture of 40 everyday descriptions on one face: the first of --photos, else the astronaut of scikit-image."""
+    if args.photos is not None:
+        photo = selfies(stylizer, args.photos, 1)[0].crop
+    else:
+        photo = Image.fromarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+    understood.sheet(stylizer, photo).save(args.out)
+    return {"descriptions": list(understood.SHEET), "file": str(args.out)}
+
+
 MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = {
     "reconstruction": reconstruction,
     "samples": samples,
@@ -311,6 +328,8 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
     "domains": domains,
     "hypernet": hypernet,
     "contact-sheet": contact_sheet,
+    "words": understanding,
+    "words-sheet": words_sheet,
 }
 
 

@@ -19,11 +19,11 @@ from stylize.code import Code
 from stylize.hypernet import HyperNet
 from stylize.images import to_image
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import NAMES, PHOTO, combinations
 from stylize.training.compare import SAMPLES, diversity
 from stylize.training.domains import fit, training_codes
 from stylize.training.filters import truth
 from stylize.training.hypernet import Entry, known_entries
-from stylize.vocabulary import NAMES, PHOTO, combinations
 
 POOL, STEPS = 64, 120  # of the vectors that are fitted alone
 SEEN_PAIRS = 8

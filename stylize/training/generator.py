@@ -37,12 +37,12 @@ from stylize.encoder import Conv, Encoder, EncoderConfig
 from stylize.errors import StylizeError
 from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
 from stylize.images import to_image
+from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import Faces, augment, degrade, load_faces
 from stylize.training.filters import tint
 from stylize.training.filters.tools import COLOURS as TINTS
 from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.pairs import Pairs, make_pairs
-from stylize.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 
 MINI = GeneratorConfig(
     256,

@@ -30,6 +30,17 @@ from stylize.errors import DomainError, StylizeError
 from stylize.hypernet import HyperNet, HyperNetConfig
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import (
+    NAMES,
+    PHOTO,
+    SOURCE,
+    WORDS,
+    caption,
+    combinations,
+    match,
+    match_colour,
+    unknown_words,
+)
 from stylize.training.domains import training_codes
 from stylize.training.filters import truth
 from stylize.training.generator import add_dtype, pyramid_loss
@@ -42,7 +53,6 @@ from stylize.training.losses import (
     resampled,
     tt_direction_loss,
 )  # fmt: skip
-from stylize.vocabulary import NAMES, PHOTO, SOURCE, WORDS, caption, combinations, match, match_colour, unknown_words
 
 Kind = tuple[str | None, str]  # (colour, style)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")

@@ -30,6 +30,7 @@ from stylize.generator import Order
 from stylize.images import read_photo, to_tensor
 from stylize.lpips import Lpips
 from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import SOURCE
 from stylize.training.adapt import (
     Progress,
     State,
@@ -43,7 +44,6 @@ from stylize.training.adapt import (
 from stylize.training.generator import pyramid_loss
 from stylize.training.identity import perceptual_distance
 from stylize.training.losses import clip_within_loss, directional_loss, domain_norm, global_loss
-from stylize.vocabulary import SOURCE
 
 MOST_REFERENCES = 10
 LEAST_FACE = 64  # px: a smaller face in a reference says little about its style

@@ -21,10 +21,10 @@ from torch import Tensor
 
 from stylize.align import FaceFinder
 from stylize.images import to_image
+from stylize.prompts.vocabulary import NAMES
 from stylize.training.data import Faces, augment, scenes, tones
 from stylize.training.filters import draw
 from stylize.training.filters.face import Face
-from stylize.vocabulary import NAMES
 
 REAL = 0.4  # share of photographs, which show more ages and lights than the portraits that a model made
 AHEAD = 16  # faces waiting for a worker

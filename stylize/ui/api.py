@@ -15,6 +15,7 @@ from stylize.errors import DomainError, StylizeError
 from stylize.film import LIMITS, Film
 from stylize.images import read_photo
 from stylize.morph import save_moving
+from stylize.prompts.vocabulary import SOURCE
 from stylize.training.adapt import Progress, adapt_text, preset
 from stylize.training.oneshot import adapt_image, one_shot_preset
 from stylize.ui.arguments import (
@@ -36,7 +37,6 @@ from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
 from stylize.video import Style
-from stylize.vocabulary import SOURCE
 
 Preset = Literal["fast", "balanced", "strong"]
 Format = Literal["mp4", "gif", "webp"]

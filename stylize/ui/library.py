@@ -21,9 +21,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.dictionary import russian_name
 from stylize.domain import LARGEST_FILE, Domain
 from stylize.errors import DomainError, StylizeError
+from stylize.prompts.russian import russian_name
 from stylize.ui.result import SLOTS, Shared, alone, failed
 from stylize.ui.visit import Studio, domain_file, safe_name, temporary
 from stylize.ui.words import I18N as t

@@ -251,7 +251,8 @@ class Shared:
                 return skip if domain is None else say(request, "need_photo"), skip, skip
             if domain is None and not look.edits:
                 return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
-            words = say(request, "done", name=recipe.title or ", ".join(look.edits))
+            notes = (explain(note, request) for note in self.studio.notes(recipe, own))
+            words = " ".join([say(request, "done", name=recipe.title or ", ".join(look.edits)), *notes])
             result, face = self.studio.picture(visit, chosen, domain, look)
         except StylizeError as error:
             return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip

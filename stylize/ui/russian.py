@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from stylize.dictionary import russian_name
+from stylize.prompts.russian import russian_name
 
 # A sentence with {} for every value -> its translation, with the values by their number.
 SENTENCES: dict[str, str] = {
@@ -50,6 +50,25 @@ SENTENCES: dict[str, str] = {
     ),
     "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.": (
         "Модель {0} понимает английский и русский и не знает {1}; ближайшее, что она знает: {2}."
+    ),
+    "The nearest that can be drawn: {} ({} sure).": "Ближайшее, что можно нарисовать: {0} (уверенность {1}).",
+    "Left out: {}, for a part of the face cannot be coloured alone.": (
+        "Пропущено: {0}; часть лица нельзя окрасить отдельно."
+    ),
+    "Left out: {}, for it needs another shape; the full model can.": (
+        "Пропущено: {0}; для этого нужна другая форма, её может полная модель."
+    ),
+    "Left out: {}, for it is not known.": "Пропущено: {0}; это неизвестно.",
+    "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize "
+    "download full, then --model full).": (
+        "Модель {0} рисует цвета и штрихи, а не формы, как {1}; их может полная модель (python -m stylize "
+        "download full, затем --model full)."
+    ),
+    "The {} model cannot colour one part of the face alone, as {} asks; name a colour for all of it.": (
+        "Модель {0} не может окрасить одну часть лица, как просит {1}; назовите цвет для всего лица."
+    ),
+    "The description {} only says what not to draw; say what the face should become.": (
+        "Описание {0} говорит только, чего не рисовать; скажите, чем должно стать лицо."
     ),
     "The description {} has no words; say it in words, such as 'pencil sketch'.": (
         "В описании {0} нет слов; опишите словами, например «карандаш»."

@@ -206,6 +206,11 @@ class Studio:
         parts = [(part, self.domain(part.text, own)) for part in recipe.named]
         return blend(parts, recipe.spherical).scaled(*recipe.levels) if parts else None
 
+    def notes(self, recipe: Recipe, own: Mapping[str, Domain]) -> list[str]:
+        """How its descriptions were understood, where that is not plain."""
+        read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
+        return [note for domain in read for note in domain.settings.get("notes", ())]
+
     # Visit and domain -> pictures
 
     def render(self, face: Face, domain: Domain | None, look: Look) -> Image.Image:

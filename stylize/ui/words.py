@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
-from stylize.dictionary import russian_name
+from stylize.prompts.russian import russian_name
 
 WORDS: dict[str, dict[str, str]] = {
     "en": {

@@ -623,7 +623,7 @@ _MASS = {
     "volcano rock", "molten rock", "carved wood", "cut paper art", "layered paper", "liquid metal", "polished chrome",
     "painting of dots",
 }  # fmt: skip  # phrases without an article
-_FILLERS = frozenset(tokens("a an the of in as is this that with and on by like look looks style my me please"))
+FILLERS = frozenset(tokens("a an the of in as is this that with and on by like look looks style my me please"))
 
 # Words that one style alone has in its phrases, but that do not mean it by themselves.
 _VAGUE = frozenset(
@@ -689,15 +689,10 @@ def known_words() -> frozenset[str]:
     texts = [*PHOTO_PHRASES, *(word for words in COLOUR_WORDS.values() for word in words)]
     texts += [text for words in WORDS.values() for text in (*words.phrases, *words.sayings)]
     texts += [template for templates in _CAPTIONS.values() for template in templates]
-    return frozenset(word for text in texts for word in tokens(re.sub(r"{\w*}", "", text))) | _FILLERS
+    return frozenset(word for text in texts for word in tokens(re.sub(r"{\w*}", "", text))) | FILLERS
 
 
 KNOWN_WORDS = known_words()
-
-
-def says_nothing(text: str) -> bool:
-    """Whether a description has no words but such as "a", "the style of"."""
-    return set(tokens(text)) <= _FILLERS
 
 
 def unknown_words(text: str) -> list[str]:
@@ -711,10 +706,10 @@ def _stem(word: str) -> str | None:
 
 
 @cache
-def _phrases() -> dict[tuple[str, ...], str]:
+def phrases() -> dict[tuple[str, ...], str]:
     """Token sequences that name a style: its phrases, and words that no other style's phrases contain."""
     table = {tuple(tokens(phrase)): words.name for words in _TABLE for phrase in (*words.phrases, *words.held_out)}
-    generic = _FILLERS | _VAGUE | {word for text in PHOTO_PHRASES for word in tokens(text)}
+    generic = FILLERS | _VAGUE | {word for text in PHOTO_PHRASES for word in tokens(text)}
     generic |= {word for words in COLOUR_WORDS.values() for word in words}
     owners: dict[str, set[str]] = {}
     for words in _TABLE:
@@ -730,7 +725,7 @@ def _phrases() -> dict[tuple[str, ...], str]:
 def match(text: str) -> list[str]:
     """Canonical names of the styles that a description mentions, in their order; longer phrases win."""
     words = [_stem(word) or word for word in tokens(text)]
-    table = _phrases()
+    table = phrases()
     longest = max(map(len, table))
     found: list[str] = []
     place = 0
@@ -749,7 +744,7 @@ def match(text: str) -> list[str]:
 def match_colour(text: str) -> str | None:
     """The first colour that stands in the description outside a style's own phrase ("blue" in "blue mosaic")."""
     rest = " ".join(tokens(text))
-    for phrase in sorted(_phrases(), key=len, reverse=True):
+    for phrase in sorted(phrases(), key=len, reverse=True):
         if len(phrase) > 1:
             rest = re.sub(rf"\b{' '.join(phrase)}\b", "", rest)
     return next((name for word in rest.split() for name, words in COLOUR_WORDS.items() if word in words), None)
@@ -757,9 +752,9 @@ def match_colour(text: str) -> str | None:
 
 def nearest(text: str, count: int = 3) -> list[str]:
     """The styles whose phrases are spelled most like the description, nearest first."""
-    wanted = " ".join(word for word in tokens(text) if word not in _FILLERS)[:100]
+    wanted = " ".join(word for word in tokens(text) if word not in FILLERS)[:100]
     scores: dict[str, float] = {}
-    for phrase, name in _phrases().items():
+    for phrase, name in phrases().items():
         # A single word may be a misspelt cue; a whole description a misspelt phrase.
         candidates = [wanted] if len(phrase) > 1 else [wanted, *wanted.split()]
         best = max((difflib.SequenceMatcher(None, " ".join(phrase), c).ratio() for c in candidates), default=0.0)

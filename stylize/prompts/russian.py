@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 # Of every style: its name, and patterns of the words that mean it; where no ending is written out, any will do.
@@ -135,14 +134,3 @@ def in_english(text: str) -> str:
     said = sorted(places, key=lambda name: (name in STYLES, places[name]))
     said += [word for word in re.findall(r"[\w-]*\w", rest) if not (CYRILLIC.search(word) and AROUND.fullmatch(word))]
     return " ".join(dict.fromkeys(said)) or ("a photo of a face" if PLAIN.fullmatch(rest) else text)
-
-
-def nearest_russian(text: str, count: int = 3) -> list[str]:
-    """The Russian names of the styles and colours that are spelled most like a word of the text, nearest first."""
-    words = text.lower()[:100].split()
-    names = [name for table in (STYLES, COLOURS) for name, _ in table.values()]
-
-    def likeness(name: str) -> float:
-        return max((difflib.SequenceMatcher(None, name, word).ratio() for word in words), default=0.0)
-
-    return sorted(names, key=likeness, reverse=True)[:count]

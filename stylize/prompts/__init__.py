@@ -1,0 +1,1 @@
+"""What people type: words to styles, colours, and how sure that is."""

@@ -1,0 +1,312 @@
+"""One description, read once: its styles and colours with weights, what it denies, and what no style can do."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
+from stylize.prompts.russian import PATTERNS
+from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
+
+NEGATIONS = frozenset(tokens("not no without never isn non except instead не без кроме вместо нет"))
+TURNS = frozenset(tokens("but rather а но зато"))  # a negation ends here
+AMOUNTS = {
+    **dict.fromkeys(tokens("slightly subtle subtly little bit faint faintly hint touch lightly somewhat mildly"), 0.5),
+    **dict.fromkeys(tokens("слегка чуть немного немножко капельку легкий легкая легкое слабо"), 0.5),
+    **dict.fromkeys(tokens("very extremely super strongly totally completely really extra intense"), 1.4),
+    **dict.fromkeys(tokens("очень сильно супер полностью совсем крайне максимально ярко"), 1.4),
+}
+SHARES = dict.fromkeys(tokens("half наполовину пол"), 0.5)
+PARTS = re.compile(r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*")
+AROUND = FILLERS | frozenset(
+    tokens("""
+    face portrait photo picture image person made turned into turn make draw drawn painted please want be become
+    version effect filter for from at looking something of his her i one kind aesthetic vibe theme themed inspired
+    plain ordinary natural s th е х в во на из как у с со и о об от по под к для меня мне я мой моя мое себя
+    стиль стиля стиле сделай хочу быть будто
+    портрет лицо лица фото фотография картинка картина рисунок образ виде вид фильтр эффект тема типа
+    """)
+)
+ENDINGS = tokens(
+    "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
+    "ам ям ия ию ии а я о е ы и у ю ь й"
+)
+GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
+PEOPLE = frozenset(tokens("man woman male female boy girl мужчина женщина мальчик девочка парень девушка"))
+SEEN = 0.1  # a smaller weight changes nothing that one sees
+SURE = 0.5  # below it nothing is drawn, and the nearest are offered
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """``text`` as it was written, tidied. ``styles`` and ``colours``: canonical names with weights, heaviest first.
+    ``without``: what it says it is not. ``shapes``: words that ask for another shape; ``parts``: for a colour of one
+    part of the face. ``unknown``: words that nothing is known of. ``sure``: 0 to 1. ``named``: whether its words name
+    the styles, which else are the likest in meaning. ``nearest``: three names to offer."""
+
+    text: str
+    styles: Mix
+    colours: Mix
+    without: tuple[str, ...] = ()
+    shapes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    sure: float = 1.0
+    named: bool = True
+    nearest: tuple[str, ...] = ()
+
+    @property
+    def drawable(self) -> bool:
+        return bool(self.styles or self.colours or self.photo) and self.sure >= SURE
+
+    @property
+    def photo(self) -> bool:
+        """Whether it asks for no style at all: "a photo of a face"."""
+        said = (self.styles, self.colours, self.without, self.shapes, self.parts, self.unknown)
+        return not any(said) and not {word for word, _, _ in words_of(self.text)} <= FILLERS
+
+    @property
+    def caption(self) -> str:
+        """In words that the mini text-image model was trained on: "blue van gogh painting"."""
+        return " ".join([*list(self.colours)[:1], *list(self.styles)[:2]]) or SOURCE
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should be told of how it was understood."""
+        said = []
+        if not self.named and not self.photo:
+            nearest_ = ", ".join((*self.styles, *self.colours))
+            said.append(f"The nearest that can be drawn: {nearest_} ({self.sure:.0%} sure).")
+        said += [f"Left out: {words}, for a part of the face cannot be coloured alone." for words in self.parts]
+        said += [f"Left out: {words}, for it needs another shape; the full model can." for words in self.shapes]
+        if self.named and self.unknown:
+            said.append(f"Left out: {', '.join(self.unknown)}, for it is not known.")
+        return said
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one style or colour, or both, at full weight: the vocabulary's own case."""
+        weights = [*self.styles.values(), *self.colours.values()]
+        return len(self.styles) <= 1 and len(self.colours) <= 1 and all(weight == 1 for weight in weights)
+
+
+def stem(word: str) -> str:
+    """A word without its ending, roughly."""
+    word = word.replace("ё", "е")
+    if re.search("[а-я]", word):
+        ending = next((end for end in ENDINGS if word.endswith(end) and len(word) - len(end) >= 3), "")
+        return word.removesuffix(ending)
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def words_of(text: str) -> list[tuple[str, int, int]]:
+    """Words, numbers, and the punctuation that ends a clause, with their places, in British spelling."""
+    text = text.lower().replace("’", "'")
+    found = [(m[0], m.start(), m.end()) for m in re.finditer(r"[^\W\d_]+|\d+|[,.;:!?()%]", text)]
+    spelling = {"color": "colour", "colors": "colours", "gray": "grey", "sculpted": "sculpture"}
+    return [(spelling.get(word, word), start, end) for word, start, end in found]
+
+
+def key(text: str) -> tuple[str, ...]:
+    """What a phrase is looked up by: the stems of its words without those that say nothing."""
+    words = [word for word, _, _ in words_of(text) if word.isalnum()]
+    return tuple(stem(word) for word in words if word not in AROUND) or tuple(map(stem, words))
+
+
+@cache
+def lexicon() -> dict[tuple[str, ...], Mix]:
+    table = {key(text): mix for text, mix in reversed(descriptions().items())}
+    return table | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
+
+
+@cache
+def _single() -> list[str]:
+    return [words[0] for words in lexicon() if len(words) == 1 and len(words[0]) > 3]
+
+
+@cache
+def _longest() -> int:
+    return max(map(len, lexicon()))
+
+
+@dataclass
+class _Found:
+    mix: Mix
+    words: str
+    factor: float
+    share: bool
+    negated: bool
+
+
+def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
+    """(what is named, colours of parts, unknown words, letters that are understood, all that matter)."""
+    tokens, lower = words_of(text), text.lower()
+    found: list[_Found] = []
+    parts: list[str] = []
+    unknown: list[str] = []
+    understood = letters = place = 0
+    factor, share, negated = 1.0, False, False
+    while place < len(tokens):
+        word, start, end = tokens[place]
+        if word.isdigit() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
+            factor, share = min(int(word[:4]), 100) / 100, True
+            place += 2
+            continue
+        mix, length = _longest_match(tokens, lower, place)
+        if mix is None and len(word) > 4 and word not in AROUND and word not in AMOUNTS:
+            close = difflib.get_close_matches(stem(word)[:20], _single(), 1, 0.86)
+            mix, length = (lexicon()[(close[0],)], 1) if close else (None, 0)
+        if mix is not None:
+            last = tokens[place + length - 1][2]
+            size = sum(len(w) for w, _, _ in tokens[place : place + length])
+            understood, letters = understood + size, letters + size
+            after = tokens[place + length][0] if place + length < len(tokens) else ""
+            if set(mix) <= set(COLOUR_WORDS) and PARTS.fullmatch(stem(after)):
+                parts.append(text[start : tokens[place + length][2]])
+                place += 1
+            else:
+                found.append(_Found(mix, text[start:last], factor, share, negated))
+            factor, share = 1.0, False
+            place += length
+            continue
+        if word in NEGATIONS:
+            negated = True
+        elif word in TURNS or not word[0].isalnum():
+            negated = False
+        elif word in AMOUNTS:
+            factor = AMOUNTS[word]
+        elif word in SHARES:
+            factor, share = SHARES[word], True
+        elif word not in AROUND and not PARTS.fullmatch(stem(word)):
+            letters += len(word)
+            unknown.append(text[start:end])
+        place += 1
+    return found, parts, list(dict.fromkeys(unknown)), understood, letters
+
+
+def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -> tuple[Mix | None, int]:
+    """(the mix of the longest phrase that begins there, how many words it takes)."""
+    word, start, _ = tokens[place]
+    if not word[0].isalnum():
+        return None, 0
+    stems: list[str] = []
+    best: tuple[Mix | None, int] = (None, 0)
+    if place + 1 < len(tokens) and (joined := (stem(word + tokens[place + 1][0]),)) in lexicon():
+        best = lexicon()[joined], 2  # "cyber punk"
+    for count, (other, _, _) in enumerate(tokens[place : place + _longest() + 3], 1):
+        if not other[0].isalnum():
+            break
+        if other in AROUND and count == 1 and (stem(other),) not in lexicon():
+            break
+        if other not in AROUND:
+            stems.append(stem(other))
+            if tuple(stems) in lexicon():
+                best = max(best, (lexicon()[tuple(stems)], count), key=lambda pair: pair[1])
+        elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
+            best = lexicon()[tuple(map(stem, (t[0] for t in tokens[place : place + count])))], count
+    if re.match("[а-яё]", word):
+        for name, pattern in PATTERNS:
+            if match := pattern.match(lower, start):
+                count = sum(start <= at < match.end() for _, at, _ in tokens)
+                if count > best[1]:
+                    return {name: 1.0}, count
+    return best
+
+
+def _scaled(parts: Iterable[tuple[float, Mix]], known: Collection[str]) -> tuple[Mix, Mix]:
+    """(styles, colours) of weighted mixes; the styles of one mix that can be drawn add up to its weight."""
+    styles: Mix = {}
+    colours: Mix = {}
+    for weight, mix in parts:
+        own = {name: w for name, w in mix.items() if name in known and name in NAMES}
+        tints = {name: w for name, w in mix.items() if name in COLOUR_WORDS}
+        for names, out in ((own, styles), (tints, colours)):
+            total = max(1.0, sum(names.values())) if names is own or not own else 1.0
+            for name, w in names.items():
+                out[name] = out.get(name, 0.0) + weight * w / total
+    return _heaviest(styles), _heaviest(colours)
+
+
+def _heaviest(mix: Mix, count: int = 3) -> Mix:
+    """The largest weights, without those that nobody would see; their sum stays."""
+    order = sorted(mix, key=lambda name: -mix[name])[:count]
+    kept = {name: mix[name] for name in order if mix[name] >= 0.2 * mix[order[0]]}
+    total = sum(mix.values()) / sum(kept.values()) if kept else 1.0
+    return {name: round(weight * total, 3) for name, weight in kept.items()}
+
+
+def likest(text: str, known: Collection[str], without: Collection[str] = ()) -> tuple[Mix, float]:
+    """(the mix of what is likest in meaning, how sure that is, 0 to 1)."""
+    cosines = likeness(text)
+    if cosines is None:
+        return {}, 0.0
+    mixes = list(descriptions().values())
+    order = [i for i in np.argsort(-cosines)[:60] if _drawn(mixes[i], known, without)][:6]
+    if not order:
+        return {}, 0.0
+    top = cosines[order].astype(float)
+    weights = np.exp(14 * (top - top[0]))
+    mix: Mix = {}
+    for i, weight in zip(order, weights / weights.sum(), strict=True):
+        for name, share in mixes[i].items():
+            if name not in without:
+                mix[name] = mix.get(name, 0.0) + float(weight) * share
+    return mix, sureness(float(top[0]), pieces(text), spelled(text))
+
+
+def sureness(cosine: float, pieces_: float, spelled_: float) -> float:
+    """How likely it is a description, and no row of letters, whose likest one has that cosine: logistic regression on
+    350 descriptions, without those that share a word with them, against 350 random rows of letters."""
+    return float(1 / (1 + np.exp(-(11.8 * cosine - 8.4 * pieces_ + 7.4 * spelled_ - 8.0))))
+
+
+def _drawn(mix: Mix, known: Collection[str], without: Collection[str]) -> bool:
+    names = [name for name in mix if name not in without]
+    return any(name in known or name in COLOUR_WORDS or name == SHAPE for name in names)
+
+
+def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
+    """Reads a description, as far as a model that draws the styles ``known`` can follow it."""
+    text = " ".join(text.split())
+    found, parts, unknown, understood, letters = _scan(GREY.sub("monochrome", text))
+    without = {name for item in found if item.negated for name in item.mix}
+    wanted = [item for item in found if not item.negated]
+    shapes = tuple(item.words for item in wanted if SHAPE in item.mix)
+    looks = [item for item in wanted if SHAPE not in item.mix]
+    if looks:  # whom a picture is of, not what they should become
+        shapes = tuple(words for words in shapes if words.lower() not in PEOPLE)
+    styled = [item for item in looks if set(item.mix) & set(NAMES)]
+    even = 1.0 if any(item.share for item in styled) else 1 / max(1, len(styled))
+    weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in looks]
+    styles, colours = _scaled([(w, {n: x for n, x in mix.items() if n not in without}) for w, mix in weighted], known)
+    covered = understood / letters if letters else 0.0
+    sure, named = 1.0 if not unknown else 0.6 + 0.4 * covered, True
+    offered: Mix = {}
+    if looks and not (styles or colours):  # known, but this model ships nothing of it
+        unknown, covered, looks = [*unknown, *(item.words for item in looks)], 0.0, []
+    if unknown and covered < 0.5:
+        mix, sure_ = likest(text, known, without)
+        offered = dict(mix)
+        if mix.get(SHAPE, 0) > 0.5 * sum(mix.values()) and sure_ >= SURE and not looks:
+            shapes = shapes or (text,)
+            styles, colours, sure = {}, {}, sure_
+        elif sure_ >= SURE or not looks:
+            mix = {name: weight for name, weight in mix.items() if name != SHAPE and weight >= SEEN}
+            alike = _scaled([(1.0, mix)], known)
+            if looks:
+                alike = _scaled([(0.6, {**styles, **colours}), (0.4, {**alike[0], **alike[1]})], known)
+            styles, colours = alike
+            sure, named = sure_, False
+        else:
+            sure = 0.5 + 0.5 * covered
+    names = [*sorted(offered, key=lambda name: -offered[name]), *nearest(text)]
+    near = tuple(dict.fromkeys(name for name in names if name in known and name not in without))[:3]
+    return Prompt(
+        text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(sure, 2), named, near
+    )

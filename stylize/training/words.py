@@ -1,0 +1,94 @@
+"""How descriptions are understood, on a list that no table holds; and what they look like on one face."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from stylize.errors import PromptError
+from stylize.pipeline import Stylizer
+from stylize.prompts.parse import Prompt, parse
+from stylize.prompts.russian import CYRILLIC
+from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
+
+HERE = Path(__file__).parent
+LABELS = HERE.parent / "ui" / "labels.ttf"
+SHEET = (
+    "like a Monet painting", "Mona Lisa", "Hokusai great wave", "Roy Lichtenstein", "Banksy", "manga panel",
+    "The Simpsons", "Minecraft", "Avatar Na'vi", "Shrek", "The Walking Dead", "terminator T-1000", "Tron legacy",
+    "B&W", "1940s detective movie", "wild west wanted poster", "80s retro vibe", "halloween", "christmas",
+    "elsa from frozen", "autumn mood", "made of fire", "outer space", "ancient greek statue", "king Midas touched",
+    "china doll", "pinocchio", "hacker", "my bones at the doctor", "half robot half marble", "мультяшный герой",
+    "Айвазовский море", "советский мультик", "упырь", "чёрт из табакерки", "снежная королева", "закат на море",
+    "пластилиновая ворона", "старое фото без сепии", "слегка зомби",
+)  # fmt: skip
+
+
+def expectations() -> list[tuple[str, list[str]]]:
+    """(a description, what a reasonable person accepts) of the list."""
+    lines = (HERE / "open_words_eval.tsv").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
+    return [(text, [name.strip() for name in accepted.split("|")]) for text, accepted in pairs]
+
+
+def verdict(prompt: Prompt, accepted: Collection[str]) -> str:
+    """What became of it: right, wrong, refused, or answered, which is what should be refused."""
+    answer = {**prompt.styles, **prompt.colours}
+    if "none" in accepted:
+        return "answered" if prompt.drawable or prompt.shapes else "right"
+    if "shape" in accepted:
+        return "right" if prompt.shapes else "wrong" if prompt.drawable else "refused"
+    if not prompt.drawable:
+        return "refused"
+    first = [*list(prompt.styles)[:3], *list(prompt.colours)[: max(1, 3 - len(prompt.styles))]]
+    denied = any(name[1:] in answer for name in accepted if name.startswith("!"))
+    return "right" if set(first) & set(accepted) and not denied else "wrong"
+
+
+def measure(known: Collection[str] = NAMES) -> dict[str, Any]:
+    """Shares of the list by language, and of rows of letters; every verdict that is not "right" by name."""
+    results: dict[str, Any] = {}
+    for language in ("English", "Russian"):
+        cyrillic = language == "Russian"
+        chosen = [pair for pair in expectations() if bool(CYRILLIC.search(pair[0])) == cyrillic]
+        sensible = [(text, accepted) for text, accepted in chosen if "none" not in accepted]
+        said = {text: verdict(parse(text, known), accepted) for text, accepted in sensible}
+        count = {kind: list(said.values()).count(kind) for kind in ("right", "wrong", "refused")}
+        results[language] = {
+            "descriptions": len(said),
+            **{kind: number / len(said) for kind, number in count.items()},
+            "named": sum(parse(text, known).named for text in said) / len(said),
+            "failures": {text: _told(parse(text, known), kind) for text, kind in said.items() if kind != "right"},
+        }
+    letters = (HERE / "gibberish.txt").read_text(encoding="utf-8").split("\n")
+    letters = [text for text in letters if text] + [text for text, accepted in expectations() if "none" in accepted]
+    answered = [text for text in dict.fromkeys(letters) if verdict(parse(text, known), ["none"]) == "answered"]
+    results["gibberish"] = {
+        "descriptions": len(set(letters)), "refused": 1 - len(answered) / len(set(letters)), "answered": answered
+    }  # fmt: skip
+    return results
+
+
+def _told(prompt: Prompt, kind: str) -> str:
+    answer = [*prompt.styles, *(name for name in prompt.colours if name in COLOUR_WORDS), *prompt.shapes]
+    return f"{kind}, {prompt.sure}: {', '.join(answer) or 'nothing'}"
+
+
+def sheet(stylizer: Stylizer, photo: Image.Image, side: int = 192, columns: int = 8) -> Image.Image:
+    """The largest face of a photo in the descriptions of SHEET, in reading order; what is refused stays grey."""
+    face = stylizer.faces(photo)[0]
+    picture = Image.new("RGB", (columns * side, -(-len(SHEET) // columns) * side), "grey")
+    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(LABELS, side // 14)
+    for place, text in enumerate(SHEET):
+        corner = (place % columns * side, place // columns * side)
+        try:
+            drawn = stylizer.render(face, stylizer.domain(text))
+        except PromptError:
+            continue
+        picture.paste(drawn.resize((side, side), Image.Resampling.LANCZOS), corner)
+        below = (corner[0] + side // 2, corner[1] + side - 4)
+        draw.text(below, text, "white", font, anchor="md", stroke_width=2, stroke_fill="black")
+    return picture
