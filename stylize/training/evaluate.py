@@ -351,7 +351,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def tables(folder: Path) -> str:
-    """The committed figures as Markdown."""
+    """The committed figures as Markdown; a measure without its file is left out."""
 
     def read(name: str) -> Any:
         path = folder / f"{name}.json"
@@ -361,14 +361,16 @@ def tables(folder: Path) -> str:
         return f"{100 * share:.0f} %"
 
     head = ["Reconstruction", "pictures", "PSNR, dB", "perceptual", "face found", "identity (strangers)", "rank-1"]
-    rows = []
+    parts, rows = [], []
     for name, row in read("reconstruction").items():
         identity = f"{row['identity_median']:.2f} ({row['identity_of_strangers_median']:.2f})"
         quality = [f"{row['psnr_db']:.1f}", f"{row['perceptual']:.3f}", percent(row["face_found"])]
         rows.append([name, str(row["pictures"]), *quality, identity, percent(row["rank_1"])])
-    parts = [table(head, rows)]
+    if rows:
+        parts.append(table(head, rows))
     drawn = [f"{percent(row['one_face_found'])} of {row['samples']} at {psi}" for psi, row in read("samples").items()]
-    parts.append(f"Random samples in which dlib finds exactly one face: {', '.join(drawn)}.")
+    if drawn:
+        parts.append(f"Random samples in which dlib finds exactly one face: {', '.join(drawn)}.")
     head = ["Styles", "styles", "top-1 filtered", "top-1 drawn", "before", "after", "best", "nearer", "closed half"]
     rows, kept = [], []
     for name, words in DOMAINS.items():
@@ -384,9 +386,17 @@ def tables(folder: Path) -> str:
                 + [f"{mean[f'photo_distance_{key}']:.3f}" for key in ("unchanged", "own_picture", "with_detail")]
                 + [f"{mean[f'identity_{key}']:.2f}" for key in ("own_picture", "with_detail")]
             )
-    parts.append(table(head, rows))
-    head = ["In the photo", "unchanged", "model's own picture", "with detail", "identity, own picture", "with detail"]
-    parts.append(table(head, kept))
+    if rows:
+        parts.append(table(head, rows))
+        head = ["In the photo", "unchanged", "model's own picture", "with detail"]
+        parts.append(table([*head, "identity, own picture", "with detail"], kept))
+    if results := read("looks"):
+        head = ["Beside the true filter, 256 px", "distance", "photo's distance", "strokes", "correlation", "judged"]
+        rows = [
+            [name, *(f"{row[key]:.2f}" for key in ("distance", "photo", "strokes", "correlation")), percent(row["judged"])]
+            for name, row in {"all styles": results["mean"], **results["styles"]}.items()
+        ]
+        parts.append(table(head, rows))
     if results := read("hypernet"):
         head = ["Hypernetwork", "descriptions", "distance: source", "alone", "hypernetwork", "of what alone closes"]
         head += ["Quality alone", "hypernetwork", "Diversity alone", "hypernetwork", "top-1 alone", "hypernetwork"]
