@@ -20,13 +20,14 @@ from torch import Tensor
 from stylize.code import Code
 from stylize.domain import Domain
 from stylize.generator import Generator
+from stylize.images import read_photo
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
 from stylize.training.filters import truth
 from stylize.training.generator import COLOURS, add_dtype, pyramid_loss
 
-PREVIEW_SEED = 0
+PREVIEW_SEED, PREVIEW_SIDE = 0, 256
 
 
 @torch.no_grad()
@@ -151,9 +152,12 @@ def run(args: argparse.Namespace) -> None:
     write_previews(stylizer, out, args.styles)
 
 
-def write_previews(stylizer: Stylizer, folder: Path, names: Sequence[str]) -> None:
-    """Writes folder/previews/NAME.webp: one of the generator's own faces in each domain of the folder."""
+def write_previews(stylizer: Stylizer, folder: Path, names: Sequence[str], photo: Path | None = None) -> None:
+    """Writes folder/previews/NAME.webp: the face of a photo, else one of the generator's own, in each domain of the
+    folder. Raises StylizeError for a photo that cannot be used."""
     (folder / "previews").mkdir(parents=True, exist_ok=True)
+    face = stylizer.faces(read_photo(photo))[0] if photo else None
     for name in names:
-        picture = stylizer.sample(1, PREVIEW_SEED, Domain.load(folder / f"{name}.safetensors"))[0]
-        picture.save(folder / "previews" / f"{name}.webp", quality=85)
+        domain = Domain.load(folder / f"{name}.safetensors")
+        picture = stylizer.render(face, domain) if face else stylizer.sample(1, PREVIEW_SEED, domain)[0]
+        picture.resize((PREVIEW_SIDE,) * 2).save(folder / "previews" / f"{name}.webp", quality=85)

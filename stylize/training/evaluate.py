@@ -392,8 +392,9 @@ def tables(folder: Path) -> str:
         parts.append(table([*head, "identity, own picture", "with detail"], kept))
     if results := read("looks"):
         head = ["Beside the true filter, 256 px", "distance", "photo's distance", "strokes", "correlation", "judged"]
+        keys = ("distance", "photo", "strokes", "correlation")
         rows = [
-            [name, *(f"{row[key]:.2f}" for key in ("distance", "photo", "strokes", "correlation")), percent(row["judged"])]
+            [name, *(f"{row[key]:.2f}" for key in keys), percent(row["judged"])]
             for name, row in {"all styles": results["mean"], **results["styles"]}.items()
         ]
         parts.append(table(head, rows))

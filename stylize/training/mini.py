@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the face tars")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
     parser.add_argument("--config", type=Path, default=CONFIG, help="options of every part (default: the project's)")
+    parser.add_argument("--photo", type=Path, help="whose face the previews show (default: a random one)")
     add_dtype(parser)
 
 
@@ -54,4 +55,4 @@ def run(args: argparse.Namespace) -> None:
             print(f"train {part}", file=sys.stderr, flush=True)
             import_module(f"stylize.training.{part}").run(given[part])
     stylizer = Stylizer.load(str(args.out), args.device)
-    write_previews(stylizer, args.out / "domains", list(stylizer.ready()))
+    write_previews(stylizer, args.out / "domains", list(stylizer.ready()), args.photo)
