@@ -41,7 +41,7 @@ def test_the_mini_model_comes_nearer_to_the_person(astronaut: Image.Image) -> No
     mini = Stylizer.load("mini", "cpu")
     face = mini.faces(astronaut)[0]
     *_, last = refine(mini, face, RefineSettings(steps=25))
-    goal, judge = to_tensor(face.crop.resize((128, 128), Image.Resampling.LANCZOS)), FaceIdentity()
+    goal, judge = to_tensor(face.crop.resize((mini.resolution,) * 2, Image.Resampling.LANCZOS)), FaceIdentity()
     before, after = face.source, last.face.source
     gain = 10 * torch.log10((before - goal).square().mean() / (after - goal).square().mean())
     assert float(gain) > 0.5  # dB
