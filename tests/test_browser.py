@@ -313,7 +313,7 @@ def test_a_video_is_drawn_with_its_sound_and_can_be_stopped(
 ) -> None:
     frames = moved(astronaut.crop((100, 0, 380, 280)), 8, lambda frame: (3 * frame, 20))
     write_clip(tmp_path / "me.mp4", frames, "aac")
-    page.locator("#text textarea").fill("sepia")
+    page.locator("#text textarea").fill("negative")
     tab(page, "Video")
     page.locator("#video-source input[type=file]").set_input_files(str(tmp_path / "me.mp4"))
     expect(page.locator("#video-source").get_by_text("me")).to_be_attached()
@@ -326,7 +326,7 @@ def test_a_video_is_drawn_with_its_sound_and_can_be_stopped(
     assert len(drawn) == 8
     assert tone_of(tmp_path / "out.mp4") == pytest.approx(440, abs=3)
     middle = (slice(75, 120), slice(72, 112))  # of the face in that frame
-    right = np.asarray(filtered(frames[4], "sepia"))
+    right = np.asarray(filtered(frames[4], "negative"))
     before, after = (float(np.abs(a[middle].astype(float) - right[middle]).mean()) for a in (frames[4], drawn[4]))
     assert after < 0.6 * before
     slow_file.touch()
