@@ -52,6 +52,8 @@ def modulated_conv2d(
 
 
 def styled_conv(conv: ModulatedConv, x: Tensor, w: Tensor, domain: Tensor | None, order: Order) -> Tensor:
+    if hasattr(conv, "patterns"):
+        x = torch.cat([x, conv.patterns.expand(len(x), -1, -1, -1)], 1)
     x = modulated_conv2d(x, conv.weight, conv.affine(w), domain, order, demodulate=True, up=conv.up)
     x = x + conv.noise_strength * conv.noise
     return F.leaky_relu(x + conv.bias.reshape(1, -1, 1, 1), 0.2) * math.sqrt(2)
@@ -65,12 +67,12 @@ def to_rgb(layer: ToRGB, x: Tensor, w: Tensor, skip: Tensor | None) -> Tensor:
 
 def synthesis(generator: Generator, ws: Tensor, domain: Tensor | None = None, order: Order = "pre_demod") -> Tensor:
     """W+ (N, num_ws, w_dim) and a domain vector (domain_dim,) or (N, domain_dim) -> pictures (N, 3, R, R), float32."""
-    pieces = generator.split(domain)
+    pieces, skipped = generator.split(domain), len(generator.config.channels) - len(generator.to_rgbs)
     x = generator.const.repeat(len(ws), 1, 1, 1)
     rgb = None
     for i, (conv, piece) in enumerate(zip(generator.convs, pieces, strict=True)):
         x = styled_conv(cast(ModulatedConv, conv), x, ws[:, i], piece, order)
-        if i % 2 == 0:
-            rgb = to_rgb(cast(ToRGB, generator.to_rgbs[i // 2]), x, ws[:, i + 1], rgb)
+        if i % 2 == 0 and i // 2 >= skipped:
+            rgb = to_rgb(cast(ToRGB, generator.to_rgbs[i // 2 - skipped]), x, ws[:, i + 1], rgb)
     assert rgb is not None
     return rgb

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from test_generator import CONFIG, inputs, tiny
 
 from benchmarks import _reference
 from benchmarks.generate import flops
-from stylize.generator import GeneratorConfig, Order
+from stylize.generator import Generator, GeneratorConfig, Order
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,6 +29,16 @@ def test_the_published_form_draws_the_same_picture(order: Order, per_sample: boo
     published, ours = _reference.synthesis(generator, ws, vector, order), generator.synthesis(ws, vector, order)
     assert float((published - ours).abs().max() / published.abs().max()) < 1e-5
     published, ours = _reference.synthesis(generator, ws), generator.synthesis(ws)
+    assert float((published - ours).abs().max() / published.abs().max()) < 1e-5
+
+
+@torch.no_grad()
+def test_the_published_form_draws_a_model_with_patterns_of_place() -> None:
+    torch.manual_seed(0)
+    config = replace(CONFIG, patterns=(0, 0, *[2] * (len(CONFIG.channels) - 2)), rgb_from=8)
+    generator, ws = Generator(config).eval(), inputs()[0]
+    vector = 0.1 * torch.randn(config.domain_dim)
+    published, ours = _reference.synthesis(generator, ws, vector), generator.synthesis(ws, vector)
     assert float((published - ours).abs().max() / published.abs().max()) < 1e-5
 
 
