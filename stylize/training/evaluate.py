@@ -393,9 +393,10 @@ def tables(folder: Path) -> str:
     if results := read("looks"):
         head = ["Beside the true filter, 256 px", "distance", "photo's distance", "strokes", "correlation", "judged"]
         keys = ("distance", "photo", "strokes", "correlation")
+        drawn_styles = {name: row for name, row in results["styles"].items() if name in looks.STROKES}
         rows = [
             [name, *(f"{row[key]:.2f}" for key in keys), percent(row["judged"])]
-            for name, row in {"all styles": results["mean"], **results["styles"]}.items()
+            for name, row in {"all styles": results["mean"], **drawn_styles}.items()
         ]
         parts.append(table(head, rows))
     if results := read("hypernet"):
