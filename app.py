@@ -18,7 +18,7 @@ from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.ui.page import CSS, HEAD, THEME, Page
 from stylize.ui.result import EXAMPLES
-from stylize.ui.words import I18N
+from stylize.ui.texts import I18N
 
 
 def main() -> int:

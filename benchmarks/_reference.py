@@ -3,7 +3,7 @@
 Every sample gets convolution weights of its own, run as one grouped convolution; up- and down-sampling is the "native"
 upfirdn2d of zeros inserted, padding and a depth-wise filter (Karras et al. 2020, section 2.2 and appendix B). The
 domain vector scales the input channels before (HyperDomainNet, the article) or after (its code) the demodulation.
-It reads the weights of a ``stylize.generator.Generator``.
+It reads the weights of a ``stylize.models.generator.Generator``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylize.generator import Generator, ModulatedConv, Order, ToRGB
+from stylize.models.generator import Generator, ModulatedConv, Order, ToRGB
 
 FIR = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
 

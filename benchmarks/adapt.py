@@ -24,12 +24,13 @@ from torch import Tensor
 
 from benchmarks import _reference
 from benchmarks.generate import report
-from stylize.clip import TextImageModel
-from stylize.generator import Generator, GeneratorConfig
+from stylize.adaptation.descent import State, descend
+from stylize.adaptation.losses import directional_loss
+from stylize.adaptation.text import AdaptSettings, TextGuide
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer, pick_device
 from stylize.prompts.vocabulary import SOURCE
-from stylize.training.adapt import AdaptSettings, State, TextGuide, descend
-from stylize.training.losses import directional_loss
 
 TARGET = "pencil sketch"
 JUDGED = 16  # faces

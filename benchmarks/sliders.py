@@ -22,9 +22,9 @@ import torch
 from PIL import Image
 
 from benchmarks.generate import report
-from stylize.domain import Domain, Part, mix
+from stylize.models.domain import Domain, Part, mix
 from stylize.pipeline import Face, Stylizer
-from stylize.ui.visit import Look, Recipe, Studio, Visit, nearer
+from stylize.ui.studio import Look, Recipe, Studio, Visit, nearer
 
 PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
 PAIRS = (("pencil sketch", "bronze statue"), ("zombie", "a blue mosaic"), ("golden charcoal drawing", "neon"))

@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stylize.domain import Domain
     from stylize.errors import StylizeError
+    from stylize.models.domain import Domain
     from stylize.pipeline import Stylizer
 
 # Large pages for large tensors, which PyTorch asks for only at its first allocation: a 1024 px picture touches over a

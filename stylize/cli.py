@@ -24,12 +24,12 @@ from stylize.errors import DomainError, PhotoError, StylizeError
 
 if TYPE_CHECKING:
 
-    from stylize.domain import Domain
-    from stylize.film import Film
+    from stylize.adaptation.descent import Progress, State
+    from stylize.adaptation.latent import Progress as Refined
+    from stylize.models.domain import Domain
     from stylize.pipeline import Face, Stylizer
-    from stylize.training.adapt import Progress, State
-    from stylize.training.refine import Progress as Refined
-    from stylize.video import Style
+    from stylize.video.files import Film
+    from stylize.video.restyle import Style
 
     Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
@@ -58,11 +58,11 @@ No code in a file is run."""
 TRAINING = {
     "mini": "stylize.training.mini",
     "generator": "stylize.training.generator",
-    "clip": "stylize.training.clip",
-    "domains": "stylize.training.domains",
+    "clip": "stylize.training.text_image",
+    "domains": "stylize.training.ready_domains",
     "hypernet": "stylize.training.hypernet",
 }
-EVALUATE = "stylize.training.evaluate"
+EVALUATE = "stylize.evaluation.report"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -162,10 +162,10 @@ def _stylise(words: list[str]) -> None:
     _check_styles([args.to] if args.to else [])
     folder = args.photo.is_dir()
 
-    from stylize.detail import keep_colours
-    from stylize.film import LIMITS, Film, is_moving
+    from stylize.faces.detail import keep_colours
     from stylize.images import read_photo, save_image
-    from stylize.video import Style
+    from stylize.video.files import LIMITS, Film, is_moving
+    from stylize.video.restyle import Style
 
     def makes_film(source: Path, out: Path) -> bool:
         kind = out.suffix.lower()
@@ -215,7 +215,7 @@ def _stylise(words: list[str]) -> None:
 
 
 def _restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
-    from stylize.video import restyle
+    from stylize.video.restyle import restyle
 
     if film.hdr:
         words = f"has high dynamic range ({film.hdr}); its colours become ordinary ones."
@@ -380,8 +380,8 @@ def _adapt(words: list[str]) -> None:
 
 
 def _text_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Training:
+    from stylize.adaptation.text import adapt_text, preset
     from stylize.prompts.vocabulary import SOURCE
-    from stylize.training.adapt import adapt_text, preset
 
     stylizer, source = _load(args), SOURCE if args.source is None else args.source
     settings = preset(stylizer, args.preset, **numbers)
@@ -393,7 +393,7 @@ def _image_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Traini
     from stylize.images import read_photo
 
     pictures = [read_photo(path) for path in args.image]
-    from stylize.training.oneshot import adapt_image, one_shot_preset
+    from stylize.adaptation.pictures import adapt_image, one_shot_preset
 
     stylizer = _load(args)
     settings = one_shot_preset(stylizer, args.preset, **numbers)
@@ -403,15 +403,15 @@ def _image_training(args: argparse.Namespace, numbers: dict[str, Any]) -> Traini
 
 
 def _save_state(path: Path, state: State, job: dict[str, Any]) -> None:
-    from stylize.checkpoints import save_checkpoint
+    from stylize.models.checkpoints import save_checkpoint
 
     save_checkpoint(path, vars(state), job)
 
 
 def _read_state(path: Path, job: dict[str, Any]) -> State:
     """The state that a killed training left; StylizeError when there is none, or it is of another training."""
-    from stylize.checkpoints import load_checkpoint
-    from stylize.training.adapt import State
+    from stylize.adaptation.descent import State
+    from stylize.models.checkpoints import load_checkpoint
 
     if not path.is_file():
         raise StylizeError(f"There is no unfinished training {path}; leave out --continue.")
@@ -435,7 +435,7 @@ def _mix(words: list[str]) -> None:
     _add_method(parser)
     args = parser.parse_args(words)
 
-    from stylize.domain import Part, blend
+    from stylize.models.domain import Part, blend
 
     parts = [Part.parse(word) for word in args.parts]
     _check_output(args.output, TENSORS, [Path(part.text) for part in parts if _is_file(part.text)])
@@ -463,7 +463,7 @@ def _convert(words: list[str]) -> None:
         if path is not None and path.suffix.lower() in TENSORS:
             _check_output(path, TENSORS, args.files)
 
-    from stylize.foreign import convert, join_directions
+    from stylize.convert.formats import convert, join_directions
 
     if len(args.files) == 1:
         written = convert(args.files[0], args.output, args.generator, args.decoder, print)
@@ -490,7 +490,7 @@ def _morph(words: list[str]) -> None:
     _check_styles(args.to)
 
     from stylize.images import read_photo
-    from stylize.morph import path, save_moving
+    from stylize.video.morph import path, save_moving
 
     photo = read_photo(args.photo)
     photo.thumbnail((LONGEST_MOVING, LONGEST_MOVING))
@@ -518,7 +518,7 @@ def _download(words: list[str]) -> None:
 
     from tqdm import tqdm
 
-    from stylize.catalogue import choose, describe, download
+    from stylize.convert.download import choose, describe, download
     from stylize.pipeline import model_folder
 
     weights = choose(args.name)
@@ -631,13 +631,13 @@ def _pictured_domain(stylizer: Stylizer, path: Path, args: argparse.Namespace) -
 def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
     loop: Iterator[Progress]
     if _is_picture(target):
+        from stylize.adaptation.pictures import adapt_image, one_shot_preset
         from stylize.images import read_photo
-        from stylize.training.oneshot import adapt_image, one_shot_preset
 
         settings = one_shot_preset(stylizer, seed=seed)
         loop = adapt_image(stylizer, [read_photo(target)], settings, name=Path(target).stem)
     else:
-        from stylize.training.adapt import adapt_text, preset
+        from stylize.adaptation.text import adapt_text, preset
 
         loop = adapt_text(stylizer, target, settings=preset(stylizer, seed=seed))
     for progress in loop:
@@ -646,7 +646,7 @@ def _train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
 
 
 def _refine(stylizer: Stylizer, face: Face, steps: int) -> Face:
-    from stylize.training.refine import RefineSettings, refine
+    from stylize.adaptation.latent import RefineSettings, refine
 
     for progress in refine(stylizer, face, RefineSettings(steps=steps)):
         _show(progress)

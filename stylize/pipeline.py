@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from stylize.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
-from stylize.checkpoints import load_checkpoint
-from stylize.clip import TextImageModel
-from stylize.code import Code, cat
-from stylize.detail import FINER, transfer_detail
-from stylize.domain import Domain, mix
-from stylize.encoder import Encoder
-from stylize.encoders import load_encoder
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
-from stylize.generator import Generator, fast_dtype
-from stylize.hypernet import HyperNet
+from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
+from stylize.faces.detail import FINER, transfer_detail
 from stylize.images import to_image, to_tensor
+from stylize.models.checkpoints import load_checkpoint
+from stylize.models.code import Code, cat
+from stylize.models.domain import Domain, mix
+from stylize.models.encoders import load_encoder
+from stylize.models.generator import Generator, fast_dtype
+from stylize.models.hypernet import HyperNet
+from stylize.models.mini_encoder import Encoder
+from stylize.models.text_image import TextImageModel
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
 from stylize.prompts.vocabulary import match, match_colour, unknown_words
@@ -141,7 +141,7 @@ class Stylizer:
 
     @property
     def encoder(self) -> Any:
-        """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``stylize.encoders``. Raises StylizeError without one."""
+        """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
         if self._encoder is None:
             raise StylizeError(
                 f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."

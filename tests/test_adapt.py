@@ -17,21 +17,12 @@ from safetensors.torch import load_file
 from tiny import load_tiny_model
 from torch import Tensor
 
+from stylize.adaptation.descent import State, converged, descend, mixed
+from stylize.adaptation.text import PRESETS, AdaptSettings, adapt_text, preset, preview
 from stylize.cli import KEPT_EVERY, main
-from stylize.domain import Domain
 from stylize.errors import PromptError, StylizeError
+from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer
-from stylize.training.adapt import (
-    PRESETS,
-    AdaptSettings,
-    State,
-    adapt_text,
-    converged,
-    descend,
-    mixed,
-    preset,
-    preview,
-)
 
 SMALL = AdaptSettings(steps=6, batch=2, pool=4, seed=3)
 

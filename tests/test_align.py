@@ -11,9 +11,18 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy.ndimage import gaussian_filter
 
-from stylize import align
-from stylize.align import DetectedFace, FaceFinder, crop_face, edge_mask, ffhq_quad, head_mask, paste_face, paste_mask
 from stylize.errors import NoFaceError
+from stylize.faces import align
+from stylize.faces.align import (
+    DetectedFace,
+    FaceFinder,
+    crop_face,
+    edge_mask,
+    ffhq_quad,
+    head_mask,
+    paste_face,
+    paste_mask,
+)
 from stylize.images import read_photo
 
 

@@ -19,9 +19,9 @@ from gradio_client import Client, handle_file
 from PIL import Image
 from tiny import load_tiny_model_with_style
 
-from stylize.domain import Domain
+from stylize.models.domain import Domain
 from stylize.ui.page import Page
-from stylize.ui.words import I18N
+from stylize.ui.texts import I18N
 
 ENDPOINTS = ["stylize", "invert", "adapt_text", "adapt_image", "hypernet", "mix", "morph", "video"]
 HAS_MCP = find_spec("mcp") is not None

@@ -16,7 +16,7 @@ from PIL import Image
 from tiny import load_tiny_model_with_style
 
 from stylize.ui.page import Page
-from stylize.ui.words import I18N
+from stylize.ui.texts import I18N
 
 FILE = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}  # not among the uploads
 

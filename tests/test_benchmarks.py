@@ -15,7 +15,7 @@ from test_generator import CONFIG, inputs, tiny
 
 from benchmarks import _reference
 from benchmarks.generate import flops
-from stylize.generator import Generator, GeneratorConfig, Order
+from stylize.models.generator import Generator, GeneratorConfig, Order
 
 ROOT = Path(__file__).parent.parent
 

@@ -22,9 +22,9 @@ from conftest import CHROMIUM, PATIENCE
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from stylize.align import FaceFinder, crop_face
+from stylize.faces.align import FaceFinder, crop_face
 from stylize.training.filters import stylise as filtered
-from stylize.ui.words import WORDS
+from stylize.ui.texts import WORDS
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 # at work when a test comes to stop them, however fast the one and slow the other.
 SERVE = """
 import os, sys, time
-from stylize.ui.visit import Studio
+from stylize.ui.studio import Studio
 
 def slowed(work):
     def slow(*args, **given):

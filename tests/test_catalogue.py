@@ -24,10 +24,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from tiny import CLIP
 
-from stylize import catalogue
-from stylize.catalogue import WEIGHTS, Progress, Weight, choose, describe, download, fetch
-from stylize.clip import TextImageModel
+from stylize.convert import download as catalogue
+from stylize.convert.download import WEIGHTS, Progress, Weight, choose, describe, download, fetch
 from stylize.errors import CheckpointError
+from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
 CONTENT = bytes(range(256)) * 4000
@@ -349,7 +349,7 @@ def test_the_command_line_obeys_the_environment(tmp_path: Path) -> None:
         "STYLIZE_FULL": str(tmp_path / "full"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", "from stylize import catalogue, cli; catalogue.PAUSE = 0; raise SystemExit(cli.main())",
+        [sys.executable, "-c", "from stylize.convert import download; from stylize.cli import main; download.PAUSE = 0; raise SystemExit(main())",
          "download", "stylegan2-ffhq"],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip

@@ -22,8 +22,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from stylize import cli
-from stylize.domain import Domain
 from stylize.errors import DomainError, NoFaceError
+from stylize.models.domain import Domain
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,7 +119,7 @@ def stylizer(monkeypatch: pytest.MonkeyPatch) -> FakeStylizer:
 
     fake_module(
         monkeypatch,
-        "stylize.training.adapt",
+        "stylize.adaptation.text",
         adapt_text=adapt_text,
         preset=lambda stylizer, name="balanced", seed=0, steps=3: SimpleNamespace(seed=seed, steps=steps),
     )
@@ -212,7 +212,7 @@ def test_a_clip_and_a_folder_with_one(
             yield SimpleNamespace(done=number / film.count)
         out.write_bytes(b"moving")
 
-    monkeypatch.setattr("stylize.video.restyle", restyle)
+    monkeypatch.setattr("stylize.video.restyle.restyle", restyle)
     clips = tmp_path / "clips"
     clips.mkdir()
     clip = write_clip(clips / "clip.mov", [np.full((32, 32, 3), 9, np.uint8)] * 4)
@@ -252,7 +252,7 @@ def test_latents_are_refined_on_demand(
             better = SimpleNamespace(**{**vars(face), "ws": torch.full((1, 3, 4), float(step))})
             yield SimpleNamespace(step=step, steps=settings.steps, losses={"pixels": 0.5}, face=better)
 
-    fake_module(monkeypatch, "stylize.training.refine", refine=refine, RefineSettings=SimpleNamespace)
+    fake_module(monkeypatch, "stylize.adaptation.latent", refine=refine, RefineSettings=SimpleNamespace)
     assert run("invert", photo, "--refine", 3, "--face", 1, "-o", tmp_path / "out.safetensors") == 0
     assert float(load_file(tmp_path / "out.safetensors")["ws"].mean()) == 3
 
@@ -328,7 +328,7 @@ def test_a_picture_is_a_style_at_once_or_trained(
 ) -> None:
     fake_module(
         monkeypatch,
-        "stylize.training.oneshot",
+        "stylize.adaptation.pictures",
         one_shot_preset=lambda stylizer, seed: SimpleNamespace(seed=seed),
         adapt_image=lambda stylizer, pictures, settings, name: iter(
             [SimpleNamespace(step=1, steps=1, losses={}, domain=FakeDomain({f"trained {name}": 1.0}), note="")]
@@ -527,8 +527,8 @@ def test_every_command_has_help_and_the_common_options(
 
 def test_the_package_offers_its_names_on_first_use() -> None:
     import stylize
-    from stylize.domain import Domain
     from stylize.errors import StylizeError
+    from stylize.models.domain import Domain
 
     assert stylize.Domain is Domain
     assert stylize.StylizeError is StylizeError

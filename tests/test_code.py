@@ -12,12 +12,12 @@ import torch
 from tiny import load_tiny_model, save_tiny_model
 from torch import Tensor, nn
 
-from stylize.checkpoints import load_checkpoint, save_checkpoint
-from stylize.code import Code, cat
-from stylize.encoder import Encoder, EncoderConfig
-from stylize.encoders import ENCODERS, encoder
 from stylize.errors import CheckpointError
-from stylize.generator import Generator, GeneratorConfig, Window, cut
+from stylize.models.checkpoints import load_checkpoint, save_checkpoint
+from stylize.models.code import Code, cat
+from stylize.models.encoders import ENCODERS, encoder
+from stylize.models.generator import Generator, GeneratorConfig, Window, cut
+from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.pipeline import Stylizer
 
 CONFIG = GeneratorConfig(

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from stylize.detail import FINER, inverse, keep_colours, transfer_detail
+from stylize.faces.detail import FINER, inverse, keep_colours, transfer_detail
 
 SEPIA = torch.tensor([[0.39, 0.77, 0.19], [0.35, 0.69, 0.17], [0.27, 0.53, 0.13]])
 

@@ -17,9 +17,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from stylize.domain import LARGEST_FILE, Domain, Part, blend, mix
 from stylize.errors import CheckpointError, DomainError
-from stylize.generator import GeneratorConfig
+from stylize.models.domain import LARGEST_FILE, Domain, Part, blend, mix
+from stylize.models.generator import GeneratorConfig
 
 CONFIG = GeneratorConfig(resolution=64, channels=(8, 8, 6, 4, 4))
 SIZES = tuple(CONFIG.domain_sizes)
@@ -322,7 +322,7 @@ def test_half_a_character_does_not_break_a_file(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs a umask")
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
 def test_a_file_may_be_read_by_whom_the_umask_lets(umask: int, tmp_path: Path) -> None:
-    code = "import os, sys, torch; from stylize.checkpoints import save_checkpoint\n"
+    code = "import os, sys, torch; from stylize.models.checkpoints import save_checkpoint\n"
     code += "os.umask(int(sys.argv[1])); save_checkpoint(sys.argv[2], {'a': torch.ones(1)}, {})"
     path = tmp_path / "a.safetensors"
     subprocess.run([sys.executable, "-c", code, str(umask), str(path)], check=True, cwd=Path(__file__).parent.parent)
@@ -339,7 +339,7 @@ def test_a_place_that_cannot_be_written_to_gives_one_sentence(tmp_path: Path) ->
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
 def test_a_full_disk_gives_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    code = "import resource, signal, sys, torch; from stylize.checkpoints import save_checkpoint\n"
+    code = "import resource, signal, sys, torch; from stylize.models.checkpoints import save_checkpoint\n"
     code += "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))\n"
     code += "save_checkpoint(sys.argv[1], {'a': torch.ones(10_000)}, {})"
     command = [sys.executable, "-c", code, str(tmp_path / "a.safetensors")]

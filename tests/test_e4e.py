@@ -14,10 +14,10 @@ from golden_numbers import draw_weights
 from test_golden import official
 from torch import Tensor
 
-from stylize.checkpoints import load_into, save_checkpoint
-from stylize.e4e import E4e, E4eConfig, Flavour, ReStyle
 from stylize.errors import CheckpointError
-from stylize.generator import Generator, GeneratorConfig
+from stylize.models.checkpoints import load_into, save_checkpoint
+from stylize.models.e4e import E4e, E4eConfig, Flavour, ReStyle
+from stylize.models.generator import Generator, GeneratorConfig
 from stylize.pipeline import load_encoder
 
 TINY = E4eConfig(resolution=32, widths=(16, 16, 32, 32), blocks=(1, 1, 2, 1), num_ws=8, w_dim=32)

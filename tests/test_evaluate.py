@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 from tiny import load_tiny_model
 
-from stylize.checkpoints import save_checkpoint
-from stylize.domain import Domain
+from stylize.adaptation.pictures import one_shot_preset
+from stylize.evaluation import report as evaluate
+from stylize.evaluation import vector_vs_weights as compare
+from stylize.models.checkpoints import save_checkpoint
+from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer
-from stylize.training import compare, evaluate
-from stylize.training.oneshot import one_shot_preset
 
 STYLES = ["sepia", "negative"]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylize.errors import FilmError
-from stylize.film import LIMITS, Film, Limits, Writer, is_moving
+from stylize.video.files import LIMITS, Film, Limits, Writer, is_moving
 
 
 @pytest.fixture(scope="module")

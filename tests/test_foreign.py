@@ -25,16 +25,16 @@ from tiny import GENERATOR
 from torch import Tensor
 
 from stylize import cli
-from stylize.checkpoints import load_checkpoint, load_into, save_checkpoint
 from stylize.convert.common import Weights, plain
+from stylize.convert.formats import _decoder, convert, join_directions, read, recognise
 from stylize.convert.generators import LEAVES
-from stylize.domain import Domain
-from stylize.e4e import E4e, E4eConfig, ReStyle
+from stylize.convert.unpickle import Record
 from stylize.errors import CheckpointError
-from stylize.foreign import _decoder, convert, join_directions, read, recognise
-from stylize.generator import Generator, GeneratorConfig
-from stylize.hypernet import HyperNet
-from stylize.unpickle import Record
+from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
+from stylize.models.domain import Domain
+from stylize.models.e4e import E4e, E4eConfig, ReStyle
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.hypernet import HyperNet
 
 SAFE = (  # torch.load(weights_only=True) reads them too
     *("hdn_im2im_parameterization", "hdn_td_mapper_as_trainer_saves", "hdn_td_mapper_dict"),
@@ -748,7 +748,7 @@ def test_a_bad_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match=r"'td/a\.pt' in a\.zip is damaged"):
         convert(path, tmp_path / "out")
-    monkeypatch.setattr("stylize.foreign.MOST_UNPACKED", 1000)
+    monkeypatch.setattr("stylize.convert.formats.MOST_UNPACKED", 1000)
     with pytest.raises(CheckpointError, match=r"^a\.zip would unpack to more than 1,000 bytes"):
         convert(path, tmp_path / "out")
 

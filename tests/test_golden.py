@@ -18,10 +18,10 @@ import torch
 from golden_numbers import HERE, draw_weights
 from torch import Tensor
 
-from stylize.checkpoints import load_into
 from stylize.convert.generators import from_rosinality
-from stylize.domain import Domain
-from stylize.generator import Generator, GeneratorConfig, Order
+from stylize.models.checkpoints import load_into
+from stylize.models.domain import Domain
+from stylize.models.generator import Generator, GeneratorConfig, Order
 
 TOLERANCE = {64: 2e-5, 256: 2e-5, 1024: 3e-5}  # of the largest value of the picture
 POINTS = {"tl": (0, 0), "mid": (1, 1), "br": (2, 2)}  # the dense 16 x 16 patches, in halves of what is free

@@ -97,7 +97,7 @@ def test_the_order_is_the_documented_one() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("import stylize.training.adapt", {"training.adapt"}),
+        ("import stylize.adaptation.text", {"training.adapt"}),
         ("from stylize import images", {"images"}),
         ("from stylize import Stylizer", {""}),
         ("from stylize.images import read_photo", {"images"}),

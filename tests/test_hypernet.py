@@ -11,11 +11,11 @@ import torch
 from golden_numbers import HERE, draw_weights
 from tiny import load_tiny_model
 
-from stylize.checkpoints import save_checkpoint
-from stylize.domain import interpolate
 from stylize.errors import CheckpointError, PromptError
-from stylize.hypernet import HyperNet, HyperNetConfig, from_official
 from stylize.images import to_image
+from stylize.models.checkpoints import save_checkpoint
+from stylize.models.domain import interpolate
+from stylize.models.hypernet import HyperNet, HyperNetConfig, from_official
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import HELD_OUT
 from stylize.training.filters import truth

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylize.generator import GeneratorConfig
-from stylize.training.losses import (
+from stylize.adaptation.losses import (
     clip_within_loss,
     convex_hull,
     directional_loss,
@@ -26,6 +25,7 @@ from stylize.training.losses import (
     resampled,
     tt_direction_loss,
 )
+from stylize.models.generator import GeneratorConfig
 
 HERE = Path(__file__).parent / "golden"
 TOLERANCE = 1e-6

@@ -9,9 +9,9 @@ import pytest
 import torch
 from golden_numbers import HERE, draw_weights
 
+from stylize.convert.formats import convert
 from stylize.errors import CheckpointError
-from stylize.foreign import convert
-from stylize.lpips import FILES, Lpips
+from stylize.models.lpips import FILES, Lpips
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from test_domain import CONFIG, make
 
-from stylize.domain import interpolate
 from stylize.errors import StylizeError
-from stylize.morph import path, save_moving
+from stylize.models.domain import interpolate
+from stylize.video.morph import path, save_moving
 
 
 def test_a_path_goes_through_all_its_domains() -> None:

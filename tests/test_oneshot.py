@@ -12,15 +12,8 @@ import torch
 from PIL import Image
 from tiny import load_tiny_model
 
-from stylize.cli import main
-from stylize.domain import Domain
-from stylize.errors import PhotoError, StylizeError
-from stylize.images import to_image
-from stylize.lpips import Lpips
-from stylize.pipeline import Stylizer
-from stylize.training.filters import truth
-from stylize.training.generator import pyramid_loss
-from stylize.training.oneshot import (
+from stylize.adaptation.losses import pyramid_loss
+from stylize.adaptation.pictures import (
     PRESETS,
     OneShotSettings,
     adapt_image,
@@ -28,6 +21,13 @@ from stylize.training.oneshot import (
     prepare_references,
     principal_components,
 )
+from stylize.cli import main
+from stylize.errors import PhotoError, StylizeError
+from stylize.images import to_image
+from stylize.models.domain import Domain
+from stylize.models.lpips import Lpips
+from stylize.pipeline import Stylizer
+from stylize.training.filters import truth
 
 SMALL = OneShotSettings(steps=6, batch=2, pool=4, codes=4, seed=3)
 ALL = {"l2": 1.0, "lpips": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}

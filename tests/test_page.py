@@ -19,20 +19,20 @@ from gradio.image_utils import ImageData
 from PIL import Image, ImageFont
 from tiny import load_tiny_model_with_style
 
-from stylize.domain import LEVELS, Domain, Part
+from stylize.adaptation.pictures import OneShotSettings
+from stylize.adaptation.text import AdaptSettings
 from stylize.errors import DomainError
-from stylize.hypernet import HyperNet, HyperNetConfig
+from stylize.models.domain import LEVELS, Domain, Part
+from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
-from stylize.training.adapt import AdaptSettings
-from stylize.training.oneshot import OneShotSettings
 from stylize.ui import page as page_module
 from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.result import SLOTS, TURNING, greeting, read_query, read_recipe, write_query
+from stylize.ui.studio import CELL, GRID, Look, Recipe, corner_weights, safe_name
+from stylize.ui.texts import I18N, WORDS, say
 from stylize.ui.video import camera_frame
-from stylize.ui.visit import CELL, GRID, Look, Recipe, corner_weights, safe_name
-from stylize.ui.words import I18N, WORDS, say
 
 
 def visitor(language: str = "en-US,en", host: str = "127.0.0.1") -> Any:

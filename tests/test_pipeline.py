@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 from tiny import CLIP, load_tiny_model, save_tiny_model
 
-from stylize.checkpoints import save_checkpoint
-from stylize.clip import ENGLISH_TEMPLATES, TextImageModel
-from stylize.code import Code
-from stylize.domain import Domain
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.models.checkpoints import save_checkpoint
+from stylize.models.code import Code
+from stylize.models.domain import Domain
+from stylize.models.text_image import ENGLISH_TEMPLATES, TextImageModel
 from stylize.pipeline import Face, Stylizer, default_model, model_folder
 
 

@@ -7,10 +7,10 @@ import os
 import numpy as np
 import pytest
 
+from stylize.evaluation.descriptions import SHEET, expectations, measure, verdict
 from stylize.prompts import reader
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
-from stylize.training.words import SHEET, expectations, measure, verdict
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from tiny import load_tiny_model
 
+from stylize.adaptation.latent import RefineSettings, refine
 from stylize.errors import StylizeError
+from stylize.faces.identity import FaceIdentity
 from stylize.images import to_tensor
 from stylize.pipeline import Stylizer
-from stylize.training.identity import FaceIdentity
-from stylize.training.refine import RefineSettings, refine
 
 
 def test_every_step_reports_the_best_so_far(tmp_path: Path, astronaut: Image.Image) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from test_house import imports, modules
 
 from stylize import errors
-from stylize.ui.russian import SENTENCES, in_russian
+from stylize.ui.errors_russian import SENTENCES, in_russian
 
 ERRORS = {name for name in vars(errors) if name.endswith("Error")}
 # What the page imports, but no visitor can make them speak.
@@ -70,7 +70,7 @@ def test_every_sentence_of_the_page_has_a_translation() -> None:
     spoken = {name: path for name, path in reachable().items() if name not in SILENT}
     assert {"images", "align", "domain", "pipeline", "training.adapt", "training.oneshot", "ui.visit"} <= set(spoken)
     english = set().union(*(sentences(path.read_text(encoding="utf-8")) for path in spoken.values())) - NO_ERROR
-    assert english - set(SENTENCES) == set(), "translate these in stylize/ui/russian.py"
+    assert english - set(SENTENCES) == set(), "translate these in stylize/ui/errors_russian.py"
     assert set(SENTENCES) - english == set(), "nobody says these any more"
 
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.align import FaceFinder, crop_face, head_mask
-from stylize.segment import SIDE, people
+from stylize.faces.align import FaceFinder, crop_face, head_mask
+from stylize.faces.segment import SIDE, people
 
 
 @pytest.fixture(scope="module")

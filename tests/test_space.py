@@ -24,10 +24,10 @@ from PIL import Image
 from test_page import ENGLISH, inputs
 from tiny import load_tiny_model_with_style
 
+from stylize.adaptation.text import AdaptSettings
 from stylize.errors import NoFaceError, PromptError
-from stylize.training.adapt import AdaptSettings
 from stylize.ui.page import Page
-from stylize.ui.visit import GRID
+from stylize.ui.studio import GRID
 from stylize.ui.zerogpu import OF_STUDIO, OF_STYLIZER
 
 ROOT = Path(__file__).parent.parent

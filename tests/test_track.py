@@ -10,8 +10,8 @@ from clips import FPS, moved, still
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.align import FaceFinder
-from stylize.track import MOST_MISSES, SEARCH_EVERY, SceneCuts, Track, Tracker, steady
+from stylize.faces.align import FaceFinder
+from stylize.video.tracking import MOST_MISSES, SEARCH_EVERY, SceneCuts, Track, Tracker, steady
 
 
 @pytest.fixture(scope="module")

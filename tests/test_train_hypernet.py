@@ -13,10 +13,10 @@ import torch
 from conftest import PATIENCE
 from tiny import save_tiny_model
 
-from stylize.checkpoints import load_checkpoint
 from stylize.cli import main
 from stylize.errors import StylizeError
-from stylize.hypernet import HyperNet
+from stylize.models.checkpoints import load_checkpoint
+from stylize.models.hypernet import HyperNet
 from stylize.prompts.vocabulary import HELD_OUT, SOURCE
 from stylize.training import hypernet
 from stylize.training.hypernet import kind_of, known_entries, read_entries

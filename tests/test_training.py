@@ -15,22 +15,23 @@ import torch
 from PIL import Image
 from tiny import load_tiny_model
 
-from stylize.align import FaceFinder, crop_face, model_file
-from stylize.clip import TextImageModel
-from stylize.code import Code
-from stylize.encoder import EncoderConfig
+from stylize.adaptation.losses import pyramid_loss, stroke_loss
 from stylize.errors import StylizeError
-from stylize.generator import GeneratorConfig
+from stylize.faces.align import FaceFinder, crop_face, model_file
+from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
 from stylize.images import to_tensor
+from stylize.models.code import Code
+from stylize.models.generator import GeneratorConfig
+from stylize.models.mini_encoder import EncoderConfig
+from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
-from stylize.training import clip as clip_training
 from stylize.training import generator as generator_training
 from stylize.training import mini
+from stylize.training import text_image as clip_training
 from stylize.training.data import Faces, augment, scenes, skin_light, tones
-from stylize.training.domains import fit
-from stylize.training.generator import energy_distance, pyramid_loss, stroke_loss
-from stylize.training.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
+from stylize.training.generator import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
+from stylize.training.ready_domains import fit
 
 
 @pytest.fixture(scope="module")

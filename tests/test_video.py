@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from tiny import load_tiny_model_with_style
 
-from stylize import video
 from stylize.errors import NoFaceError, StylizeError
-from stylize.film import LIMITS, Film
 from stylize.pipeline import Stylizer
-from stylize.video import Change, Progress, Style, lay, restyle, restyle_live, steady_keys
+from stylize.video import restyle as video
+from stylize.video.files import LIMITS, Film
+from stylize.video.restyle import Change, Progress, Style, lay, restyle, restyle_live, steady_keys
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch
 
-from stylize.checkpoints import save_checkpoint
-from stylize.clip import TextImageModel
-from stylize.domain import Domain
-from stylize.encoder import Encoder, EncoderConfig
-from stylize.generator import Generator, GeneratorConfig
+from stylize.models.checkpoints import save_checkpoint
+from stylize.models.domain import Domain
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.mini_encoder import Encoder, EncoderConfig
+from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
 GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=16, mapping_layers=2)

@@ -1,1 +1,1 @@
-"""Parts of checkpoints of other projects, under this project's names; ``stylize.foreign`` recognises and reads them."""
+"""Checkpoints of other projects under this project's names, and the full model's files from the hub."""

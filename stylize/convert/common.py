@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stylize.checkpoints import check_tensors, load_checkpoint, load_into, save_checkpoint
+from stylize.convert.unpickle import Array, Record
 from stylize.errors import CheckpointError
-from stylize.generator import Generator, GeneratorConfig
-from stylize.unpickle import Array, Record
+from stylize.models.checkpoints import check_tensors, load_checkpoint, load_into, save_checkpoint
+from stylize.models.generator import Generator, GeneratorConfig
 
 MOST_LEVELS = 10  # of a generator: 2048 px
 MOST_NUMBERS = 2**29  # of one model; e4e has 267 million

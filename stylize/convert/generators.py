@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylize.checkpoints import load_into
 from stylize.convert.common import (
     MOST_LEVELS,
     Base,
@@ -21,9 +20,10 @@ from stylize.convert.common import (
     plain_tensors,
     without_prefix,
 )
+from stylize.convert.unpickle import Record
 from stylize.errors import CheckpointError
-from stylize.generator import Generator, GeneratorConfig
-from stylize.unpickle import Record
+from stylize.models.checkpoints import load_into
+from stylize.models.generator import Generator, GeneratorConfig
 
 SAMPLES = 10_000  # of w, for a generator whose file lacks their mean
 NOISE_SEED = 0  # of the noise, for a generator whose file lacks it

@@ -30,18 +30,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.checkpoints import load_checkpoint, save_checkpoint
-from stylize.code import Code
-from stylize.domain import Domain
-from stylize.encoder import Conv, Encoder, EncoderConfig
+from stylize.adaptation.losses import pyramid_loss, stroke_loss
 from stylize.errors import StylizeError
-from stylize.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
+from stylize.faces.identity import FaceIdentity, perceptual_distance
 from stylize.images import to_image
+from stylize.models.checkpoints import load_checkpoint, save_checkpoint
+from stylize.models.code import Code
+from stylize.models.domain import Domain
+from stylize.models.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
+from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import Faces, augment, degrade, load_faces
 from stylize.training.filters import tint
 from stylize.training.filters.tools import COLOURS as TINTS
-from stylize.training.identity import FaceIdentity, perceptual_distance
 from stylize.training.pairs import Pairs, make_pairs
 
 MINI = GeneratorConfig(
@@ -118,27 +119,6 @@ class Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
         return self.head(self.body(x).float())
-
-
-def pyramid_loss(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
-    """L1 of pictures and of their gradients, summed over a pyramid of halved sizes."""
-    loss = a.new_zeros(())
-    for level in range(levels):
-        if level:
-            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        d = a - b
-        loss = loss + d.abs().mean() + d.diff(dim=2).abs().mean() + d.diff(dim=3).abs().mean()
-    return loss / levels
-
-
-def stroke_loss(a: Tensor, b: Tensor) -> Tensor:
-    """L1 of the mean steepness in windows of 8 px: strokes as strong as the true ones, wherever they lie."""
-
-    def steepness(x: Tensor) -> Tensor:
-        across, down = x.diff(dim=3)[:, :, 1:].abs(), x.diff(dim=2)[..., 1:].abs()
-        return F.avg_pool2d((across + down).mean(1, keepdim=True), 8)
-
-    return F.l1_loss(steepness(a), steepness(b))
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:

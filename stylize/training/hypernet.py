@@ -25,10 +25,20 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from stylize.domain import Domain
+from stylize.adaptation.losses import (
+    convex_hull,
+    directional_loss,
+    dirichlet,
+    domain_norm,
+    indomain_loss,
+    pyramid_loss,
+    resampled,
+    tt_direction_loss,
+)  # fmt: skip
 from stylize.errors import DomainError, StylizeError
-from stylize.hypernet import HyperNet, HyperNetConfig
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
+from stylize.models.domain import Domain
+from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import (
     NAMES,
@@ -41,18 +51,9 @@ from stylize.prompts.vocabulary import (
     match_colour,
     unknown_words,
 )
-from stylize.training.domains import training_codes
 from stylize.training.filters import truth
-from stylize.training.generator import add_dtype, pyramid_loss
-from stylize.training.losses import (
-    convex_hull,
-    directional_loss,
-    dirichlet,
-    domain_norm,
-    indomain_loss,
-    resampled,
-    tt_direction_loss,
-)  # fmt: skip
+from stylize.training.generator import add_dtype
+from stylize.training.ready_domains import training_codes
 
 Kind = tuple[str | None, str]  # (colour, style)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")

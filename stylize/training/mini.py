@@ -14,8 +14,8 @@ from pathlib import Path
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
-from stylize.training.domains import write_previews
 from stylize.training.generator import add_dtype
+from stylize.training.ready_domains import write_previews
 
 CONFIG = Path(__file__).with_suffix(".toml")
 PARTS = ("generator", "clip", "hypernet")  # in the order of their making; each ends with a file of its name

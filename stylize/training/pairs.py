@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from stylize.align import FaceFinder
+from stylize.faces.align import FaceFinder
 from stylize.images import to_image
 from stylize.prompts.vocabulary import NAMES
 from stylize.training.data import Faces, augment, scenes, tones

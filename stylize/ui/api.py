@@ -10,14 +10,13 @@ from typing import Any, Literal
 import gradio as gr
 from PIL import Image
 
-from stylize.domain import Domain, Part, blend
+from stylize.adaptation.descent import Progress
+from stylize.adaptation.pictures import adapt_image, one_shot_preset
+from stylize.adaptation.text import adapt_text, preset
 from stylize.errors import DomainError, StylizeError
-from stylize.film import LIMITS, Film
 from stylize.images import read_photo
-from stylize.morph import save_moving
+from stylize.models.domain import Domain, Part, blend
 from stylize.prompts.vocabulary import SOURCE
-from stylize.training.adapt import Progress, adapt_text, preset
-from stylize.training.oneshot import adapt_image, one_shot_preset
 from stylize.ui.arguments import (
     Argument,
     Endpoints,
@@ -33,10 +32,12 @@ from stylize.ui.arguments import (
     yes_or_no,
 )
 from stylize.ui.instant import QUEUE as MOVING
+from stylize.ui.studio import Look, Studio, domain_file, nearer, temporary
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
-from stylize.ui.visit import Look, Studio, domain_file, nearer, temporary
-from stylize.video import Style
+from stylize.video.files import LIMITS, Film
+from stylize.video.morph import save_moving
+from stylize.video.restyle import Style
 
 Preset = Literal["fast", "balanced", "strong"]
 Format = Literal["mp4", "gif", "webp"]

@@ -10,10 +10,9 @@ from typing import Any
 import gradio as gr
 from PIL import Image, ImageDraw, ImageFont
 
-from stylize.domain import LEVELS, Domain
 from stylize.errors import StylizeError
 from stylize.images import read_photo
-from stylize.morph import save_moving
+from stylize.models.domain import LEVELS, Domain
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
 from stylize.ui.result import (
     ADDED,
@@ -29,9 +28,10 @@ from stylize.ui.result import (
     photo_input,
     playing,
 )
-from stylize.ui.visit import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
-from stylize.ui.words import I18N as t
-from stylize.ui.words import say, style_name
+from stylize.ui.studio import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
+from stylize.ui.texts import I18N as t
+from stylize.ui.texts import say, style_name
+from stylize.video.morph import save_moving
 
 FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20

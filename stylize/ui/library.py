@@ -21,13 +21,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.domain import LARGEST_FILE, Domain
 from stylize.errors import DomainError, StylizeError
+from stylize.models.domain import LARGEST_FILE, Domain
 from stylize.prompts.russian import russian_name
 from stylize.ui.result import SLOTS, Shared, alone, failed
-from stylize.ui.visit import Studio, domain_file, safe_name, temporary
-from stylize.ui.words import I18N as t
-from stylize.ui.words import say, style_name
+from stylize.ui.studio import Studio, domain_file, safe_name, temporary
+from stylize.ui.texts import I18N as t
+from stylize.ui.texts import say, style_name
 
 MOST_KEPT = 60  # a browser stores about 5 MB
 MOST_ENTRIES = 500  # of a pack

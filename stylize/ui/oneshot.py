@@ -8,13 +8,13 @@ from pathlib import Path
 
 import gradio as gr
 
+from stylize.adaptation.pictures import MOST_REFERENCES, one_shot_preset
 from stylize.errors import StylizeError
 from stylize.images import read_photo
-from stylize.training.oneshot import MOST_REFERENCES, one_shot_preset
 from stylize.ui.result import forgiving
+from stylize.ui.studio import Studio
+from stylize.ui.texts import I18N as t
 from stylize.ui.training import Begin, Trainer
-from stylize.ui.visit import Studio
-from stylize.ui.words import I18N as t
 
 UNCOMMON = [".heic", ".heif", ".avif"]  # not every system knows that these are pictures
 

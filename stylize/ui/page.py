@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylize.catalogue import choose, describe, download, megabytes
+from stylize.convert.download import choose, describe, download, megabytes
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.ui.api import add_api
@@ -19,11 +19,11 @@ from stylize.ui.instant import InstantTab
 from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
 from stylize.ui.result import Shared, failed
+from stylize.ui.studio import KEPT_SECONDS, Studio, seconds_left
 from stylize.ui.text import TextTab
+from stylize.ui.texts import I18N as t
+from stylize.ui.texts import WORDS, language, say
 from stylize.ui.video import VideoTab
-from stylize.ui.visit import KEPT_SECONDS, Studio, seconds_left
-from stylize.ui.words import I18N as t
-from stylize.ui.words import WORDS, language, say
 from stylize.ui.zerogpu import Gpu, lend
 
 # The result stands beside the photo and the tabs on a wide screen and stays in sight; on a phone it comes after the

@@ -12,13 +12,13 @@ from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
 
-from stylize.align import LEAST_FACE
-from stylize.domain import LEVELS, Domain, Levels, Part
 from stylize.errors import StylizeError
-from stylize.ui.russian import in_russian
-from stylize.ui.visit import Look, Recipe, Studio, Visit, mark_faces
-from stylize.ui.words import I18N as t
-from stylize.ui.words import language, say
+from stylize.faces.align import LEAST_FACE
+from stylize.models.domain import LEVELS, Domain, Levels, Part
+from stylize.ui.errors_russian import in_russian
+from stylize.ui.studio import Look, Recipe, Studio, Visit, mark_faces
+from stylize.ui.texts import I18N as t
+from stylize.ui.texts import language, say
 
 EXAMPLES = sorted(str(path) for path in (Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))
 SLOTS = 4  # styles in a mix

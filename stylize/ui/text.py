@@ -6,11 +6,11 @@ from functools import partial
 
 import gradio as gr
 
+from stylize.adaptation.text import preset
 from stylize.prompts.vocabulary import SOURCE
-from stylize.training.adapt import preset
+from stylize.ui.studio import Studio
+from stylize.ui.texts import I18N as t
 from stylize.ui.training import Begin, Trainer
-from stylize.ui.visit import Studio
-from stylize.ui.words import I18N as t
 
 PROMPTS = {
     "en": ["a pink watercolour", "a blue ink drawing", "a frozen zombie", "neon cartoon", "a teal comic halftone"],

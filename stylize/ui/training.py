@@ -11,14 +11,14 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.domain import Domain
+from stylize.adaptation.descent import Progress, State
 from stylize.errors import StylizeError
-from stylize.training.adapt import Progress, State
+from stylize.models.domain import Domain
 from stylize.ui.library import Library
 from stylize.ui.result import Shared, alone, explain, failed, forgiving
-from stylize.ui.visit import Studio, Visit, domain_file, nearer, seconds_left
-from stylize.ui.words import I18N as t
-from stylize.ui.words import say
+from stylize.ui.studio import Studio, Visit, domain_file, nearer, seconds_left
+from stylize.ui.texts import I18N as t
+from stylize.ui.texts import say
 
 PRESETS = ("fast", "balanced", "strong")
 PREVIEW_EVERY = 1.5  # seconds: pictures cost as much as steps

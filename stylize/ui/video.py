@@ -15,13 +15,13 @@ import gradio as gr
 from PIL import Image
 
 from stylize.errors import FilmError, PhotoError, StylizeError
-from stylize.film import LIMITS, Film
 from stylize.images import read_photo
 from stylize.ui.result import Shared, failed, playing
-from stylize.ui.visit import Studio, temporary
-from stylize.ui.words import I18N as t
-from stylize.ui.words import say
-from stylize.video import Progress, Seen, Style, restyle_live
+from stylize.ui.studio import Studio, temporary
+from stylize.ui.texts import I18N as t
+from stylize.ui.texts import say
+from stylize.video.files import LIMITS, Film
+from stylize.video.restyle import Progress, Seen, Style, restyle_live
 
 KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too

@@ -13,7 +13,7 @@ from functools import wraps
 from typing import Any
 
 from stylize.errors import StylizeError
-from stylize.ui.visit import Studio
+from stylize.ui.studio import Studio
 
 # What uses the device, and for how many seconds it asks at most.
 OF_STYLIZER = {"faces": 30, "instant": 30, "sample": 30}

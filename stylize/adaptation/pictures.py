@@ -1,0 +1,315 @@
+"""One-shot and few-shot adaptation: reference pictures to a domain vector.
+
+As in Mind the Gap (Zhu et al. 2021) the reference has a counterpart among the source's faces, and three things are
+asked: the counterpart drawn in the domain is the reference (reconstruction), faces move as it moves (direction), and
+stay about it as they stay about the counterpart (clip-within). As in HyperDomainNet (Alanov et al. 2022) only a domain
+vector trains.
+
+The counterpart of a model without a strong encoder is not known: an encoder of photographs misreads a drawing. There
+it trains together with the domain, as a code in the principal components of W whose square keeps it an ordinary face,
+and the domain begins at the ready domain, and is a mix of all of them plus a small rest, so that one picture is
+enough to tell what belongs to the style and what to the person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from stylize.adaptation.descent import (
+    Progress,
+    State,
+    check_training,
+    choose,
+    descend,
+    embed,
+    kind,
+    training_faces,
+)
+from stylize.adaptation.losses import clip_within_loss, directional_loss, domain_norm, global_loss, pyramid_loss
+from stylize.errors import NoFaceError, StylizeError
+from stylize.faces.align import crop_face
+from stylize.faces.identity import perceptual_distance
+from stylize.images import read_photo, to_tensor
+from stylize.models.code import Code
+from stylize.models.domain import Domain
+from stylize.models.generator import Order
+from stylize.models.lpips import Lpips
+from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import SOURCE
+
+MOST_REFERENCES = 10
+LEAST_FACE = 64  # px: a smaller face in a reference says little about its style
+STYLE_ROW = 7  # of W+: the first of 64 px, where the official code begins to mix styles
+COMPARED = 256  # px: largest size at which pictures are compared
+RATES = {"mix": 0.05, "codes": 0.05}
+
+
+@dataclass(frozen=True)
+class OneShotSettings:
+    """The numbers of a training; ``one_shot_preset`` has them by name.
+
+    Weights: pyramid, l2, lpips (see ``perception``), clip_ref of the reconstruction; direction, within on random faces;
+    rest of the mean square of what is no mix of ready domains, mix of the absolute weights of that mix, ordinary of the
+    mean square of the codes.
+    codes: principal components of the counterpart, 0 for the encoder's W+ as it is. start: use the ready domains, all
+    but those named in ``without``. style_mix: share of the reference's fine rows that comes along. pool: random faces;
+    mixing, half: see AdaptSettings.
+    """
+
+    steps: int = 150
+    lr: float = 0.02
+    batch: int = 4
+    pyramid: float = 1.0
+    l2: float = 0.0
+    lpips: float = 0.0
+    clip_ref: float = 0.0
+    direction: float = 0.0
+    within: float = 0.0
+    rest: float = 0.5
+    mix: float = 0.01
+    ordinary: float = 0.02
+    codes: int = 64
+    pool: int = 32
+    mixing: float = 0.9
+    patience: int = 20
+    start: bool = True
+    half: bool = True
+    without: tuple[str, ...] = ()
+    style_mix: float = 0.0
+    order: Order = "pre_demod"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_training(self.steps, self.lr)
+        if not 0 <= self.style_mix <= 1:
+            raise StylizeError(f"The share of style mixing is {self.style_mix} but must lie between 0 and 1.")
+
+
+OFFICIAL: dict[str, Any] = {
+    "steps": 100, "lr": 0.01, "direction": 1.0, "within": 0.5, "clip_ref": 30.0, "l2": 10.0, "lpips": 10.0,
+    "pyramid": 0.0, "rest": 0.0, "codes": 0, "pool": 64, "start": False, "style_mix": 1.0, "order": "post_demod",
+}  # fmt: skip
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "mini": {"fast": {"steps": 60}, "balanced": {}, "strong": {"steps": 300, "rest": 0.05}},
+    "full": {
+        "fast": OFFICIAL | {"steps": 40, "batch": 2},
+        "balanced": OFFICIAL,
+        "strong": OFFICIAL | {"steps": 300},
+    },
+}
+
+
+def one_shot_preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> OneShotSettings:
+    """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead. Those of the
+    full model are the published ones."""
+    return OneShotSettings(**{**choose(PRESETS[kind(stylizer)], name), **numbers})
+
+
+def perception(
+    stylizer: Stylizer,
+) -> tuple[Callable[[Tensor], list[Tensor]], Callable[[list[Tensor], list[Tensor]], Tensor]]:
+    """(pictures (N, 3, R, R) -> maps, two lists of maps -> how different the pictures look (N,)): LPIPS where its
+    weights are in the model's folder, else the same in the features of the model's own encoder."""
+    lpips, encoder = Lpips.load(stylizer.folder), stylizer.encoder
+    if lpips is not None:
+        lpips = lpips.to(stylizer.device)
+        return lpips.maps, lpips.distance
+    size = (encoder.config.resolution,) * 2
+    return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
+
+
+def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> tuple[list[Image.Image], str]:
+    """Aligned references and a word about those that are not what one would wish; empty when all are.
+
+    The largest face of each is aligned; a picture without one is cropped to its middle. Raises StylizeError for none
+    or too many, PhotoError for a picture that cannot be used.
+    """
+    if not 1 <= len(pictures) <= MOST_REFERENCES:
+        raise StylizeError(f"{len(pictures)} reference pictures were given; use 1 to {MOST_REFERENCES}.")
+    aligned, words = [], []
+    for number, picture in enumerate(pictures, 1):
+        photo = read_photo(picture)
+        try:
+            face = stylizer.finder.find(photo)[0]
+        except NoFaceError:
+            side = min(photo.size)
+            left, top = (photo.width - side) // 2, (photo.height - side) // 2
+            aligned.append(photo.crop((left, top, left + side, top + side)))
+            words.append(f"No face was found in reference {number}, so its middle was used as it is.")
+            continue
+        aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
+        width = face.box[2] - face.box[0]
+        if width < LEAST_FACE:
+            words.append(f"The face in reference {number} is only {width} px wide; a larger one teaches more.")
+    return aligned, " ".join(words)
+
+
+def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
+    """The mean (w_dim,) of W and its ``count`` largest principal components (count, w_dim), each as long as its
+    standard deviation."""
+    w = stylizer.sample_ws(4096, seed=0, psi=1.0)[:, 0].double().cpu()
+    mean = w.mean(0)
+    values, vectors = torch.linalg.eigh((w - mean).t() @ (w - mean) / len(w))
+    kept = slice(len(values) - count, None)
+    basis = vectors[:, kept] * values[kept].clamp(min=0).sqrt()
+    return mean.float().to(stylizer.device), basis.t().float().to(stylizer.device)
+
+
+def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
+    """The vectors (B, domain_dim) of the ready styles and after them of the colours, and the number of styles; none
+    where the model has none of this order."""
+
+    def vectors(pattern: str) -> list[Tensor]:
+        paths = sorted((stylizer.folder / "domains").glob(pattern)) if s.start else []
+        domains = [Domain.load(path) for path in paths if path.stem not in s.without]
+        return [domain.vector for domain in domains if domain.order == s.order]
+
+    styles, colours = vectors("*.safetensors"), vectors("colours/*.safetensors")
+    empty = torch.zeros(0, stylizer.generator.config.domain_dim)
+    return torch.cat([empty, *(vector[None] for vector in (*styles, *colours))]), len(styles)
+
+
+class Task:
+    """What the references ask of a flat vector: a domain's rest, the weights of the ready domains, and the codes."""
+
+    def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
+        self.generator, self.s, self.n = stylizer.generator, s, len(references)
+        self.dtype = stylizer.dtype if s.half else torch.float32
+        device, config = stylizer.device, stylizer.generator.config
+        self.size = min(COMPARED, stylizer.resolution)
+        shape = (stylizer.resolution,) * 2
+        pictures = torch.cat([to_tensor(p.resize(shape, Image.Resampling.LANCZOS)) for p in references]).to(device)
+        self.references = self.small(pictures)
+        self.maps, self.differ = perception(stylizer)
+        self.seen = self.maps(self.references) if s.lpips else []
+        self.encoded = Code(stylizer.encode(list(references)).ws)  # a map of features would hold the style too
+        ready, self.styles = ready_vectors(stylizer, s)
+        self.ready = ready.to(device)
+        self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
+        self.parts = (config.domain_dim, len(self.ready), self.n * len(self.basis))
+        self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
+        self.clips = []
+        if s.direction or s.within or s.clip_ref:
+            for clip in stylizer.clips:
+                style = clip.encode_image(pictures)
+                counterpart = embed(clip, self.generator, self.encoded)
+                self.clips.append((clip, style, counterpart, embed(clip, self.generator, self.faces)))
+
+    def small(self, pictures: Tensor) -> Tensor:
+        return F.interpolate(pictures, (self.size, self.size), mode="area")
+
+    def counterparts(self, codes: Tensor) -> Tensor:
+        """W+ (N, num_ws, w_dim) of the references' counterparts."""
+        if not len(self.basis):
+            return self.encoded.ws
+        w = self.mean + codes.view(self.n, -1) @ self.basis
+        return w[:, None].expand(-1, self.generator.config.num_ws, -1)
+
+    def domain(self, vector: Tensor) -> Tensor:
+        rest, weights, _ = vector.split(self.parts)
+        return rest + weights @ self.ready
+
+    @torch.no_grad()
+    def begin(self) -> Tensor:
+        """All zeros but for the ready style that draws the references best, of the mean face."""
+        vector = torch.zeros(sum(self.parts))
+        if self.styles:
+            ws = self.counterparts(torch.zeros(self.parts[2], device=self.mean.device))
+            errors = [
+                float(pyramid_loss(self.small(self.generator.synthesis(ws, domain, self.s.order)), self.references))
+                for domain in self.ready[: self.styles]
+            ]
+            vector[self.parts[0] + errors.index(min(errors))] = 1.0
+        return vector
+
+    def rates(self) -> Tensor:
+        values = (self.s.lr, RATES["mix"], RATES["codes"])
+        return torch.cat([torch.full((size,), value) for size, value in zip(self.parts, values, strict=True)])
+
+    def losses(self, vector: Tensor, index: Tensor) -> dict[str, Tensor]:
+        """Weighted losses with the random faces ``index`` (batch,) and as many of the references as fit a batch."""
+        s, (rest, weights, codes) = self.s, vector.split(self.parts)
+        domain, shown = self.domain(vector), index.remainder(self.n).unique()
+        drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order, dtype=self.dtype)
+        small, wanted = self.small(drawn), self.references[shown]
+        terms = {
+            "pyramid": s.pyramid * pyramid_loss(small, wanted),
+            "l2": s.l2 * F.mse_loss(small, wanted),
+            "rest": s.rest * domain_norm(rest, self.generator.config.domain_sizes) / len(self.generator.convs),
+        }
+        if len(self.ready):
+            terms["mix"] = s.mix * weights.abs().sum()
+        if len(self.basis):
+            terms["ordinary"] = s.ordinary * codes.square().mean()
+        if s.lpips:
+            terms["lpips"] = s.lpips * self.differ(self.maps(small), [m[shown] for m in self.seen]).mean()
+        moved = None
+        if s.direction or s.within:
+            moved = self.generator.synthesis(self.faces[index], domain, s.order, dtype=self.dtype)
+        for clip, style, counterpart, before in self.clips:
+            terms["clip_ref"] = terms.get("clip_ref", 0) + s.clip_ref * global_loss(
+                clip.encode_image(drawn), style[shown]
+            )
+            if moved is not None:
+                after, here, there = clip.encode_image(moved), counterpart.mean(0), style.mean(0)
+                direction = s.direction * directional_loss(after, before[index], there - here)
+                within = s.within * clip_within_loss(after, before[index], there, here)
+                terms["direction"] = terms.get("direction", 0) + direction
+                terms["within"] = terms.get("within", 0) + within
+        return {name: term for name, term in terms.items() if getattr(s, name)}
+
+
+def adapt_image(
+    stylizer: Stylizer,
+    pictures: Sequence[Image.Image],
+    settings: OneShotSettings | None = None,
+    state: State | None = None,
+    name: str = "reference",
+) -> Iterator[Progress]:
+    """Trains a domain for 1 to 10 reference pictures of any kind, yielding after every step; the last report holds the
+    result. The note of the first report says where a reference is not what one would wish.
+
+    state: continue a training of the same pictures and settings from there. Raises StylizeError and PhotoError for
+    pictures that cannot be used.
+    """
+    s = settings or one_shot_preset(stylizer)
+    config = stylizer.generator.config
+    references, words = prepare_references(stylizer, pictures)
+    task = Task(stylizer, references, s)
+    loop = descend(
+        task.losses,
+        State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.parts)),
+        steps=s.steps,
+        batch=s.batch,
+        pool=max(s.pool, s.batch),
+        lr=task.rates(),
+        patience=s.patience,
+        device=stylizer.device,
+    )
+    for now, values, note in loop:
+        vector = now.vector.to(stylizer.device)
+        with torch.no_grad():
+            rows = task.counterparts(vector.split(task.parts)[2]).mean(0)[STYLE_ROW:]
+            domain = Domain(
+                vector=task.domain(vector),
+                sizes=tuple(config.domain_sizes),
+                order=s.order,
+                generator=stylizer.fingerprint,
+                name=name,
+                target=name,
+                source=SOURCE,
+                method="one-shot" if len(references) == 1 else "few-shot",
+                seed=s.seed,
+                settings=asdict(s) | {"references": len(references)},
+                style=rows if len(rows) else None,
+                style_share=s.style_mix,
+            )
+        yield Progress(now.step, s.steps, values, domain, now, " ".join(filter(None, (words, note))))
+        words = ""

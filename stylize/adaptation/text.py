@@ -1,0 +1,201 @@
+"""Text-guided adaptation: a description to a domain vector, by the directional loss of StyleGAN-NADA.
+
+Only the domain vector trains (HyperDomainNet, Alanov et al. 2022). The generator's own random faces are its
+data: their embeddings without a domain are computed once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from stylize.adaptation.descent import Progress, State, check_training, choose, descend, embed, kind, training_faces
+from stylize.adaptation.losses import directional_loss, domain_norm, global_loss, indomain_loss
+from stylize.errors import DomainError, PromptError
+from stylize.models.code import Code
+from stylize.models.domain import Domain, mix
+from stylize.models.generator import Generator, Order
+from stylize.models.text_image import TextImageModel
+from stylize.pipeline import ALIKE, Face, Stylizer
+from stylize.prompts.vocabulary import SOURCE, match, match_colour
+
+RATES = (0.01, 0.03)
+
+
+@dataclass(frozen=True)
+class AdaptSettings:
+    """The numbers of a training; ``preset`` has them by name.
+
+    direction: weight of the directional loss, which is blind to the size of the step. reach: of the distance to the
+    description itself, which fixes that size. indomain: of the angle consistency that keeps faces different. norm: of
+    ``domain_norm``. lr: learning rate; None is RATES[0] from ready domains that the description mentions, which are
+    near already, and else RATES[1]. pool: faces to train on; mixing: share of them that take their finer rows from
+    another (Karras et al. 2019). patience: steps after which ``converged`` is asked, 0 never. start: begin from the
+    ready domains that are nearest to the description, instead of from zero. half: the generator computes in the fastest
+    type of the device, which is bfloat16 where there are units for it; the vector, the embeddings and the losses stay
+    in float32.
+    """
+
+    steps: int = 60
+    batch: int = 6
+    lr: float | None = None
+    direction: float = 1.0
+    reach: float = 1.0
+    indomain: float = 0.0
+    norm: float = 0.001
+    pool: int = 48
+    mixing: float = 0.9
+    patience: int = 20
+    start: bool = True
+    half: bool = True
+    order: Order = "pre_demod"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_training(self.steps, self.lr)
+
+
+OFFICIAL: dict[str, Any] = {
+    "steps": 300, "batch": 4, "lr": 0.1, "reach": 0.0, "norm": 0.0, "pool": 128, "start": False, "order": "post_demod"
+}  # fmt: skip
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "mini": {
+        "fast": {"steps": 25},
+        "balanced": {},
+        "strong": {"steps": 150, "lr": 0.02, "indomain": 0.5},
+    },
+    "full": {
+        "fast": OFFICIAL | {"steps": 100, "batch": 2},
+        "balanced": OFFICIAL,
+        "strong": OFFICIAL | {"steps": 600, "indomain": 0.5},
+    },
+}
+
+
+def preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> AdaptSettings:
+    """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead."""
+    return AdaptSettings(**{**choose(PRESETS[kind(stylizer)], name), **numbers})
+
+
+class TextGuide:
+    """What two descriptions ask of pictures of a pool of faces, in every text-image model."""
+
+    def __init__(
+        self, generator: Generator, clips: Sequence[TextImageModel], faces: Code | Tensor, source: str, target: str
+    ) -> None:
+        self.terms = [
+            (clip, embed(clip, generator, faces), clip.describe(target), clip.describe(source)) for clip in clips
+        ]
+
+    def losses(self, pictures: Tensor, index: Tensor, s: AdaptSettings) -> dict[str, Tensor]:
+        """Weighted losses of the adapted pictures (batch, 3, R, R) of the faces ``index`` (batch,)."""
+        out: dict[str, Tensor] = {}
+        for clip, before, target, source in self.terms:
+            moved = clip.encode_image(pictures)
+            terms = {
+                "direction": s.direction * directional_loss(moved, before[index], target - source),
+                "reach": s.reach * global_loss(moved, target),
+                "indomain": s.indomain * indomain_loss(moved, before[index]),
+            }
+            for name, loss in terms.items():
+                if getattr(s, name):
+                    out[name] = out[name] + loss if name in out else loss
+        return out
+
+
+def warm_start(stylizer: Stylizer, text: str) -> tuple[Domain | None, bool]:
+    """(where the training begins, whether the description mentions it): the ready styles that it mentions, mixed
+    evenly, and its colour; where it mentions none, the styles whose descriptions are nearest in the text-image model.
+    None without any ready domain.
+
+    The weights of the latter are a softmax of cosines, in which the source takes part: what is alike to none starts
+    near zero.
+    """
+    names = stylizer.ready()
+    if not names:
+        return None, False
+    mentioned = [name for name in match(text) if name in names]
+    parts = [(1 / len(mentioned), stylizer.ready_domain(name)) for name in mentioned]
+    colour = match_colour(text)
+    if colour is not None:
+        with suppress(DomainError):  # a model may ship without colours
+            parts.append((1.0, stylizer.ready_domain(f"{colour} photo")))
+    if parts:
+        return mix(parts), True
+    clip = stylizer.clip
+    known = torch.cat([clip.describe(SOURCE)[None], stylizer.styles_in_words])
+    weights = torch.softmax(ALIKE * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
+    best = weights.topk(min(3, len(names)))
+    alike = [(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)]
+    return mix(alike), False
+
+
+def adapt_text(
+    stylizer: Stylizer,
+    target: str,
+    source: str = SOURCE,
+    settings: AdaptSettings | None = None,
+    state: State | None = None,
+) -> Iterator[Progress]:
+    """Trains a domain for ``target``, yielding after every step; the last report holds the result.
+
+    state: continue a training of the same descriptions and seed from there; with the same settings the result is
+    the one that it would have had. Raises PromptError for descriptions the model does not know, or that equal the
+    source, and StylizeError where nothing can be trained.
+    """
+    s = settings or preset(stylizer)
+    target, source = stylizer.check_description(target), stylizer.check_description(source)
+    if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
+        raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
+    generator, config = stylizer.generator, stylizer.generator.config
+    start, near = warm_start(stylizer, target) if s.start else (None, False)
+    begin = torch.zeros(config.domain_dim)
+    if start is not None and start.order == s.order:
+        begin = start.vector
+    faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
+    guide = TextGuide(generator, stylizer.clips, faces, source, target)
+    dtype = stylizer.dtype if s.half else torch.float32
+
+    def losses(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
+        norm = s.norm * domain_norm(vector, config.domain_sizes)
+        pictures = generator.synthesis(faces[index], vector, s.order, dtype=dtype)
+        return guide.losses(pictures, index, s) | {"norm": norm}
+
+    loop = descend(
+        losses,
+        State.begin(begin, s.seed) if state is None else state.checked(config.domain_dim),
+        steps=s.steps,
+        batch=s.batch,
+        pool=len(faces),
+        lr=s.lr or RATES[0 if near and bool(begin.any()) else 1],
+        patience=s.patience,
+        device=stylizer.device,
+    )
+    for now, values, note in loop:
+        domain = Domain(
+            vector=now.vector,
+            sizes=tuple(config.domain_sizes),
+            order=s.order,
+            generator=stylizer.fingerprint,
+            name=target,
+            target=target,
+            source=source,
+            method="text-guided",
+            seed=s.seed,
+            settings=asdict(s),
+        )
+        yield Progress(now.step, s.steps, values, domain, now, note)
+
+
+def preview(
+    stylizer: Stylizer, domain: Domain, faces: Sequence[Face] = (), random: int = 4, seed: int = 0
+) -> list[Image.Image]:
+    """Pictures to watch while it trains: the given faces, then ``random`` faces, the same for one seed."""
+    return [stylizer.render(face, domain) for face in faces] + stylizer.sample(random, seed, domain)

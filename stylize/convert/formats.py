@@ -1,0 +1,426 @@
+"""Checkpoints of other projects, recognised by their contents and written anew in this project's formats.
+
+Generators of rosinality's StyleGAN2 (StyleGAN-NADA's and JoJoGAN's too), BasicSR and NVIDIA's stylegan2-ada-pytorch,
+the encoders e4e and ReStyle, domains and mappers of HyperDomainNet, directions of InterFaceGAN, LPIPS and its VGG16.
+Pickles are read by ``stylize.convert.unpickle``, which runs nothing in them; each file must hold exactly the tensors of
+its architecture.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load as load_safetensors
+from torch import Tensor, nn
+
+from stylize.convert.common import (
+    MOST_LEVELS,
+    Base,
+    Tensors,
+    Weights,
+    checked,
+    count,
+    finite,
+    part_of,
+    plain,
+    plain_tensors,
+    shown,
+    without_prefix,
+)
+from stylize.convert.generators import (
+    Names,
+    from_module,
+    from_rosinality,
+    from_state,
+    generator,
+    holds_generator,
+    renamed,
+    row,
+)
+from stylize.convert.unpickle import Array, load
+from stylize.errors import CheckpointError, DomainError
+from stylize.models.checkpoints import check_tensors
+from stylize.models.domain import Domain
+from stylize.models.e4e import E4e, E4eConfig, ReStyle
+from stylize.models.generator import GeneratorConfig
+from stylize.models.hypernet import HyperNet, from_official
+from stylize.models.lpips import WIDTHS, Lpips
+
+MOST_UNPACKED = 2**31  # bytes of an archive of checkpoints
+LARGEST_DIRECTIONS = 1_000_000  # bytes
+BARE = ("params_ema", "params", "g", "generator")  # what BasicSR, JoJoGAN and others call a generator's state dict
+HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
+PLAIN_NAME = re.compile(r"[\w ,()+&'-][\w .,()+&'-]{0,99}")  # not hidden, not the folder above
+
+Converted = Weights | Domain | HyperNet
+
+
+def convert(
+    path: Path,
+    out: Path,
+    generator: Path | None = None,
+    decoder: Path | None = None,
+    tell: Callable[[str], None] = lambda note: None,
+) -> list[Path]:
+    """Writes the checkpoint ``path`` as the safetensors file ``out``, and returns what was written.
+
+    An archive of checkpoints is written into the folder ``out``. generator: the generator that domains belong to (see
+    ``Base.load``); they then carry its fingerprint. decoder: where to write the generator inside an encoder's file.
+    tell: is called with a sentence where the file lacked something that was made up for.
+
+    Raises CheckpointError when the file is no known kind of checkpoint, damaged, hostile or of another architecture.
+    """
+    base = None if generator is None else Base.load(generator)
+    with _opened(path) as stream:
+        if any(entry.endswith(".pt") for entry in _entries(stream)):
+            return list(_convert_archive(stream, path.name, out, base, tell))
+        content = read(stream, path.name)
+    results = {out: recognise(content, path.name, base)}
+    if decoder == out:
+        raise CheckpointError(f"The encoder and its generator cannot both be written to {out}; give two names.")
+    if decoder is not None:
+        results[decoder] = _decoder(content, path.name, base)
+    return _saved(results, tell)
+
+
+def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
+    """Writes the InterFaceGAN directions of several files as one. Raises CheckpointError."""
+    tensors: Tensors = {}
+    for path in paths:
+        with _opened(path) as stream:
+            found = recognise(read(stream, path.name), path.name)
+        if not isinstance(found, Weights) or found.settings.get("kind") != "directions":
+            raise CheckpointError(f"{path.name} holds no directions; convert it alone, only directions can be joined.")
+        if repeated := tensors.keys() & found.tensors.keys():
+            raise CheckpointError(f"Two files hold a direction called {min(repeated)}; rename one.")
+        tensors |= found.tensors
+    return _saved({out: Weights(tensors, {"kind": "directions"})})
+
+
+def _opened(path: Path) -> IO[bytes]:
+    if not os.path.isfile(path):
+        raise CheckpointError(f"There is no file {path}; check the path.")
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}); check who may read it.") from None
+
+
+def _saved(results: Mapping[Path, Converted], tell: Callable[[str], None] = lambda note: None) -> list[Path]:
+    for path in results:
+        if path.suffix != ".safetensors":
+            raise CheckpointError(f"Cannot write {path}: the name must end in .safetensors.")
+    for path, result in results.items():
+        result.save(path)
+        if isinstance(result, Weights) and result.note:
+            tell(result.note)
+    return list(results)
+
+
+def _convert_archive(
+    stream: IO[bytes], name: str, out: Path, base: Base | None, tell: Callable[[str], None]
+) -> Iterator[Path]:
+    """Every ``.pt`` of an archive, under its own path in the folder ``out``."""
+    if out.suffix == ".safetensors" or out.is_file():
+        raise CheckpointError(f"{name} holds several checkpoints; name a folder for them instead of the file {out}.")
+    entries = {entry: size for entry, size in _entries(stream).items() if entry.endswith(".pt")}
+    entries = {entry: size for entry, size in entries.items() if not entry.startswith("__MACOSX/")}
+    if sum(entries.values()) > MOST_UNPACKED:
+        raise CheckpointError(f"{name} would unpack to more than {MOST_UNPACKED:,} bytes; take out what you need.")
+    for entry in entries:
+        if not all(PLAIN_NAME.fullmatch(part) for part in entry.split("/")):
+            raise CheckpointError(f"{name} is refused: a file in it has the unsafe name {entry!a}.")
+    for entry in entries:
+        inside = PurePosixPath(entry)
+        content = read(io.BytesIO(_unpacked(stream, entry, name)), inside.name)
+        result = recognise(content, inside.name, base)
+        yield from _saved({out / inside.with_suffix(".safetensors"): result}, tell)
+
+
+# --- from bytes to plain data, and what it is ---------------------------------------------------------
+
+
+def read(stream: IO[bytes], name: str) -> Any:
+    """The content of a checkpoint as plain data, see ``unpickle.load``; NumPy's and safetensors as tensors."""
+    start = stream.read(1024)
+    stream.seek(0)
+    if not start:
+        raise CheckpointError(f"{name} is empty; download it again.")
+    if HTML.match(start):
+        raise CheckpointError(
+            f"{name} is a web page, not a checkpoint, as a host sends when a file was downloaded too often; "
+            "download it again later or from elsewhere."
+        )
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(f"{name} is a pointer of Git LFS, not the file itself; fetch that with `git lfs pull`.")
+    if start.startswith(b"\x93NUMPY"):
+        return _array(stream.read(LARGEST_DIRECTIONS + 1), name)
+    if start[8:9] == b"{":
+        return _safetensors(stream.read(), name)
+    entries = _entries(stream)
+    if entries and all(entry.endswith(".npy") for entry in entries):
+        if sum(entries.values()) > LARGEST_DIRECTIONS:
+            raise CheckpointError(f"{name} is too large for directions; use another file.")
+        return {entry.removesuffix(".npy"): _array(_unpacked(stream, entry, name), name) for entry in entries}
+    return load(stream, name)
+
+
+def _unpacked(stream: IO[bytes], entry: str, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            return archive.read(entry)
+    except Exception:  # of zip's parts each raises its own
+        raise CheckpointError(f"{entry!a} in {name} is damaged or encrypted; download it again.") from None
+
+
+def _entries(stream: IO[bytes]) -> dict[str, int]:
+    """Names and sizes inside a zip file; nothing for other files, and for torch's own."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            entries = {info.filename: info.file_size for info in archive.infolist()}
+    except Exception:  # no zip file, or a damaged one
+        entries = {}
+    stream.seek(0)
+    return {} if any(entry.endswith("/data.pkl") for entry in entries) else entries
+
+
+def _array(data: bytes, name: str) -> Tensor:
+    if len(data) > LARGEST_DIRECTIONS:
+        raise CheckpointError(f"{name} is too large for a direction; use another file.")
+    try:
+        return torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))
+    except Exception:  # its header is Python, which fails in many ways
+        raise CheckpointError(f"{name} is damaged or holds no plain numbers; download it again.") from None
+
+
+def _safetensors(data: bytes, name: str) -> Tensors:
+    try:
+        metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
+        tensors = load_safetensors(data)
+    except Exception:  # JSON and its reader of numbers each raise their own
+        raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
+    if "settings" in metadata:
+        raise CheckpointError(f"{name} is in this project's own form; use it as it is.")
+    return tensors
+
+
+def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
+    """The content of the file ``name`` in this project's form. Raises CheckpointError when it is nothing known."""
+    name = name.encode(errors="replace").decode()
+    if isinstance(content, dict):
+        for key, reader in READERS.items():
+            if key in content:
+                return reader(content, name, base)
+        for key in BARE:
+            if isinstance(held := content.get(key), dict) and holds_generator(held):
+                return from_state(held, content.get("latent_avg"), "rosinality", name, base)
+        if holds_generator(content):
+            state = {key: value for key, value in content.items() if key != "latent_avg"}
+            return from_state(state, content.get("latent_avg"), "rosinality", name, base)
+        parts = content
+    else:
+        parts = {name.rpartition(".")[0] or name: content}
+    directions = {key: value for key, part in parts.items() if (value := _direction(part)) is not None}
+    named = all(isinstance(key, str) and PLAIN_NAME.fullmatch(key) for key in parts)
+    if directions and named and len(directions) == len(parts):
+        return Weights(finite(directions, name), {"kind": "directions", "origin": {"file": name}})
+    raise CheckpointError(
+        f"{name} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, ReStyle, "
+        "HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one of them."
+    )
+
+
+def _direction(value: Any) -> Tensor | None:
+    """(n,) of a direction, stored as (n,) or (1, n); None for anything else."""
+    value = value.tensor if isinstance(value, Array) else value
+    if isinstance(value, Tensor) and value.is_floating_point() and value.numel() and value.shape[:-1] in ((), (1,)):
+        return value.flatten()
+    return None
+
+
+# --- generators ---------------------------------------------------------------------------------------
+
+
+def _rosinality(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+    # StyleGAN-NADA's training saves neither the mean w nor a discriminator.
+    source = "rosinality" if "latent_avg" in content or "d" in content else "rosinality, as StyleGAN-NADA saves it"
+    return from_state(content["g_ema"], content.get("latent_avg"), source, name, base)
+
+
+def _nvidia(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+    return from_module(content["G_ema"], name, base)
+
+
+# --- encoders -----------------------------------------------------------------------------------------
+
+# Official class -> kind of this project. The last two have the same tensors.
+ENCODERS = {
+    "Encoder4Editing": "e4e",
+    "ProgressiveBackboneEncoder": "restyle_e4e",
+    "BackboneEncoder": "restyle_psp",
+}
+
+
+def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+    state = plain_tensors(content["state_dict"], name)
+    tensors = part_of(state, "encoder.")
+    if not tensors and holds_generator(state):
+        return from_state(state, content.get("latent_avg"), "rosinality", name, base)
+    options = plain(content.get("opts"))
+    official = options.get("encoder_type", "")
+    if not tensors or official not in ENCODERS:
+        raise CheckpointError(
+            f"{name} holds an encoder of the kind {shown(official)}, but only {', '.join(ENCODERS)} are known; "
+            "use a checkpoint of e4e or ReStyle for faces."
+        )
+    kind = ENCODERS[official]
+    if options.get("start_from_latent_avg") is False:
+        raise CheckpointError(f"{name} was trained without the mean w, which is not supported; use another encoder.")
+    try:
+        width = tensors["styles.0.linear.weight"].shape[0]
+    except LookupError:
+        raise CheckpointError(f"{name} holds no encoder of W+: its heads are missing.") from None
+    config = E4eConfig(num_ws=count(r"styles\.\d+\.linear\.weight", tensors), w_dim=width)
+    latent_avg = content.get("latent_avg")
+    if latent_avg is None:
+        latent_avg = _decoder(content, name).tensors["w_avg"]
+    average = plain_tensors({"latent_avg": latent_avg}, name)["latent_avg"]
+    if average.shape[:-1].numel() == 1:  # one for all rows
+        average = average.reshape(1, -1).expand(config.num_ws, -1)
+    tensors["latent_avg"] = average
+
+    def build() -> nn.Module:
+        if kind == "e4e":
+            return E4e(config)
+        return ReStyle(config, "psp" if kind == "restyle_psp" else "e4e", lambda ws: ws)
+
+    origin = {"file": name, "format": official}
+    return Weights(checked(build, tensors, name), {"kind": kind, "config": config.to_dict(), "origin": origin})
+
+
+def _decoder(content: Any, name: str, base: Base | None = None) -> Weights:
+    """The generator inside an encoder's file."""
+    state = content.get("state_dict") if isinstance(content, dict) else None
+    held = part_of(plain_tensors(state, name), "decoder.") if isinstance(state, dict) else {}
+    if not held:
+        raise CheckpointError(f"{name} holds no decoder; only files of e4e and ReStyle do.")
+    tensors = from_rosinality(held)
+    return generator(tensors, row(content.get("latent_avg"), name), "rosinality, of an encoder", name, base)
+
+
+# --- HyperDomainNet -----------------------------------------------------------------------------------
+
+
+def _hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Converted:
+    kind, patch = content["model_type"], content.get("patch_key", "cin_mult")  # the trainer may leave the patch out
+    state = plain_tensors(content.get("state_dict"), name)
+    if kind == "original":  # a whole generator
+        tensors = from_rosinality(without_prefix(state, "generator."))
+        return generator(tensors, None, "HyperDomainNet, fine-tuned", name, base)
+    if patch != "cin_mult":
+        raise CheckpointError(
+            f"{name} patches the generator by {shown(patch)}; only cin_mult, the scaling of input channels, works."
+        )
+    if kind == "mapper":
+        return _mapper(content, state, name, base)
+    if kind == "parameterization":
+        return _domain(content, state, name, base)
+    raise CheckpointError(f"{name} is a HyperDomainNet file of the unknown kind {shown(kind)}; use another.")
+
+
+def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> Domain:
+    resolution = plain(content.get("sg2_params")).get("img_size", 0)
+    if resolution not in [4 * 2**level for level in range(MOST_LEVELS)]:
+        raise CheckpointError(f"{name} does not say for which size of generator it was made; use another file.")
+    sizes = GeneratorConfig.official(resolution).domain_sizes
+    expected = {f"heads.conv_{i}.params_in": torch.empty(1, 1, size, 1, 1) for i, size in enumerate(sizes)}
+    check_tensors(expected, state, name)
+    _check_base(sizes, name, base)
+    state = finite(state, name)
+    style = content.get("style_latents")
+    if style is not None:
+        style = finite(plain_tensors({"style_latents": style}, name), name)["style_latents"]
+        style = style[0] if style.ndim == 3 and len(style) == 1 else style
+    try:
+        return Domain(
+            vector=torch.cat([state[head].flatten() for head in expected]),
+            sizes=tuple(sizes),
+            order="post_demod",
+            generator=base.fingerprint if base else "",
+            name=name.rpartition(".")[0] or name,
+            method="HyperDomainNet, one-shot" if content.get("da_type") == "im2im" else "HyperDomainNet, text",
+            settings={"origin": {"file": name}},
+            style=style,
+        )
+    except DomainError as error:
+        raise CheckpointError(f"{name} cannot be used: {error}") from None
+
+
+def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> HyperNet:
+    clip = plain(content).get("clip_encoder") or "ViT-B/32"  # the trainer leaves it out
+    state = finite(state, name)
+    try:
+        with torch.device("meta"):  # sizes that do not fit together are found before memory is taken
+            from_official({key: tensor.to("meta") for key, tensor in state.items()})
+        net = from_official(state, str(clip).replace("/", "-"))
+    except CheckpointError as error:
+        raise CheckpointError(f"{name} cannot be used: {error}") from None
+    except TypeError:  # a single number where a matrix should be
+        raise CheckpointError(f"{name} holds another architecture than a mapper's; use another file.") from None
+    _check_base(list(net.config.sizes), name, base)
+    net.generator = base.fingerprint if base else ""
+    net.settings = {
+        "origin": {"file": name, "mapper_config": plain(content.get("mapper_config"))},
+        "input": "picture" if content.get("da_type") == "im2im" else "text",
+    }
+    return net
+
+
+def _check_base(sizes: list[int], name: str, base: Base | None) -> None:
+    if base and sizes != base.generator.config.domain_sizes:
+        raise CheckpointError(
+            f"{name} scales {sum(sizes)} channels of {len(sizes)} convolutions, but the given "
+            f"{base.generator.config.resolution} px generator has {base.generator.config.domain_dim} "
+            f"of {len(base.generator.config.domain_sizes)}; give the generator that it was made for."
+        )
+
+
+# --- LPIPS --------------------------------------------------------------------------------------------
+
+# torchvision counts every convolution, ReLU and pooling of VGG16: the number of each convolution among them.
+VGG16_CONVS = [2 * i + stage for i, stage in enumerate(s for s, widths in enumerate(WIDTHS) for _ in widths)]
+LPIPS: Names = (
+    *((rf"features\.{i}\.(weight|bias)", lambda m, n=n: f"convs.{n}.{m[1]}") for n, i in enumerate(VGG16_CONVS)),
+    (r"lin(\d)\.model\.1\.weight", lambda m: f"heads.{m[1]}"),
+)
+
+
+def _lpips(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+    """The heads of LPIPS, or the convolutions of torchvision's VGG16 under them."""
+    found = renamed(plain_tensors(content, name), LPIPS)
+    tensors = {key: tensor for key, tensor in found.items() if not key.startswith("classifier.")}
+    part = "heads" if "heads.0" in tensors else "convs"
+    tensors = {key: t.flatten() if part == "heads" else t for key, t in tensors.items()}
+    with torch.device("meta"):
+        expected = {key: tensor for key, tensor in Lpips().state_dict().items() if key.startswith(part)}
+    check_tensors(expected, tensors, name)
+    return Weights(finite(tensors, name), {"kind": f"lpips {part}", "origin": {"file": name}})
+
+
+READERS: dict[str, Callable[[dict[str, Any], str, Base | None], Converted]] = {
+    "G_ema": _nvidia,
+    "g_ema": _rosinality,
+    "model_type": _hyperdomainnet,
+    "state_dict": _encoder,
+    "features.0.weight": _lpips,
+    "lin0.model.1.weight": _lpips,
+}

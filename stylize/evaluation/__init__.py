@@ -1,0 +1,1 @@
+"""Measures the models and writes the tables' figures."""

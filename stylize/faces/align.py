@@ -1,0 +1,400 @@
+"""Faces of a photo: found and landmarked by dlib, cut out in the FFHQ frame, and pasted back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import dlib
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stylize.errors import CheckpointError, NoFaceError
+from stylize.faces.segment import people
+
+Array = NDArray[np.float64]
+Box = tuple[int, int, int, int]  # left, top, right, bottom in px
+LARGEST_SCALE = 4.0  # small pictures are enlarged up to this
+SEARCH_SIDES = (1600, 3200)  # px: the longest side searched; the second too, where the photo is larger than the first
+FIRM = 80  # px of the side searched: a narrower box, as small as the detector knows, may be too wide for its face
+TURNED_SIDE = 1000  # px: the same for turned copies of the photo
+TURNED_SCORE = 0.5  # of dlib's detector, for faces in turned copies
+LEAST_FACE = 30  # px of the photo: the narrowest box that is encoded
+LANDMARK_FACE = 240  # px: the width of a face when its landmarks are read
+LEAST_SCORE = 0.2  # of dlib's detector; dogs reach 0
+LEAST_SHARE = 0.2  # of the best score, for further faces, ...
+SURE = 0.4  # ... but this is enough, however sure the best is
+LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
+LEAST_SIGMA = 4.0  # px: of a blur at a quarter of the size
+HEAD_SIDE = 160  # px of a head's mask
+BORDER = 0.2  # sizes of a head in which one head goes over into the next
+TILTS = (30, -30)  # degrees tried where no face is upright
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """landmarks: (68, 2), in pixels of the photo as the box is."""
+
+    box: Box
+    landmarks: Array
+
+    @property
+    def quad(self) -> Array:
+        """(4, 2): the FFHQ frame in the photo, see ``ffhq_quad``."""
+        return ffhq_quad(self.landmarks)
+
+    @property
+    def points(self) -> Array:
+        """(68, 2): the landmarks in unit coordinates of the FFHQ frame."""
+        return self.inside(self.landmarks)
+
+    def inside(self, places: Array) -> Array:
+        """Places (N, 2) of the photo in unit coordinates of this face's FFHQ frame."""
+        corner, below, _, right = self.quad
+        frame = np.stack([right - corner, below - corner], 1)
+        return np.asarray(np.linalg.solve(frame, (places - corner).T).T)
+
+    def beside(self, faces: Iterable[DetectedFace]) -> list[Array]:
+        """The landmarks (68, 2) of the others of these faces, in the same coordinates."""
+        return [self.inside(face.landmarks) for face in faces if face is not self]
+
+
+def ffhq_quad(landmarks: Array) -> Array:
+    """The FFHQ frame (Karras et al. 2019) of 68 landmarks (68, 2): corners top left, bottom left, bottom right,
+    top right, (4, 2), in the coordinates of the landmarks."""
+    left, right = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
+    eyes, eye_to_eye = (left + right) / 2, right - left
+    eye_to_mouth = (landmarks[48] + landmarks[54]) / 2 - eyes
+    x = eye_to_eye - eye_to_mouth[::-1] * [-1, 1]
+    x /= np.hypot(*x)
+    x *= max(np.hypot(*eye_to_eye) * 2.0, np.hypot(*eye_to_mouth) * 1.8)
+    y = x[::-1] * [-1, 1]
+    c = eyes + eye_to_mouth * 0.1
+    return np.stack([c - x - y, c - x + y, c + x + y, c + x - y])
+
+
+def model_file(name: str) -> Path:
+    """A data file of the package ``face_recognition_models`` (which itself no longer imports)."""
+    spec = find_spec("face_recognition_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise CheckpointError("The package face_recognition_models is missing; install requirements.txt.")
+    return Path(spec.submodule_search_locations[0]) / "models" / name
+
+
+class FaceFinder:
+    """dlib's HOG detector and 68 landmarks; may be shared by threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._detector: Any = dlib.get_frontal_face_detector()
+        self._landmarks: Any = dlib.shape_predictor(str(model_file("shape_predictor_68_face_landmarks.dat")))
+
+    def find(self, photo: Image.Image) -> list[DetectedFace]:
+        """The first of ``search``."""
+        return self.search(photo)[0]
+
+    def search(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
+        """Every face of an upright RGB photo that can be used, and those too small, both largest first.
+
+        Raises NoFaceError when there is none, or only ones too small, and says when the photo seems turned.
+        """
+        with self._lock:
+            faces = self._upright(photo) or self._tilted(photo)
+            if not faces:
+                raise NoFaceError(self._why_none(photo))
+        large = [face for face in faces if face.box[2] - face.box[0] >= LEAST_FACE]
+        if not large:
+            width = faces[0].box[2] - faces[0].box[0]
+            raise NoFaceError(
+                f"The largest face found is only {width} px wide; use a photo with a face at least 80 px wide."
+            )
+        return large, faces[len(large) :]
+
+    def boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
+        """(box (4,): left, top, right, bottom; score) of what may be faces at least that sure, best first, looked for
+        in the photo scaled to ``longest`` px."""
+        with self._lock:
+            return self._boxes(photo, longest, least_score)
+
+    def read(self, photo: Image.Image, box: Array) -> DetectedFace:
+        """The landmarks of the face that is known to be in a box (4,) of the photo."""
+        with self._lock:
+            return self._read(photo, box)
+
+    def _upright(self, photo: Image.Image) -> list[DetectedFace]:
+        """Of large photos the faces seen at either size, by the box of the smaller where that is firm."""
+        boxes = self._sure(photo, SEARCH_SIDES[0], LEAST_SCORE)
+        if max(photo.size) > SEARCH_SIDES[0]:
+            least = FIRM * max(photo.size) / SEARCH_SIDES[0]
+            loose = [(box, score) for box, score in boxes if box[2] - box[0] < least]
+            firm = [(box, score) for box, score in boxes if box[2] - box[0] >= least]
+            boxes = [*firm, *self._sure(photo, SEARCH_SIDES[1], LEAST_SCORE), *loose]
+        return self._faces(photo, boxes)
+
+    def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:
+        """Faces at least as sure as ``least_score``, looked for in the photo scaled to ``longest`` px."""
+        return self._faces(photo, self._sure(photo, longest, least_score))
+
+    def _sure(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
+        """Boxes and scores of what may be faces, and is not far less sure than the best."""
+        found = self._boxes(photo, longest, least_score)
+        return [(box, score) for box, score in found if score >= min(SURE, LEAST_SHARE * found[0][1])]
+
+    def _faces(self, photo: Image.Image, boxes: Sequence[tuple[Array, float]]) -> list[DetectedFace]:
+        """The faces in those boxes, of each the first, largest first."""
+        faces: list[DetectedFace] = []
+        for box, _ in boxes:
+            face = self._read(photo, box)
+            if plausible(face) and not any(overlap(face.box, other.box) for other in faces):
+                faces.append(face)
+        return sorted(faces, key=lambda face: face.box[0] - face.box[2])
+
+    def _boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
+        scale = min(LARGEST_SCALE, longest / max(photo.size))
+        small = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
+        boxes, scores, _ = self._detector.run(np.asarray(small), 0, least_score)
+        corners = [np.array([box.left(), box.top(), box.right(), box.bottom()]) / scale for box in boxes]
+        return list(zip(corners, scores, strict=True))
+
+    def _read(self, photo: Image.Image, box: Array) -> DetectedFace:
+        """The landmarks of a face in a box of the photo, read at one size whatever the photo's."""
+        width = box[2] - box[0]
+        left, top, right, bottom = (int(v) for v in (*np.floor(box[:2] - width), *np.ceil(box[2:] + width)))
+        inside = (max(0, left), max(0, top), min(photo.width, right), min(photo.height, bottom))
+        scale = LANDMARK_FACE / width
+        size = (max(1, round((inside[2] - inside[0]) * scale)), max(1, round((inside[3] - inside[1]) * scale)))
+        near = np.asarray(photo.crop(inside).resize(size, Image.Resampling.BILINEAR))
+        shape = self._landmarks(near, dlib.rectangle(*[round((v - inside[i % 2]) * scale) for i, v in enumerate(box)]))
+        points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float64) / scale + inside[:2]
+        left, top, right, bottom = (round(float(v)) for v in box)
+        return DetectedFace((left, top, right, bottom), points)
+
+    def _tilted(self, photo: Image.Image) -> list[DetectedFace]:
+        """Faces of a photo held at a slant."""
+        scale = min(1.0, SEARCH_SIDES[1] / max(photo.size))
+        if scale < 1:
+            photo = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
+        for angle in TILTS:
+            turned = photo.rotate(angle, Image.Resampling.BILINEAR, expand=True, fillcolor=(128, 128, 128))
+            faces = self._search(turned, TURNED_SIDE, TURNED_SCORE)
+            if faces:
+                turn = np.deg2rad(angle)
+                matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+                middle, new_middle = np.array(photo.size) / 2, np.array(turned.size) / 2
+                back = [((face.landmarks - new_middle) @ matrix.T + middle) / scale for face in faces]
+                return [DetectedFace(_box_around(points), points) for points in back]
+        return []
+
+    def _why_none(self, photo: Image.Image) -> str:
+        size = f"{photo.width}x{photo.height}"
+        scale = min(1.0, 800 / max(photo.size))
+        small = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BICUBIC)
+        for angle, words in ((180, "upside down"), (90, "on its side"), (270, "on its side")):
+            if self._search(small.rotate(angle, expand=True), TURNED_SIDE, TURNED_SCORE):
+                turn = "180 degrees" if angle == 180 else f"90 degrees {'counter-' if angle == 90 else ''}clockwise"
+                return f"The face in the {size} picture seems to be {words}; turn the picture by {turn} and try again."
+        return f"No face found in the {size} picture; use a photo with a face seen from the front, at least 80 px wide."
+
+
+def _box_around(points: Array) -> Box:
+    (left, top), (right, bottom) = points.min(0), points.max(0)
+    return round(float(left)), round(float(top)), round(float(right)), round(float(bottom))
+
+
+def plausible(face: DetectedFace) -> bool:
+    """Whether the landmarks are those of a face: eyes above the mouth, apart as eyes are."""
+    points = face.landmarks
+    left, right, mouth = points[36:42].mean(0), points[42:48].mean(0), (points[48] + points[54]) / 2
+    apart, down = right[0] - left[0], mouth[1] - (left[1] + right[1]) / 2
+    width = face.box[2] - face.box[0]
+    return bool(0.2 * width < apart < 0.8 * width and 0.2 * width < down < 1.0 * width)
+
+
+def overlap(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two boxes share more than a quarter of the smaller one."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return width > 0 and height > 0 and width * height > smaller / 4
+
+
+def prepare_crop(photo: Image.Image, quad: Array, size: int, drawn: int) -> tuple[Image.Image, Array]:
+    """The published steps before the last one: shrink, crop, pad. Returns the picture and the quad within it.
+
+    The published ones pad at whatever size is left, which takes half a minute of a large close-up; here what has far
+    more pixels than are drawn is shrunk to ``LARGEST_PADDED`` first.
+    """
+    quad = quad.copy()
+    qsize = float(np.hypot(*(quad[3] - quad[0])))
+    shrink = int(np.floor(qsize / size * 0.5))
+    if shrink > 1:
+        small = (round(photo.width / shrink), round(photo.height / shrink))
+        photo = photo.resize(small, Image.Resampling.LANCZOS)
+        quad, qsize = quad / shrink, qsize / shrink
+    border = max(round(qsize * 0.1), 3)
+    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
+    crop = np.concatenate([np.maximum(low - border, 0), np.minimum(high + border, photo.size)])
+    if crop[2] - crop[0] < photo.width or crop[3] - crop[1] < photo.height:
+        left, top, right, bottom = (int(v) for v in crop)
+        photo = photo.crop((left, top, right, bottom))
+        quad = quad - crop[:2]
+    pad = _missing(photo, quad, border)
+    if pad.max() > border - 4:
+        if qsize > 1.5 * (side := max(drawn, LARGEST_PADDED)):
+            width, height = (max(1, round(length * side / qsize)) for length in photo.size)
+            quad = (quad + 0.5) * (width / photo.width, height / photo.height) - 0.5
+            photo, qsize = photo.resize((width, height), Image.Resampling.LANCZOS), float(side)
+            pad = _missing(photo, quad, max(round(qsize * 0.1), 3))
+        pad = np.maximum(pad, round(qsize * 0.3))
+        photo = pad_softly(photo, pad, qsize * 0.02)
+        quad = quad + pad[:2]
+    return photo, quad
+
+
+def _missing(photo: Image.Image, quad: Array, border: int) -> NDArray[np.int64]:
+    """(4,): px by which the quad and a border around it reach beyond the photo: left, top, right, bottom."""
+    low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
+    return np.concatenate([np.maximum(border - low, 0), np.maximum(high - photo.size + border, 0)])
+
+
+def pad_softly(photo: Image.Image, pad: NDArray[np.int64], sigma: float) -> Image.Image:
+    """Mirrors the photo outwards by (left, top, right, bottom) px, blurred, fading to its median colour."""
+    left, top, right, bottom = (int(v) for v in pad)
+    image = np.pad(np.asarray(photo), ((top, bottom), (left, right), (0, 0)), "reflect").astype(np.float32)
+    h, w = image.shape[:2]
+    y, x = np.ogrid[:h, :w]
+    mask_x = 1 - np.minimum(np.float32(x) / left, np.float32(w - 1 - x) / right)
+    mask_y = 1 - np.minimum(np.float32(y) / top, np.float32(h - 1 - y) / bottom)
+    mask = np.maximum(mask_x, mask_y)[:, :, None]
+    image += (_blurred(image, sigma) - image) * np.clip(mask * 3 + 1, 0, 1)
+    image += (np.median(np.rint(image).astype(np.uint8), axis=(0, 1)).astype(np.float32) - image) * np.clip(mask, 0, 1)
+    return Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
+
+
+def _blurred(image: NDArray[np.float32], sigma: float) -> NDArray[Any]:
+    """A Gaussian blur; a wide one is drawn from a quarter of the size, which differs by less than a level of 255."""
+    if sigma >= 4 * LEAST_SIGMA:
+        small: Any = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        return cv2.resize(_blurred(small, sigma / 4), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    side = 2 * int(4 * sigma + 0.5) + 1
+    return cv2.GaussianBlur(image, (side, side), sigma, borderType=cv2.BORDER_REFLECT)
+
+
+def crop_face(photo: Image.Image, quad: Array, size: int, transform_size: int | None = None) -> Image.Image:
+    """The aligned face, ``size`` px, by the published FFHQ procedure; ``transform_size`` is drawn, then shrunk."""
+    transform_size = transform_size or size
+    photo, quad = prepare_crop(photo, quad, size, transform_size)
+    corners = tuple(float(v) for v in (quad + 0.5).flatten())
+    shape = (transform_size, transform_size)
+    face = photo.transform(shape, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
+    return face.resize((size, size), Image.Resampling.LANCZOS) if size < transform_size else face
+
+
+def paste_mask(size: int) -> NDArray[np.float32]:
+    """(size, size) in [0, 1]: one over the head, falling softly to nothing before the frame ends."""
+    axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
+    return _smooth((0.98 - (axis[None] ** 3 + axis[:, None] ** 3) ** (1 / 3)) / 0.3)
+
+
+def edge_mask(size: int) -> NDArray[np.float32]:
+    """(size, size) in [0, 1]: most of the frame, for a head that is told from its background. The fall is long, because
+    hair and neck go on outside of the frame."""
+    axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
+    return _smooth((0.98 - (axis[None] ** 4 + axis[:, None] ** 4) ** 0.25) / 0.35)
+
+
+def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
+    t = np.clip(t, 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+
+
+def head_mask(face: Image.Image, points: Array, others: Sequence[Array] = ()) -> NDArray[np.float32]:
+    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: the person of an aligned face, apart from what is behind and others beside.
+
+    points: (68, 2) landmarks in unit coordinates of the face's frame, between which a person is for sure; others: the
+    same of other faces. Of people who touch, each has what is nearer to their face.
+    """
+    n = HEAD_SIDE
+    mask: Any = cv2.resize(people(face), (n, n), interpolation=cv2.INTER_AREA)
+    hull = cv2.convexHull((points.clip(-1, 2) * n).astype(np.int32))
+    inside: Any = cv2.fillConvexPoly(np.zeros((n, n), np.uint8), hull, 1)
+    seen: Any = np.maximum(inside, mask > 0.5).astype(np.uint8)
+    _, parts = cv2.connectedComponents(seen)
+    own = np.isin(parts, parts[inside > 0]) & (parts > 0)
+    near = cv2.dilate(own.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+    mask = np.maximum(mask * near, inside)
+    for other in others:
+        mask *= ((_away(other, n) - _away(points, n)) / BORDER + 0.5).clip(0, 1)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), n / 128).clip(0, 1), dtype=np.float32)
+
+
+def _away(points: Array, n: int) -> NDArray[np.float32]:
+    """(n, n): how far each place of a frame is from the middle of a head with these landmarks, in sizes of it."""
+    up = points[36:48].mean(0) - points[8]
+    middle, high = points[8] + 0.975 * up, max(1.95 * float(np.hypot(*up)), 1e-3)
+    wide = max(float(np.hypot(*(points[16] - points[0]))), high / 2)
+    axis = (np.arange(n, dtype=np.float32) + 0.5) / n
+    x, y = axis[None] - middle[0], axis[:, None] - middle[1]
+    along, across = (x * up[0] + y * up[1]) * 1.95 / high, (x * up[1] - y * up[0]) * 1.95 / high
+    return np.asarray(np.hypot(along / high, across / wide), dtype=np.float32)
+
+
+def paste_face(
+    photo: Image.Image, picture: Image.Image, quad: Array, head: NDArray[np.float32] | None = None
+) -> Image.Image:
+    """The photo with an aligned picture (square, any size) laid into its quad behind a soft mask; ``head``, (n, n) in
+    [0, 1] in the same frame, narrows it to the head.
+
+    What lies outside the mask stays as it is, bit for bit.
+    """
+    side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
+    if picture.width > side:
+        picture = picture.resize((side, side), Image.Resampling.LANCZOS)
+    size = picture.width
+    place = Place.of(quad, photo.size)
+    if place is None:
+        return photo
+    warped = place.warp(np.asarray(picture.convert("RGB")), cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
+    soft = paste_mask(size)
+    if head is not None:
+        soft = edge_mask(size) * cv2.resize(head, (size, size), interpolation=cv2.INTER_LINEAR)
+    mask = place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
+    result = np.array(photo)
+    part = place.part(result)
+    part[:] = np.rint(part + mask * (warped.astype(np.float32) - part)).astype(np.uint8)
+    return Image.fromarray(result)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a frame lies in a photo: the rectangle around it that is inside of the photo, ``low`` to ``high`` (x, y),
+    and the quad within that rectangle."""
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    quad: Array
+
+    @classmethod
+    def of(cls, quad: Array, size: tuple[int, int]) -> Place | None:
+        """None for a quad outside of a photo of ``size``."""
+        low = np.maximum(np.floor(quad.min(0)), 0).astype(int)
+        high = np.minimum(np.ceil(quad.max(0)) + 1, size).astype(int)
+        return None if (high <= low).any() else cls(low, high, quad - low)
+
+    def part(self, photo: NDArray[Any]) -> NDArray[Any]:
+        """The rectangle of a photo (height, width, ...), not copied."""
+        return photo[self.low[1] : self.high[1], self.low[0] : self.high[0]]
+
+    def warp(self, picture: NDArray[Any], way: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
+        """A square picture of up to four channels in the frame's coordinates, as it lies in the rectangle."""
+        n = len(picture)
+        corners = np.array([[-0.5, -0.5], [-0.5, n - 0.5], [n - 0.5, n - 0.5]], dtype=np.float32)
+        matrix = cv2.getAffineTransform(corners, self.quad[:3].astype(np.float32))
+        width, height = (int(v) for v in self.high - self.low)
+        return np.asarray(cv2.warpAffine(picture, matrix, (width, height), flags=way, borderMode=border))

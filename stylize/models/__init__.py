@@ -1,0 +1,1 @@
+"""The networks and their files: generator, encoders, hypernetwork, text-image model, domain vectors."""

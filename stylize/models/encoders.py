@@ -1,0 +1,83 @@
+"""The encoders by the kind that their files name. One more is one function with a name:
+
+    @encoder("mine")
+    def mine(config: dict[str, Any], generator: Generator) -> nn.Module: ...
+
+It returns a module that takes pictures (N, 3, R, R) in [-1, 1] to W+ (N, num_ws, w_dim) or to a ``Code``, and has a
+``config`` with ``resolution`` (R), ``num_ws`` and ``w_dim``. It may be made on the device "meta": the file fills it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from stylize.errors import CheckpointError
+from stylize.models.checkpoints import load_checkpoint, load_into
+from stylize.models.e4e import E4e, E4eConfig, ReStyle
+from stylize.models.generator import Generator
+from stylize.models.mini_encoder import Encoder, EncoderConfig
+
+Make = Callable[[dict[str, Any], Generator], nn.Module]
+ENCODERS: dict[str, Make] = {}
+
+
+def encoder(kind: str) -> Callable[[Make], Make]:
+    """Registers what makes the encoder of files of that kind."""
+
+    def register(make: Make) -> Make:
+        ENCODERS[kind] = make
+        return make
+
+    return register
+
+
+@encoder("mini")
+def _mini(config: dict[str, Any], generator: Generator) -> nn.Module:
+    return Encoder(EncoderConfig(**config))
+
+
+@encoder("e4e")
+def _e4e(config: dict[str, Any], generator: Generator) -> nn.Module:
+    return E4e(E4eConfig(**config))
+
+
+@encoder("restyle_psp")
+def _restyle_psp(config: dict[str, Any], generator: Generator) -> nn.Module:
+    return ReStyle(E4eConfig(**config), "psp", generator.synthesis)
+
+
+@encoder("restyle_e4e")
+def _restyle_e4e(config: dict[str, Any], generator: Generator) -> nn.Module:
+    return ReStyle(E4eConfig(**config), "e4e", generator.synthesis)
+
+
+def load_encoder(path: Path, generator: Generator) -> nn.Module:
+    """The encoder that the file's settings name, for a generator. Raises CheckpointError."""
+    tensors, settings = load_checkpoint(path)
+    with _settings_of(path), torch.device("meta"):  # the file fills it: nothing is drawn or set before
+        kind = settings.get("kind", "mini")
+        if kind not in ENCODERS:
+            raise ValueError(f"the kind {kind!r}")
+        made = ENCODERS[kind](settings["config"], generator)
+    config: Any = made.config
+    features = getattr(config, "features", 0)
+    if (config.num_ws, config.w_dim) != (generator.config.num_ws, generator.config.w_dim) or (
+        features and (not generator.config.inject or features != generator.config.features_shape[0])
+    ):
+        raise CheckpointError(f"The encoder and the generator in {path.parent} do not belong together.")
+    load_into(made, tensors, path.name)
+    return made
+
+
+@contextmanager
+def _settings_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path.name} has settings that this version does not know ({error}).") from None

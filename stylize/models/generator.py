@@ -1,0 +1,474 @@
+"""StyleGAN2 with domain modulation, without per-sample weights and without custom ops.
+
+Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), skip architecture;
+Alanov, Titov, Vetrov, "HyperDomainNet" (2022) for the domain vector.
+
+The published form builds one weight per sample, ``w'' = demod(s_i w)``. Both scalings factor out of the
+convolution, so the same function is computed here with the shared weight:
+
+    y = rsqrt(sum_{i,k} (s_i w)^2 + eps) * conv(w, s_i x)
+
+A domain vector ``d`` scales the input channels of every 3x3 convolution by ``1 + d``: before the
+demodulation (``pre_demod``, the article) or after it (``post_demod``, the official code).
+
+A photo's features may enter at one place (``GeneratorConfig.inject``), as in StyleFeatureEditor (Bobkov, Titov, Alanov,
+Vetrov 2024): they are added to the generator's own, so that what a domain vector does below that place is kept,
+``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator.
+
+Without gradients it is arranged for speed: what depends on the weights alone is kept between pictures, and where
+pictures are larger than weights the scalings go into the weights of each sample instead of passing over its pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylize.errors import CheckpointError, DomainError
+from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
+from stylize.models.code import Code
+
+Order = Literal["pre_demod", "post_demod"]
+Noise = Literal["const", "random", "none"]
+EPS = 1e-8
+SQRT2 = math.sqrt(2.0)
+
+
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """The fastest dtype for the convolutions there: bfloat16 where there are units for it, else float32."""
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        fast = device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return torch.bfloat16 if fast else torch.float32
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Settings that rebuild a generator. ``channels`` are the widths at 4, 8, ... ``resolution`` px.
+
+    ``inject``: the number of the convolution, from 0, before which a photo's features may enter; 0 for nowhere.
+    ``patterns``: learned channels of place beside the input of the second convolution of each resolution, for patterns
+    that lie still while faces change; () for none. ``rgb_from``: the lowest resolution that adds to the picture.
+    """
+
+    resolution: int = 1024
+    channels: tuple[int, ...] = (512, 512, 512, 512, 512, 256, 128, 64, 32)
+    z_dim: int = 512
+    w_dim: int = 512
+    mapping_layers: int = 8
+    inject: int = 0
+    patterns: tuple[int, ...] = ()
+    rgb_from: int = 4
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", tuple(self.channels))
+        object.__setattr__(self, "patterns", tuple(self.patterns))
+        if 4 * 2 ** (len(self.channels) - 1) != self.resolution:
+            raise ValueError(f"{len(self.channels)} widths do not make a {self.resolution} px generator")
+        if self.patterns and len(self.patterns) != len(self.channels):
+            raise ValueError(f"{len(self.patterns)} numbers of patterns do not fit {len(self.channels)} resolutions")
+        if not 0 <= self.inject < 2 * len(self.channels) - 1:
+            raise ValueError(f"there is no convolution {self.inject} in a {self.resolution} px generator")
+
+    @classmethod
+    def official(cls, resolution: int = 1024, channel_multiplier: int = 2) -> GeneratorConfig:
+        """The widths of the published StyleGAN2 (config-f: multiplier 2)."""
+        levels = range(2, int(math.log2(resolution)) + 1)
+        return cls(resolution, tuple(min(512, 16384 * channel_multiplier // 2**level) for level in levels))
+
+    @property
+    def num_ws(self) -> int:
+        """Rows of W+: 18 at 1024 px."""
+        return 2 * len(self.channels)
+
+    @property
+    def conv_widths(self) -> list[tuple[int, int]]:
+        """(input, output) channels of each 3x3 convolution: 17 of them at 1024 px."""
+        placed = self.patterns or (0,) * len(self.channels)
+        pairs = [(self.channels[0] + placed[0], self.channels[0])]
+        for (below, width), extra in zip(pairwise(self.channels), placed[1:], strict=True):
+            pairs += [(below, width), (width + extra, width)]
+        return pairs
+
+    @property
+    def features_shape(self) -> tuple[int, int, int]:
+        """(C, h, h) of a photo's features, where there is a place for them."""
+        level = self.inject // 2  # the resolution of what enters that convolution
+        return self.channels[level], 4 * 2**level, 4 * 2**level
+
+    @property
+    def domain_sizes(self) -> list[int]:
+        """Input channels of each convolution, the layout of a domain vector: sum 6,048 at 1024 px."""
+        return [c_in for c_in, _ in self.conv_widths]
+
+    @property
+    def domain_dim(self) -> int:
+        return sum(self.domain_sizes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``sqrt(2) * leaky_relu(x + bias, 0.2)``: keeps the variance of a unit normal."""
+    if bias is not None:
+        x = x + bias.view(1, -1, *[1] * (x.ndim - 2)).to(x.dtype)
+    return F.leaky_relu(x, 0.2) * SQRT2
+
+
+class Linear(nn.Module):
+    """Linear layer with equalised learning rate: the weight is scaled at run time (Karras et al. 2018)."""
+
+    def __init__(self, c_in: int, c_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((c_out,), bias))
+        self.weight_gain = lr_multiplier / math.sqrt(c_in)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
+
+
+class Mapping(nn.Module):
+    """z (N, z_dim) -> w (N, w_dim): normalised to unit second moment, then leaky-ReLU layers."""
+
+    def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
+        super().__init__()
+        sizes = [z_dim] + [w_dim] * layers
+        self.layers = nn.ModuleList(
+            Linear(a, b, lr_multiplier=0.01) for a, b in pairwise(sizes)
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPS)
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
+        return x
+
+
+def fir_kernel(gain: float, device: torch.device | None = None) -> Tensor:
+    """The separable low-pass [1, 3, 3, 1], normalised, as a (4, 4) kernel times ``gain``."""
+    i = torch.arange(4.0, device=device)  # computed on the device: a copy to it would wait
+    taps = (1.0 + i * (3.0 - i)) / 8.0
+    return torch.outer(taps, taps) * gain
+
+
+def blur(x: Tensor, gain: float, bias: Tensor | None = None) -> Tensor:
+    """Depth-wise FIR filter of x (N, C, H, W), which shrinks by one pixel."""
+    channels = x.shape[1]
+    weight = fir_kernel(gain, x.device).to(x.dtype).expand(channels, 1, 4, 4)
+    return F.conv2d(x, weight, bias, padding=1, groups=channels)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Doubles x (N, C, H, W) with the FIR kernel (gain 4), zeros outside: the RGB skip path.
+
+    Inserting zeros and filtering with [1, 3, 3, 1] / 4 is bilinear interpolation.
+    """
+    return F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]
+
+
+def upsampling_kernel(weight: Tensor) -> Tensor:
+    """Transposed convolution (Ci, Co, 3, 3), then FIR filter, as the one kernel (Ci, Co, 6, 6), stride 2, padding 2."""
+    c_in, c_out, _, _ = weight.shape
+    fir = fir_kernel(4.0, weight.device)[None, None]
+    return F.conv2d(weight.reshape(-1, 1, 3, 3), fir, padding=3).view(c_in, c_out, 6, 6)
+
+
+def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
+    """x (N, C, H, W) += pattern (1 or N, 1, H, W): as a matrix product, which reads bfloat16 far faster than add_."""
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return x.add_(pattern)
+    rows = x.permute(0, 2, 3, 1).view(-1, x.shape[1])
+    rows.addmm_(pattern.expand(len(x), -1, -1, -1).reshape(-1, 1), x.new_ones(1, x.shape[1]))
+    return x
+
+
+class Window(NamedTuple):
+    """A square part of pictures, in pixels: training on parts costs less. ``top`` and ``left``: its corner."""
+
+    top: int
+    left: int
+    side: int
+
+    def times(self, factor: int) -> Window:
+        return Window(*(factor * number for number in self))
+
+
+def cut(x: Tensor, window: Window | None) -> Tensor:
+    """That part of x (N, C, H, W), or all of it."""
+    if window is None:
+        return x
+    top, left, side = window
+    return x[:, :, top : top + side, left : left + side]
+
+
+class Prepared(NamedTuple):
+    """What depends on a convolution's weight alone, and the weight (with its version) that it was made from."""
+
+    source: Tensor
+    version: int
+    kernel: Tensor  # (Co, Ci, 3, 3), up-sampling (Ci, Co, 3, 3) or (Ci, Co, 6, 6)
+    energy: Tensor  # (Co, Ci): sum_k (gain w)^2
+
+
+class ModulatedConv(nn.Module):
+    """3x3 modulated convolution, optionally doubling the resolution, then noise, bias and leaky ReLU."""
+
+    noise: Tensor
+
+    def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool, patterns: int = 0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.affine = Linear(w_dim, c_in, bias=1.0)
+        self.noise_strength = nn.Parameter(torch.zeros(1))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        if patterns:  # the last of the input channels
+            self.patterns = nn.Parameter(torch.randn(1, patterns, resolution, resolution))
+        self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
+        self.gain = 1.0 / math.sqrt(c_in * 9)
+        self.up = up
+        self.large = resolution**2 > 9 * c_out  # pictures larger than the weight
+        self.prepared: dict[torch.dtype, Prepared] = {}
+
+    def forward(
+        self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise, window: Window | None = None
+    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci); window: where x lies, in pixels of the output
+        if hasattr(self, "patterns"):
+            placed = cut(self.patterns, window).expand(len(x), -1, -1, -1).to(x.dtype)
+            x = torch.cat([x, placed], 1).contiguous(memory_format=torch.channels_last)
+        style = self.affine(w)
+        scale = style if domain is None else style * (1.0 + domain)
+        norm = scale if order == "pre_demod" else style
+        fast = not torch.is_grad_enabled()  # nothing computed here is needed again: it may be overwritten
+        kernel, energy = self.prepare(x.dtype) if fast else self.weigh(x.dtype)
+        demod = torch.rsqrt(norm.square() @ energy.t() + EPS)  # (N,Co)
+        # sqrt(2) lrelu(x) = lrelu(sqrt(2) x): the gain is folded into the small factors.
+        scale, demod, bias = scale * self.gain, demod * SQRT2, (self.bias * SQRT2).to(x.dtype)
+        if fast and self.large:
+            factors = torch.einsum("ni,no->nio" if self.up else "ni,no->noi", scale, demod)
+            kernels = (kernel * factors[:, :, :, None, None]).to(x.dtype)
+            parts = [self.convolve(x[i : i + 1], kernels[i], bias) for i in range(len(x))]
+            x = torch.cat(parts) if len(parts) > 1 else parts[0]
+        else:
+            x = self.convolve(x * scale[:, :, None, None].to(x.dtype), kernel)
+            x = x * demod[:, :, None, None].to(x.dtype) + bias.view(1, -1, 1, 1)
+        if noise != "none":
+            pattern = cut(self.noise, window) if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
+            pattern = (pattern * (self.noise_strength * SQRT2)).to(x.dtype)
+            x = add_outer_(x, pattern) if fast else x + pattern
+        return F.leaky_relu(x, 0.2, inplace=fast)
+
+    def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The convolution alone, doubling the resolution where this layer does."""
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
+        if not self.up:
+            return F.conv2d(x, kernel, bias, padding=1)
+        if kernel.shape[-1] == 6:
+            return F.conv_transpose2d(x, kernel, bias, stride=2, padding=2)
+        return blur(F.conv_transpose2d(x, kernel, stride=2), 4.0, bias)
+
+    def weigh(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(kernel in dtype, energy), differentiable."""
+        weight = self.weight.transpose(0, 1) if self.up else self.weight
+        return weight.to(dtype), (self.weight * self.gain).square().sum((2, 3))
+
+    @torch.no_grad()
+    def arrange(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """(kernel as the convolution likes it, energy). The kernel of a large layer stays in float32."""
+        kernel, energy = self.weigh(torch.float32 if self.large else dtype)
+        # One 6x6 kernel is four times the work of 3x3 and blur, but saves them the wide passes over the picture.
+        if self.up and self.large and dtype != torch.float32 and len(self.weight) < 128:
+            kernel = upsampling_kernel(kernel)
+        return kernel.contiguous(memory_format=torch.channels_last), energy
+
+    def prepare(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The same, kept until the weight changes."""
+        if torch.compiler.is_compiling():
+            return self.arrange(dtype)
+        kept, weight = self.prepared.get(dtype), self.weight.detach()
+        if kept and kept.source.data_ptr() == weight.data_ptr() and kept.version == weight._version:
+            return kept.kernel, kept.energy
+        with torch.inference_mode(False):
+            kernel, energy = self.arrange(dtype)
+        self.prepared[dtype] = Prepared(weight, weight._version, kernel, energy)
+        return kernel, energy
+
+
+class ToRGB(nn.Module):
+    """1x1 modulated convolution to RGB, without demodulation."""
+
+    def __init__(self, c_in: int, w_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, c_in, 1, 1))
+        self.affine = Linear(w_dim, c_in, bias=1.0)
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.gain = 1.0 / math.sqrt(c_in)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        style = self.affine(w) * self.gain
+        kernel = (style[:, None] * self.weight.flatten(1)).to(x.dtype)  # (N,3,Ci): smaller than the picture
+        rgb = x.permute(0, 2, 3, 1).flatten(1, 2) @ kernel.transpose(1, 2)  # (N,HW,3)
+        rgb = rgb.float() + self.bias
+        return rgb.view(len(x), *x.shape[2:], 3).permute(0, 3, 1, 2)
+
+
+class Generator(nn.Module):
+    """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped."""
+
+    w_avg: Tensor
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers)
+        self.const = nn.Parameter(torch.randn(1, config.channels[0], 4, 4))
+        self.convs = nn.ModuleList(
+            ModulatedConv(
+                c_in,
+                c_out,
+                config.w_dim,
+                4 * 2 ** ((i + 1) // 2),
+                up=i % 2 == 1,
+                patterns=config.patterns[i // 2] if config.patterns and i % 2 == 0 else 0,
+            )
+            for i, (c_in, c_out) in enumerate(config.conv_widths)
+        )
+        skipped = int(math.log2(config.rgb_from // 4))
+        self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels[skipped:])
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Generator:
+        """From a file with ``config`` in its settings; its numbers are mapped into memory, not copied.
+
+        Raises CheckpointError."""
+        tensors, settings = load_checkpoint(path)
+        try:
+            with torch.device("meta"):  # no random numbers that the file replaces at once
+                generator = cls(GeneratorConfig(**settings["config"]))
+        except (KeyError, TypeError, ValueError):
+            raise CheckpointError(f"{Path(path).name} is not a generator; use a file that holds one.") from None
+        load_into(generator, tensors, Path(path).name)
+        return generator
+
+    def map(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        """z (N, z_dim) -> ws (N, num_ws, w_dim), pulled towards ``w_avg`` by ``truncation_psi``."""
+        w = torch.lerp(self.w_avg, self.mapping(z), truncation_psi) if truncation_psi != 1 else self.mapping(z)
+        return w[:, None].expand(-1, self.config.num_ws, -1)
+
+    def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
+        """A domain vector (domain_dim,) or (N, domain_dim) cut into one (1 or N, c_in) piece per convolution.
+
+        Raises DomainError when its length does not fit this generator.
+        """
+        if domain is None:
+            return [None] * len(self.convs)
+        if domain.shape[-1] != self.config.domain_dim:
+            raise DomainError(
+                f"The domain vector has {domain.shape[-1]} numbers but this {self.config.resolution} px generator "
+                f"takes {self.config.domain_dim}; use a domain made for it."
+            )
+        return domain.reshape(-1, self.config.domain_dim).split(self.config.domain_sizes, dim=1)
+
+    def synthesis(
+        self,
+        code: Code | Tensor,
+        domain: Tensor | None = None,
+        order: Order = "pre_demod",
+        noise: Noise = "const",
+        dtype: torch.dtype = torch.float32,
+        resolution: int | None = None,
+        window: Window | None = None,
+    ) -> Tensor:
+        """Pictures (N, 3, R, R) from codes; a tensor is W+ (N, num_ws, w_dim) without features.
+
+        domain: (domain_dim,) for all, or (N, domain_dim), or None for the source; a vector of zeros is bit-for-bit the
+        source. order: see the module. noise: the stored pictures of noise, fresh ones, or none. dtype: of the
+        convolutions; RGB is summed in float32. resolution: stop there (a power of two from 4), for training that grows.
+        window: draw only that part, in pixels of the features; the code's features are that part already.
+        """
+        code = code if isinstance(code, Code) else Code(code)
+        lower, rgb = self.lower(code.ws, domain, order, noise, dtype, resolution)
+        if rgb is not None and rgb.shape[-1] == resolution:
+            return rgb
+        lower = cut(lower, window)
+        if code.features is not None:
+            lower = lower + code.features.to(lower.dtype)
+        return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window)
+
+    def lower(
+        self,
+        ws: Tensor,
+        domain: Tensor | None = None,
+        order: Order = "pre_demod",
+        noise: Noise = "const",
+        dtype: torch.dtype = torch.float32,
+        resolution: int | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """(features, RGB up to there) where a photo's features enter; at the end where none do."""
+        x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        return self.run(x, None, ws, domain, order, noise, range(self.config.inject or len(self.convs)), resolution)
+
+    def upper(
+        self,
+        features: Tensor,
+        rgb: Tensor | None,
+        ws: Tensor,
+        domain: Tensor | None = None,
+        order: Order = "pre_demod",
+        noise: Noise = "const",
+        resolution: int | None = None,
+        window: Window | None = None,
+    ) -> Tensor:
+        """What follows ``lower``: pictures from features (N, C, h, h) and the RGB up to there."""
+        part = range(self.config.inject or len(self.convs), len(self.convs))
+        features = features.contiguous(memory_format=torch.channels_last)
+        _, rgb = self.run(features, rgb, ws, domain, order, noise, part, resolution, window)
+        assert rgb is not None
+        return rgb
+
+    def run(
+        self,
+        x: Tensor,
+        rgb: Tensor | None,
+        ws: Tensor,
+        domain: Tensor | None,
+        order: Order,
+        noise: Noise,
+        part: range,
+        resolution: int | None = None,
+        window: Window | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Some of the convolutions, from features x and RGB to features and RGB."""
+        pieces, skipped = self.split(domain), len(self.config.channels) - len(self.to_rgbs)
+        for i in part:
+            size = 4 * 2 ** ((i + 1) // 2)
+            here = window.times(size // self.config.features_shape[1]) if window else None
+            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here)
+            if i % 2 == 0 and i // 2 >= skipped:  # the second convolution of a resolution adds to the doubled RGB
+                skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
+                rgb = skip if rgb is None else upsample(rgb) + skip
+                if size == resolution:
+                    break
+        return x, rgb
+
+    @torch.no_grad()
+    def update_w_avg(self, generator: torch.Generator, samples: int = 4096) -> None:
+        """Sets ``w_avg``, the centre of truncation, to the mean w of ``samples`` random z."""
+        z = torch.randn(samples, self.config.z_dim, generator=generator)
+        self.w_avg.copy_(self.mapping(z.to(self.w_avg.device)).mean(0))
+
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that name these weights; a domain remembers them."""
+        return fingerprint(self)

@@ -1,0 +1,140 @@
+"""The encoder of the mini model: an aligned picture to W+ and a map of features beside it.
+
+W+ comes from a residual network without normalisation; its code is one w for the whole picture plus an offset per row,
+as in e4e (Tov et al. 2021), so that codes stay near the w that the mapping network makes. The map comes from a U-Net
+(Ronneberger et al. 2015) that is convolutional but for its channels of place, so that it can be trained on parts of
+pictures; w tells it of the whole. As in StyleFeatureEditor (Bobkov et al. 2024) it carries what W+ cannot.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylize.models.code import Code
+from stylize.models.generator import Linear, Window, cut, leaky_relu
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """``resolution`` of the pictures it reads. W+ is read from them at ``small`` px (0: as they are): ``widths`` are
+    its channels at small / 4, small / 8, ... down to 4 px, ``blocks`` the residual blocks at each.
+
+    ``map_widths``: channels of the U-Net at resolution / 4, / 8, ..., () for W+ alone; ``place``: its channels of
+    place; ``features``: channels of its map, which has resolution / 4 px.
+    """
+
+    resolution: int = 128
+    small: int = 0
+    widths: tuple[int, ...] = (64, 128, 256, 256)
+    blocks: tuple[int, ...] = (1, 2, 2, 1)
+    code: int = 48
+    num_ws: int = 12
+    w_dim: int = 256
+    map_widths: tuple[int, ...] = ()
+    place: int = 12
+    features: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "blocks", "map_widths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Conv(nn.Module):
+    """3x3 convolution with equalised learning rate, then leaky ReLU."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        self.gain, self.stride = 1 / math.sqrt(c_in * 9), stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.conv2d(x, (self.weight * self.gain).to(x.dtype), stride=self.stride, padding=1)
+        return leaky_relu(x, self.bias)
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(Conv(width, width), Conv(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x + self.body(x)) * math.sqrt(0.5)
+
+
+class FeatureMap(nn.Module):
+    """Pictures (N, 3, R, R) and their w (N, w_dim) -> features (N, C, R/4, R/4); of parts of pictures, a part."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        widths, size = config.map_widths, config.resolution // 4
+        self.place = nn.Parameter(torch.randn(1, config.place, size, size))
+        self.first = Conv(48 + config.place, widths[0])
+        self.blocks = nn.ModuleList(Residual(width) for width in widths)
+        self.down = nn.ModuleList(Conv(a, b, stride=2) for a, b in pairwise(widths))
+        self.whole = nn.ModuleList(Linear(config.w_dim, width) for width in widths)
+        self.up = nn.ModuleList(Conv(b, a) for a, b in pairwise(widths))
+        self.after = nn.ModuleList(Residual(width) for width in widths)
+        self.last = nn.Conv2d(widths[0], config.features, 3, padding=1, bias=False)
+
+    def forward(self, pictures: Tensor, w: Tensor, window: Window | None = None) -> Tensor:
+        x = F.pixel_unshuffle(pictures, 4)
+        place = cut(self.place, window).to(x.dtype).expand(len(x), -1, -1, -1)
+        x = self.first(torch.cat([x, place], 1).contiguous(memory_format=torch.channels_last))
+        kept = []
+        for level, block in enumerate(self.blocks):
+            if level:
+                x = self.down[level - 1](x)
+            x = block(x)
+            kept.append(x)
+        for level in reversed(range(len(kept))):
+            if level < len(kept) - 1:
+                x = kept[level] + self.up[level](F.interpolate(x, scale_factor=2, mode="bilinear"))
+            x = self.after[level](x + self.whole[level](w)[:, :, None, None].to(x.dtype))
+        return F.conv2d(x, self.last.weight.to(x.dtype), padding=1)
+
+
+class Encoder(nn.Module):
+    """Pictures (N, 3, R, R) in [-1, 1] -> codes: W+ (N, num_ws, w_dim), and features where there is a map of them."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        layers: list[nn.Module] = [Conv(48, config.widths[0])]
+        for level, (width, blocks) in enumerate(zip(config.widths, config.blocks, strict=True)):
+            if level:
+                layers.append(Conv(config.widths[level - 1], width, stride=2))
+            layers += [Residual(width) for _ in range(blocks)]
+        self.body = nn.Sequential(*layers, Conv(config.widths[-1], config.code))
+        self.base = Linear(16 * config.code, config.w_dim)
+        self.offsets = Linear(16 * config.code, config.num_ws * config.w_dim)
+        nn.init.zeros_(self.offsets.weight)
+        self.map = FeatureMap(config) if config.map_widths else None
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Its features of the pictures on the way to W+, layer by layer from fine to coarse."""
+        if self.config.small and pictures.shape[-1] != self.config.small:
+            pictures = F.interpolate(pictures, size=self.config.small, mode="area")
+        maps = [F.pixel_unshuffle(pictures, 4).contiguous(memory_format=torch.channels_last)]
+        for layer in self.body:
+            maps.append(layer(maps[-1]))
+        return maps[1:]
+
+    def codes(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """(w (N, w_dim), offsets (N, num_ws, w_dim)); their sum is W+."""
+        x = self.maps(pictures)[-1].flatten(1).float()
+        return self.base(x), self.offsets(x).view(-1, self.config.num_ws, self.config.w_dim)
+
+    def forward(self, pictures: Tensor) -> Code:
+        w, offsets = self.codes(pictures)
+        return Code(w[:, None] + offsets, None if self.map is None else self.map(pictures, w).float())

@@ -1,0 +1,117 @@
+"""Text-image models: descriptions and pictures as unit vectors of one space (CLIP, Radford et al. 2021).
+
+The mini model is open-clip's own architecture, small and trained by this project; the full one is OpenAI's.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+from torch import Tensor, nn
+
+from stylize.errors import PromptError
+from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
+from stylize.prompts.vocabulary import TEMPLATES, article
+
+Vocabulary = Literal["own", "english"]  # the words of stylize.prompts.vocabulary, or any English text
+
+EMBEDDING, ROWS, INDEX = (f"token_embedding.{name}" for name in ("weight", "rows", "index"))
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+# The 79 of StyleGAN-NADA and HyperDomainNet: CLIP's 80 for ImageNet without "a photo of many".
+ENGLISH_TEMPLATES = tuple(text for t in OPENAI_IMAGENET_TEMPLATES if "many" not in (text := t("{}")))
+
+MINI: dict[str, Any] = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
+    "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 2},
+}
+
+
+class TextImageModel(nn.Module):
+    """An open-clip model with its own preprocessing and templates, so that they cannot be mismatched."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: dict[str, Any], vocabulary: Vocabulary = "own") -> None:
+        super().__init__()
+        self.settings, self.vocabulary = settings, vocabulary
+        self.templates = ENGLISH_TEMPLATES if vocabulary == "english" else TEMPLATES
+        self.model = open_clip.CLIP(**settings)
+        self.image_size = int(settings["vision_cfg"]["image_size"])
+        self.tokenize = open_clip.SimpleTokenizer(context_length=settings["text_cfg"]["context_length"])
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
+
+    @classmethod
+    def load(cls, path: str | Path) -> TextImageModel:
+        """A model saved by this project, frozen and in evaluation mode. Raises CheckpointError."""
+        tensors, settings = load_checkpoint(path)
+        model = cls(settings["config"], settings.get("vocabulary", "own"))
+        if ROWS in tensors:
+            weight = torch.zeros_like(model.model.state_dict()[EMBEDDING])
+            weight[tensors.pop(INDEX).long()] = tensors.pop(ROWS)
+            tensors[EMBEDDING] = weight
+        load_into(model.model, tensors, Path(path).name)
+        return model.eval().requires_grad_(False)
+
+    def save(self, path: str | Path, settings: Mapping[str, Any], words: Iterable[str] | None = None) -> None:
+        """Writes the model in half precision. Of the embeddings of the 49,408 tokens only those that ``words`` need are
+        kept where these are given; the others come back as zeros."""
+        tensors = dict(self.model.state_dict())
+        if words is not None:
+            index = self.tokenize(list(words)).unique()
+            tensors |= {ROWS: tensors.pop(EMBEDDING)[index], INDEX: index.int()}
+        settings = {"config": self.settings, "vocabulary": self.vocabulary, **settings}
+        save_checkpoint(path, tensors, settings, torch.float16)
+
+    def encode_image(self, pictures: Tensor) -> Tensor:
+        """(N, 3, H, W) in [-1, 1], any size -> unit (N, D); differentiable."""
+        size = (self.image_size, self.image_size)
+        if pictures.shape[-2:] != size:
+            pictures = F.interpolate(pictures, size=size, mode="bicubic", antialias=True)
+        pictures = ((pictures.clamp(-1, 1) + 1) / 2 - self.mean) / self.std
+        out: Tensor = self.model.encode_image(pictures, normalize=True)
+        return out
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Texts as they are -> unit (N, D)."""
+        tokens = self.tokenize(list(texts)).to(self.mean.device)
+        out: Tensor = self.model.encode_text(tokens, normalize=True)
+        return out
+
+    @torch.no_grad()
+    def describe(self, text: str) -> Tensor:
+        """The mean embedding (D,) of a description in every prompt template; its length is at most 1."""
+        return self.encode_text([template.format(self._phrase(text)) for template in self.templates]).mean(0)
+
+    def check_english(self, text: str) -> None:
+        """Raises PromptError for letters that are not Latin."""
+        foreign = "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))
+        if foreign:
+            raise PromptError(f"The text-image model reads English, not {foreign!r}; describe it in English.")
+
+    def check_length(self, text: str) -> None:
+        """Raises PromptError for a text whose end the model would not read."""
+        longest = max(len(self.tokenize.encode(template.format(""))) for template in self.templates)
+        room = int(self.settings["text_cfg"]["context_length"]) - 2 - longest  # less the start and the end
+        tokens = self.tokenize.encode(self._phrase(text))
+        if len(tokens) > room:
+            cut = self.tokenize.decode(tokens[room:]).strip()
+            raise PromptError(f"The description is too long for the text-image model, which would cut {cut!r}.")
+
+    def _phrase(self, text: str) -> str:
+        """What fills a template: those of the mini model take an article, those of ImageNet bring their own."""
+        head, _, rest = text.partition(" ")
+        has_article = head.lower() in ("a", "an", "the") and bool(rest)
+        if self.vocabulary == "english":
+            return rest if has_article else text
+        return text if has_article else article(text)

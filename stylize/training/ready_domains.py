@@ -1,0 +1,164 @@
+"""Fits the ready domains of the mini model to pairs: faces of the generator and their truly filtered pictures.
+
+Where the right answer is known it is the better teacher: no text-image model stands in between. The typed path
+adapts by text instead (``training.adapt``). What made a domain is written into its file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylize.adaptation.losses import pyramid_loss
+from stylize.images import read_photo
+from stylize.models.code import Code
+from stylize.models.domain import Domain
+from stylize.models.generator import Generator
+from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
+from stylize.training.data import load_faces
+from stylize.training.filters import truth
+from stylize.training.generator import COLOURS, add_dtype
+
+PREVIEW_SEED, PREVIEW_SIDE = 0, 256
+
+
+@torch.no_grad()
+def training_codes(stylizer: Stylizer, data: Path | None, count: int, seed: int) -> Code:
+    """Codes of ``count`` faces: of training pictures where ``data`` is given, else of random samples."""
+    if data is None:
+        return stylizer.as_photos(stylizer.sample_ws(count, seed, psi=0.9))
+    faces = load_faces(data, "train", stylizer.encoder.config.resolution)
+    rng = np.random.default_rng(seed)
+    index = np.concatenate([rng.choice(np.flatnonzero(faces.real == real), count // 2) for real in (True, False)])
+    return stylizer.encode(faces.tensor(index))
+
+
+def fit(
+    generator: Generator,
+    codes: Code,
+    targets: Tensor,
+    steps: int = 250,
+    batch: int = 8,
+    lr: float = 0.15,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    start: Tensor | None = None,
+    base: Tensor | None = None,
+) -> Tensor:
+    """The domain vector (domain_dim,) that takes faces to ``targets`` (N, 3, R, R) with the least pyramid L1.
+
+    start: where to begin, else zero. base: vectors (N, domain_dim) to which it is added.
+    """
+    vector = torch.zeros(generator.config.domain_dim) if start is None else start.clone()
+    vector = vector.to(codes.device).requires_grad_(True)
+    optimiser = torch.optim.Adam([vector], lr=lr, betas=(0.9, 0.99))
+    rng = torch.Generator().manual_seed(seed)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
+        index = torch.randperm(len(codes), generator=rng)[:batch].to(codes.device)
+        with torch.enable_grad():
+            total = vector if base is None else vector + base[index]
+            loss = pyramid_loss(generator.synthesis(codes[index], total, dtype=dtype), targets[index])
+            (vector.grad,) = torch.autograd.grad(loss, vector)
+        optimiser.step()
+    return vector.detach()
+
+
+class Fitter:
+    """Fits domains of one model on one set of faces and writes them into a folder.
+
+    A domain that is there already, made for this generator, is where its fit begins.
+    """
+
+    def __init__(self, stylizer: Stylizer, out: Path, args: argparse.Namespace) -> None:
+        self.stylizer, self.out, self.steps, self.faces = stylizer, out, args.steps, args.faces
+        self.seed, self.dtype = args.seed or 0, getattr(torch, args.dtype)
+        self.codes = training_codes(stylizer, args.data, args.faces, self.seed)
+        self.source = torch.cat([stylizer.draw(part) for part in self.codes.split(8)])
+
+    def fit(self, name: str, path: Path, targets: Tensor, base: Tensor | None = None) -> Domain:
+        started, generator = time.monotonic(), self.stylizer.generator
+        start = Domain.load(path) if path.is_file() else None
+        begin = start.vector if start is not None and start.generator == self.stylizer.fingerprint else None
+        rate = 0.15 if begin is None else 0.08
+        options = {"seed": self.seed, "dtype": self.dtype, "start": begin, "base": base}
+        vector = fit(generator, self.codes, targets, self.steps, lr=rate, **options)
+        domain = Domain(
+            vector=vector.cpu(),
+            sizes=tuple(generator.config.domain_sizes),
+            order="pre_demod",
+            generator=self.stylizer.fingerprint,
+            name=name,
+            target=name,
+            source=SOURCE,
+            method="fitted to filtered pairs",
+            seed=self.seed,
+            settings={"steps": self.steps, "faces": self.faces, "warm": begin is not None},
+        )
+        domain.save(path)
+        vectors = vector.expand(len(self.codes), -1) if base is None else vector + base
+        with torch.no_grad():
+            parts = zip(self.codes.split(8), vectors.split(8), strict=True)
+            drawn = torch.cat([generator.synthesis(code, part) for code, part in parts])
+        before, after = (float((x - targets).abs().mean()) for x in (self.source, drawn))
+        print(f"{name}: {before:.3f} -> {after:.3f}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        return domain
+
+    def style(self, name: str) -> Domain:
+        targets = truth(self.source, name).to(self.stylizer.device)
+        return self.fit(name, self.out / f"{name}.safetensors", targets)
+
+    def colour(self, name: str) -> Domain:
+        """A vector that tints whatever style it is added to; fitted on every style that takes a colour in training."""
+        pairs = [(colour, style) for colour, style in combinations() if colour == name]
+        base, targets = [], []
+        for number, face in enumerate(self.source):
+            style = pairs[number % len(pairs)][1]
+            vector = torch.zeros(self.stylizer.generator.config.domain_dim)
+            base.append(vector if style == PHOTO else Domain.load(self.out / f"{style}.safetensors").vector)
+            targets.append(truth(face[None], style, name))
+        device = self.stylizer.device
+        path = self.out / "colours" / f"{name}.safetensors"
+        return self.fit(name, path, torch.cat(targets).to(device), torch.stack(base).to(device))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, help="folder with the face tars (default: random faces of the generator)")
+    parser.add_argument("--out", type=Path, help="folder for the domain files (default: the model's own)")
+    parser.add_argument("--styles", nargs="*", default=NAMES, choices=NAMES, metavar="NAME", help="default: all")
+    parser.add_argument("--colours", nargs="*", default=COLOURS, choices=COLOURS, metavar="NAME", help="default: all")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
+    add_dtype(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fits and saves styles, each with a preview picture of one of the generator's own faces, and then colours."""
+    stylizer = Stylizer.load(args.model, args.device)
+    out = args.out or stylizer.folder / "domains"
+    fitter = Fitter(stylizer, out, args)
+    for name in args.styles:
+        fitter.style(name)
+    for name in args.colours:
+        fitter.colour(name)
+    write_previews(stylizer, out, args.styles)
+
+
+def write_previews(stylizer: Stylizer, folder: Path, names: Sequence[str], photo: Path | None = None) -> None:
+    """Writes folder/previews/NAME.webp: the face of a photo, else one of the generator's own, in each domain of the
+    folder. Raises StylizeError for a photo that cannot be used."""
+    (folder / "previews").mkdir(parents=True, exist_ok=True)
+    face = stylizer.faces(read_photo(photo))[0] if photo else None
+    for name in names:
+        domain = Domain.load(folder / f"{name}.safetensors")
+        picture = stylizer.render(face, domain) if face else stylizer.sample(1, PREVIEW_SEED, domain)[0]
+        picture.resize((PREVIEW_SIDE,) * 2).save(folder / "previews" / f"{name}.webp", quality=85)

@@ -1,0 +1,304 @@
+"""What belongs to one visitor, and the pictures that are made of it. All visitors share one ``Studio``."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from stylize.adaptation.descent import Progress, State
+from stylize.adaptation.pictures import adapt_image, one_shot_preset
+from stylize.adaptation.text import adapt_text, preset, preview
+from stylize.errors import DomainError
+from stylize.faces.align import Box, DetectedFace
+from stylize.faces.detail import keep_colours
+from stylize.images import read_photo, save_image, to_image
+from stylize.models.domain import Domain, Levels, Part, blend, mix
+from stylize.pipeline import Face, Stylizer
+from stylize.video.files import Film
+from stylize.video.morph import walk
+from stylize.video.restyle import Progress as FilmProgress
+from stylize.video.restyle import Style, restyle
+
+KEPT_SECONDS = 3600
+VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
+VIEW_CROP = 512  # px: largest aligned face of it
+RANDOM_SIDE = 512  # px: smallest random face
+GRID, CELL = 5, 192  # pictures on a side of the grid, and px of each
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """The photo and its encoded faces; ``view`` and ``near`` are the same at most VIEW px large. ``seed`` is that of a
+    random face, which takes the place of a photo and is not pasted anywhere. ``small`` are the boxes in ``view`` of
+    faces that are left as they are."""
+
+    photo: Image.Image
+    faces: list[Face]
+    view: Image.Image
+    near: list[Face]
+    seed: int | None = None
+    small: Sequence[Box] = ()
+
+    def chosen(self, numbers: Sequence[str] | None) -> list[int]:
+        """Indices of the faces with these numbers, from 1; of all where none is given."""
+        return [int(number) - 1 for number in numbers or ()] or list(range(len(self.faces)))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
+
+    parts: tuple[Part, ...]
+    levels: Levels = (1.0, 1.0, 1.0)
+    spherical: bool = False
+
+    @property
+    def named(self) -> list[Part]:
+        """The parts that name a style."""
+        return [part for part in self.parts if part.text.strip()]
+
+    @property
+    def title(self) -> str:
+        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
+        if [part.weight for part in self.named] == [1]:
+            return self.named[0].text.strip()
+        return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a style is laid on a face; see ``Stylizer.render`` and ``keep_colours``."""
+
+    strength: float = 1.0
+    detail: float = 1.0
+    own_colours: bool = False
+    edits: Mapping[str, float] = field(default_factory=dict)
+
+
+def temporary(suffix: str, name: str = "stylize") -> Path:
+    """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for old in folder.iterdir():
+        with suppress(FileNotFoundError):  # another visitor's call was faster
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+                shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+
+
+def safe_name(name: str) -> str:
+    """A name that any file system takes, and that leads into no folder."""
+    return "".join(letter for letter in name if letter.isalnum() or letter in " -_+.,()")[:60].strip(" .") or "stylize"
+
+
+def domain_file(domain: Domain) -> str:
+    path = temporary(".safetensors", domain.label)
+    domain.save(path)
+    return str(path)
+
+
+def seconds_left(started: float, done: int, total: int) -> int:
+    """Of work that began at ``started`` on time.monotonic's clock, if it goes on as it has gone."""
+    return round((time.monotonic() - started) / done * (total - done))
+
+
+def mark_faces(view: Image.Image, faces: Sequence[Face], small: Sequence[Box] = ()) -> Image.Image:
+    """A copy of the picture with a numbered box around each face, and a grey one around each that is too small."""
+    marked = view.copy()
+    draw, font = ImageDraw.Draw(marked), ImageFont.load_default(size=22)
+    for number, face in enumerate(faces, 1):
+        left, top, _, _ = face.detected.box
+        draw.rectangle(face.detected.box, outline="#4f46e5", width=4)
+        draw.rectangle((left, top, left + 26, top + 28), fill="#4f46e5")
+        draw.text((left + 7, top + 1), str(number), fill="white", font=font)
+    for box in small:
+        draw.rectangle(box, outline="#9ca3af", width=2)
+    return marked
+
+
+def scaled(box: Box, scale: float) -> Box:
+    left, top, right, bottom = (round(value * scale) for value in box)
+    return left, top, right, bottom
+
+
+def nearer(face: Face, scale: float, side: int) -> Face:
+    """The face of a photo that was scaled, with a crop of ``side`` px at most."""
+    crop = face.crop
+    if crop.width > side:
+        crop = crop.resize((side, side), Image.Resampling.LANCZOS)
+    detected = DetectedFace(scaled(face.detected.box, scale), face.detected.landmarks * scale)
+    return replace(face, detected=detected, crop=crop)
+
+
+class Studio:
+    """Photos to visits, words to domains, and both to pictures, over one stylizer."""
+
+    def __init__(self, stylizer: Stylizer) -> None:
+        self.stylizer = stylizer
+        self._domain = lru_cache(maxsize=256)(lambda text: stylizer.domain(text))
+        self._opened: dict[str, Visit] = {}  # the examples, by their SHA-256
+
+    # Photo -> visit
+
+    def keep_open(self, paths: Iterable[str]) -> None:
+        """Opens photos that many will ask for, so that ``open`` has them at once."""
+        for path in paths:
+            visit = self.open(path)
+            for face in visit.near:
+                _ = face.head  # found once
+            self._opened[_sha256(path)] = visit
+
+    def open(self, path: str) -> Visit:
+        """Raises PhotoError for what is no picture with a face."""
+        if self._opened and (kept := self._opened.get(_sha256(path))):
+            return kept
+        photo = read_photo(path)
+        found, small = self.stylizer.find(photo)
+        faces = self.stylizer.faces(photo, found)
+        scale = min(1.0, VIEW / max(photo.size))
+        view = photo.resize([max(1, round(side * scale)) for side in photo.size]) if scale < 1 else photo
+        near = [nearer(face, scale, VIEW_CROP) for face in faces]
+        return Visit(photo, faces, view, near, small=[scaled(face.box, scale) for face in small])
+
+    def random(self, seed: int) -> Visit:
+        """A face that nobody has, the same for one seed."""
+        ws = self.stylizer.sample_ws(1, seed)
+        code = self.stylizer.as_photos(ws)
+        source = self.stylizer.draw(code)
+        side = max(RANDOM_SIDE, self.stylizer.resolution)
+        photo = to_image(source).resize((side, side), Image.Resampling.LANCZOS)
+        detected = DetectedFace((0, 0, side, side), np.zeros((68, 2)))
+        face = Face(detected, photo, code, source)
+        near = nearer(face, 1.0, VIEW_CROP)
+        return Visit(photo, [face], photo, [near], seed)
+
+    # Words -> domain
+
+    def domain(self, text: str, own: Mapping[str, Domain]) -> Domain:
+        """The visitor's own domain of that name, else what the model has or makes at once. Raises StylizeError."""
+        if text in own:
+            return own[text]
+        if text.strip().lower().endswith(".safetensors"):  # a path on the host
+            raise DomainError(f"There is no style {text!r}; import domain files in the library.")
+        try:
+            return self._domain(text)
+        except DomainError:
+            if self.stylizer.has_hypernet:
+                raise
+            name = self.stylizer.check_description(text)
+            raise DomainError(
+                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
+                "style."
+            ) from None
+
+    def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
+        """What the recipe makes; None where it names no style. Raises StylizeError."""
+        parts = [(part, self.domain(part.text, own)) for part in recipe.named]
+        return blend(parts, recipe.spherical).scaled(*recipe.levels) if parts else None
+
+    def notes(self, recipe: Recipe, own: Mapping[str, Domain]) -> list[str]:
+        """How its descriptions were understood, where that is not plain."""
+        read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
+        return [note for domain in read for note in domain.settings.get("notes", ())]
+
+    # Visit and domain -> pictures
+
+    def render(self, face: Face, domain: Domain | None, look: Look) -> Image.Image:
+        picture = self.stylizer.render(face, domain, look.strength, look.detail, edits=look.edits)
+        return keep_colours(picture, face.crop) if look.own_colours else picture
+
+    def picture(
+        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, full: bool = False
+    ) -> tuple[Image.Image, Image.Image]:
+        """(the photo with the chosen faces stylised, the first of them alone), ``full`` in the photo's own size."""
+        photo, faces = (visit.photo, visit.faces) if full else (visit.view, visit.near)
+        faces = [faces[index] for index in visit.chosen(numbers)]
+        pictures = [self.render(face, domain, look) for face in faces]
+        if visit.seed is not None:
+            return pictures[0], pictures[0]
+        return self.stylizer.paste(photo, faces, pictures), pictures[0]
+
+    def file(
+        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, recipe: Recipe
+    ) -> str:
+        """A PNG in the photo's own size that carries its settings."""
+        picture, _ = self.picture(visit, numbers, domain, look, full=True)
+        settings = {
+            "to": domain.label if domain else "",
+            "parts": [[part.text, part.weight, list(part.levels)] for part in recipe.named],
+            "levels": list(recipe.levels),
+            "spherical": recipe.spherical,
+            **{name: getattr(look, name) for name in ("strength", "detail", "own_colours")},
+            "edits": dict(look.edits),
+            "seed": visit.seed,
+            "model": self.stylizer.fingerprint,
+        }
+        path = temporary(".png", "stylised")
+        save_image(picture, path, settings)
+        return str(path)
+
+    def cells(
+        self, face: Face, corners: Sequence[Domain], look: Look, spherical: bool = False
+    ) -> Iterator[Image.Image]:
+        """GRID x GRID pictures between up to four domains in the corners, in reading order; the corners that are left
+        are the face itself."""
+        small = nearer(face, 1.0, CELL)
+        for row in range(GRID):
+            for column in range(GRID):
+                weights = corner_weights(column / (GRID - 1), row / (GRID - 1))
+                domain = mix(list(zip(weights, corners, strict=False)), spherical)
+                yield self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
+
+    def walk(
+        self, face: Face, domains: Sequence[Domain], frames: int, look: Look, spherical: bool = False
+    ) -> Iterator[Image.Image]:
+        """``frames`` pictures from the face itself through every domain."""
+        stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
+        for picture in walk(self.stylizer, face, stages, frames, look.detail, spherical):
+            yield keep_colours(picture, face.crop) if look.own_colours else picture
+
+    def restyle(self, film: Film, style: Style, out: Path) -> Iterator[FilmProgress]:
+        """The film in a style, written to ``out``."""
+        yield from restyle(self.stylizer, film, style, out)
+
+    # Training, and what it shows
+
+    def learn_words(
+        self, target: str, source: str, name: str, seed: int, steps: int, state: State | None
+    ) -> Iterator[Progress]:
+        """A training for a description with the settings ``name``."""
+        settings = preset(self.stylizer, name, seed=seed, steps=steps)
+        yield from adapt_text(self.stylizer, target, source, settings, state)
+
+    def learn_pictures(
+        self, pictures: Sequence[Image.Image], title: str, name: str, seed: int, steps: int, state: State | None
+    ) -> Iterator[Progress]:
+        """A training from pictures. All rows of the reference's style come along; the tab's slider says afterwards how
+        far they are used."""
+        settings = one_shot_preset(self.stylizer, name, seed=seed, steps=steps, style_mix=1.0)
+        yield from adapt_image(self.stylizer, pictures, settings, state, title)
+
+    def preview(self, domain: Domain, faces: Sequence[Face], count: int) -> list[Image.Image]:
+        """Those faces in the domain, and ``count`` random ones, the same every time."""
+        return preview(self.stylizer, domain, faces, count)
+
+
+def _sha256(path: str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def corner_weights(x: float, y: float) -> tuple[float, float, float, float]:
+    """Of the corners top left, top right, bottom left, bottom right at a point of the unit square."""
+    return (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y

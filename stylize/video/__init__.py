@@ -1,0 +1,1 @@
+"""Moving pictures: their files, the faces in them, and the style laid on steadily."""

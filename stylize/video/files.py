@@ -1,0 +1,413 @@
+"""Moving pictures as files: a video or an animated picture in, frame by frame; MP4 with its sound, GIF or WebP out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.sidedata.sidedata import Type
+from numpy.typing import NDArray
+from PIL import Image
+
+from stylize.errors import FilmError
+from stylize.images import picture_kind, to_rgb
+from stylize.video.hdr import TRANSFERS, to_ordinary
+
+Frame = NDArray[np.uint8]  # (height, width, 3), RGB
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of what is written: ``seconds`` at most; a larger ``side`` (px, the longest) or ``fps`` is brought down."""
+
+    seconds: float
+    side: int
+    fps: float
+
+
+LIMITS = {".mp4": Limits(60, 1280, 30), ".gif": Limits(20, 480, 25), ".webp": Limits(20, 640, 25)}
+ANIMATED = ("GIF", "WEBP", "PNG")  # what Pillow calls the pictures that may move
+MOST_PIXELS = 4096 * 2304  # of a frame that is read
+LEAST_SIDE = 16  # px
+HEAD = 16  # bytes that tell what a file is
+LEAST_DELAY = 0.02  # seconds: an animated picture's shorter delays, which browsers do not obey either
+USUAL_DELAY = 0.1  # seconds: what they show in place of those
+COPIED = ("aac", "mp3")  # sounds that every player finds in an MP4
+HD = 720  # px: from here on colours are BT.709 where a video does not say
+BT709 = 1  # in the numbering of ITU-T H.273
+BT2020 = 9
+UNSAID = 2
+PALETTE = "stats_mode=single:reserve_transparent=0"  # one for every frame,
+DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not crawl
+
+
+def is_moving(path: Path) -> bool:
+    """Whether a file is a video or an animated picture rather than a still one, told by its content."""
+    kind = _picture_kind(path)
+    try:
+        if kind is not None:
+            with _open_picture(path, kind) as image:
+                return kind in ANIMATED and getattr(image, "n_frames", 1) > 1
+        with _open_video(path) as file:
+            return _picture_stream(file) is not None
+    except Exception:  # of a damaged file nearly anything
+        return False
+
+
+def _picture_kind(path: Path) -> str | None:
+    """In Pillow's words; None for what is no picture."""
+    try:
+        with path.open("rb") as file:
+            return picture_kind(file.read(HEAD))
+    except OSError:
+        return None
+
+
+def _open_picture(path: Path, kind: str) -> Image.Image:
+    return Image.open(path, formats=[kind])
+
+
+@dataclass(frozen=True)
+class Film:
+    """A moving picture, opened: its frames can be gone through again and again, and are never all in memory.
+
+    ``size`` and ``fps`` are those that ``frames`` gives, ``own_size`` and ``own_fps`` the file's; ``count`` says how
+    many frames there are, exactly or nearly; ``seconds`` is the time of the last after the first, which the file shows
+    at ``start``.
+    """
+
+    path: Path
+    size: tuple[int, int]
+    own_size: tuple[int, int]
+    fps: float
+    own_fps: float
+    start: float
+    seconds: float
+    count: int
+    animated: str  # which of ANIMATED; empty for a video
+    hdr: str  # which of TRANSFERS the file has, "HLG" or "PQ", whose frames are brought down to BT.709; else empty
+    limits: Limits
+
+    @classmethod
+    def open(cls, path: str | Path, limits: Limits = LIMITS[".mp4"]) -> Film:
+        """Raises FilmError, in one sentence, for what is no moving picture, too long, too large or cut off."""
+        path = Path(path)
+        if not path.is_file():
+            raise FilmError(f"There is no file {path}; check the path.")
+        animated = _picture_kind(path)
+        size, times, hdr = (*_read_animated(path, animated), "") if animated else _read_video(path)
+        if not times:
+            raise FilmError(f"{path.name} has no frames; use another file.")
+        _check_size(path, size)
+        seconds = times[-1] - times[0]
+        if seconds > limits.seconds:
+            raise FilmError(f"{path.name} lasts {seconds:.0f} s; use one of at most {limits.seconds:g} s, or cut it.")
+        own_fps = (len(times) - 1) / seconds if seconds else limits.fps
+        kept = list(_thinned(times, limits.fps))
+        scale = min(1.0, limits.side / max(size))
+        width, height = (max(2, round(side * scale / 2) * 2) for side in size)  # H.264 halves the colours
+        fps = (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else own_fps
+        small = (width, height)
+        return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated or "", hdr, limits)
+
+    @property
+    def brought_down(self) -> bool:
+        """Whether it is written smaller, or with fewer frames a second, than it is."""
+        return max(self.size) < max(self.own_size) - 1 or self.fps < 0.95 * self.own_fps
+
+    def frames(self) -> Iterator[tuple[float, Frame]]:
+        """(seconds from the first frame, frame), upright, in ``size`` and at most at ``fps``. Raises FilmError."""
+        source = self._animated_frames() if self.animated else self._video_frames()
+        due = -1.0
+        for time, read in source:
+            if time < due:
+                continue
+            due = time + 0.9 / self.limits.fps
+            with _sentences(self.path):
+                frame = read()
+            yield time, frame
+
+    def _animated_frames(self) -> Iterator[tuple[float, Any]]:
+        with _sentences(self.path), _open_picture(self.path, self.animated) as image:
+            time = 0.0
+            for index in range(getattr(image, "n_frames", 1)):
+                image.seek(index)
+                image.load()
+                yield time, lambda: np.asarray(to_rgb(image).resize(self.size, Image.Resampling.LANCZOS))
+                time += _delay(image)
+
+    def _video_frames(self) -> Iterator[tuple[float, Any]]:
+        with _sentences(self.path), _container(self.path) as file:
+            stream = _picture_stream(file)
+            assert stream is not None  # seen when the file was opened
+            stream.thread_type = "AUTO"
+            last = -1.0
+            for number, frame in enumerate(file.decode(stream)):
+                time = number / self.own_fps if frame.time is None else frame.time - self.start
+                if time > last:  # some files repeat themselves
+                    last = time
+                    yield time, lambda frame=frame: _upright(frame, self.size, self.hdr)
+
+
+def _upright(frame: Any, size: tuple[int, int], hdr: str) -> Frame:
+    turn = Turn.of(frame)
+    width, height = size[::-1] if turn.transposed else size
+    unsaid = frame.colorspace == UNSAID and min(frame.width, frame.height) >= HD
+    kind, colours = ("rgb48le", BT2020) if hdr else ("rgb24", "itu709" if unsaid else None)
+    rgb = frame.reformat(width, height, kind, src_colorspace=colours, interpolation="AREA").to_ndarray()
+    return turn.apply(to_ordinary(rgb, hdr) if hdr else rgb)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """How the frames of a video are shown: transposed first, then mirrored left to right, and top to bottom."""
+
+    transposed: bool = False
+    mirrored: bool = False
+    flipped: bool = False
+
+    @classmethod
+    def of(cls, frame: Any) -> Turn:
+        """From the matrix that a phone writes beside the pictures, to the nearest quarter of a turn."""
+        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+        if matrix is None:
+            return cls()
+        a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()  # x' = a x + c y, y' = b x + d y
+        transposed = abs(b) + abs(c) > abs(a) + abs(d)
+        return cls(transposed, (c if transposed else a) < 0, (b if transposed else d) < 0)
+
+    def apply(self, rgb: Frame) -> Frame:
+        rgb = rgb.transpose(1, 0, 2) if self.transposed else rgb
+        return np.ascontiguousarray(rgb[:: -1 if self.flipped else 1, :: -1 if self.mirrored else 1])
+
+
+def _check_size(path: Path, size: tuple[int, int]) -> None:
+    if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
+        raise FilmError(
+            f"{path.name} has {size[0]}x{size[1]} pixels; use one from {LEAST_SIDE} px a side to "
+            f"{MOST_PIXELS // 10**6} megapixels."
+        )
+
+
+def _thinned(times: list[float], fps: float) -> Iterator[float]:
+    """The times of the frames that remain at ``fps`` at most."""
+    due = -np.inf
+    for time in times:
+        if time >= due:
+            due = time + 0.9 / fps
+            yield time
+
+
+def _delay(image: Image.Image) -> float:
+    seconds = float(image.info.get("duration") or 0) / 1000
+    return seconds if seconds >= LEAST_DELAY else USUAL_DELAY
+
+
+def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]:
+    """(size, times of the frames) of a picture of a kind that Pillow reads. Raises FilmError."""
+    with _sentences(path), _open_picture(path, kind) as image:
+        frames = getattr(image, "n_frames", 1)
+        if kind not in ANIMATED or frames < 2:
+            raise FilmError(f"{path.name} is a still picture; use a video or an animated picture.")
+        _check_size(path, image.size)
+        times = [0.0]
+        for index in range(frames):
+            image.seek(index)
+            image.load()
+            times.append(times[-1] + _delay(image))
+        return image.size, times[:-1]
+
+
+def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
+    """(upright size, times of the frames, one of TRANSFERS), from packets and the first frame. Raises FilmError."""
+    try:
+        file = _open_video(path)
+    except Exception:  # of a damaged file nearly anything
+        raise FilmError(
+            f"{path.name} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP."
+        ) from None
+    with file, _sentences(path):
+        stream = _picture_stream(file)
+        if stream is None:
+            raise FilmError(f"{path.name} has no picture, only other streams; use a video.")
+        packets = [packet for packet in file.demux(stream) if packet.size]
+        if len(packets) < 0.9 * stream.frames:  # the table of contents knows of more
+            raise FilmError(
+                f"{path.name} is cut off: {len(packets)} of its {stream.frames} frames are there; save it again."
+            )
+        stamps = [(packet.dts if packet.pts is None else packet.pts, packet.time_base) for packet in packets]
+        times = sorted(float(stamp * base) for stamp, base in stamps if stamp is not None)
+        file.seek(0)
+        frame = next(file.decode(stream), None)
+        if frame is None:
+            return (0, 0), [], ""
+        width = round(frame.width * (stream.sample_aspect_ratio or 1))  # pixels of some videos are not square
+        size = (width, frame.height)
+        hdr = TRANSFERS.get(stream.codec_context.color_trc, "")
+        return size[::-1] if Turn.of(frame).transposed else size, times, hdr
+
+
+def _open_video(path: Path) -> Any:
+    """The opened file. Raises OSError for a still picture, which the library takes for a video of one frame."""
+    file = _container(path)
+    if file.format.name == "image2" or file.format.name.endswith("_pipe"):
+        file.close()
+        raise OSError(f"{path.name} is a still picture")
+    return file
+
+
+def _container(path: Path) -> Any:
+    return av.open(str(path), metadata_errors="replace")  # words of old cameras are in any alphabet
+
+
+def _picture_stream(file: Any) -> Any | None:
+    """The first video stream that is no cover of a song."""
+    streams = file.streams.video
+    return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    """Turns what libraries raise inside of it into a FilmError."""
+    try:
+        yield
+    except FilmError:
+        raise
+    except Exception:  # a damaged file makes decoders raise nearly anything
+        raise FilmError(f"{path.name} is damaged or cut off; save it again, or use another file.") from None
+
+
+# --- writing ------------------------------------------------------------------------------------------
+
+
+class Writer:
+    """Writes frames one by one: H.264 in .mp4 with the sound of a film, or .gif or .webp, which play for ever.
+
+    Raises FilmError for another ending. Leaving it by an error deletes the file.
+    """
+
+    def __init__(self, out: Path, film: Film) -> None:
+        kind = out.suffix.lower()
+        if kind not in LIMITS:
+            raise FilmError(f"Cannot write {out.name}: the name must end in {' or '.join(LIMITS)}.")
+        self.out, self.film = out, film
+        self._file = av.open(str(out), "w", options={"movflags": "faststart"} if kind == ".mp4" else {"loop": "0"})
+        rate = Fraction(film.fps).limit_denominator(1000)
+        self._palette: Graph | None = None
+        self._sound: Iterator[Any] = iter(())
+        self._waiting: Any = None  # a packet of sound whose time has not come
+        if kind == ".mp4":
+            self._stream = self._add("libx264", rate, "yuv420p", 90000, {"crf": "20", "preset": "veryfast"})
+            context = self._stream.codec_context
+            context.color_range, context.colorspace, context.color_primaries, context.color_trc = (BT709,) * 4
+            if not film.animated:
+                self._sound = _sound(film, self._file)
+                self._waiting = next(self._sound, None)
+        elif kind == ".webp":
+            self._stream = self._add("libwebp_anim", rate, "bgra", 1000, {"quality": "80"})
+        else:
+            self._stream = self._add("gif", rate, "pal8", 100, {})
+            self._palette = _palette(film.size, self._stream.codec_context.time_base)
+
+    def _add(self, codec: str, rate: Fraction, layout: str, ticks: int, options: dict[str, str]) -> Any:
+        stream: Any = self._file.add_stream(codec, rate=rate, options=options)
+        stream.width, stream.height = self.film.size
+        stream.pix_fmt = layout
+        stream.codec_context.time_base = Fraction(1, ticks)
+        return stream
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, time: float, frame: Frame) -> None:
+        """A frame of the film's size, shown from ``time`` (seconds) on."""
+        while self._waiting is not None and self._waiting.dts * self._waiting.time_base <= time:
+            self._next_sound()
+        self._encode(frame, time)
+
+    def _next_sound(self) -> None:
+        self._file.mux(self._waiting)
+        self._waiting = next(self._sound, None)
+
+    def _encode(self, rgb: Frame, time: float) -> None:
+        context = self._stream.codec_context
+        frame: Any = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+        if self._palette is None:
+            frame = frame.reformat(format=context.pix_fmt, dst_colorspace="itu709")
+        frame.time_base = context.time_base
+        frame.pts = round(time / context.time_base)
+        frame.duration = round(1 / self.film.fps / context.time_base)
+        if self._palette is not None:
+            self._palette.push(frame)
+            frame = self._palette.pull()
+        self._file.mux(self._stream.encode(frame))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            while self._waiting is not None:
+                self._next_sound()
+            self._file.mux(self._stream.encode(None))
+            self._file.close()
+            return
+        with suppress(av.FFmpegError):
+            self._file.close()
+        self.out.unlink(missing_ok=True)
+
+
+def _palette(size: tuple[int, int], time_base: Fraction) -> Graph:
+    graph = Graph()
+    layout = av.VideoFormat("rgb24", *size)
+    source = graph.add_buffer(width=size[0], height=size[1], format=layout, time_base=time_base)
+    split, maker, user = graph.add("split"), graph.add("palettegen", PALETTE), graph.add("paletteuse", DITHER)
+    sink = graph.add("buffersink")
+    source.link_to(split)
+    split.link_to(user, 0, 0)
+    split.link_to(maker, 1, 0)
+    maker.link_to(user, 0, 1)
+    user.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _sound(film: Film, out: Any) -> Iterator[Any]:
+    """Packets of the film's sound for a stream that is added to ``out``: as they are where every player can take them,
+    else encoded anew. It ends with the picture, and where it is damaged."""
+    with suppress(av.FFmpegError), _container(film.path) as file:
+        if not file.streams.audio:
+            return
+        source, end = file.streams.audio[0], film.start + film.seconds + 1 / film.fps
+        if source.codec_context.codec.canonical_name not in COPIED:
+            yield from _encoded(file, source, out, film.start, end)
+            return
+        target = out.add_stream_from_template(source)
+        for packet in file.demux(source):
+            if packet.dts is None:
+                continue
+            if packet.dts * packet.time_base > end:
+                return
+            shift = round(film.start / packet.time_base)
+            stamp = packet.dts if packet.pts is None else packet.pts
+            packet.stream, packet.pts, packet.dts = target, stamp - shift, packet.dts - shift
+            yield packet
+
+
+def _encoded(file: Any, source: Any, out: Any, start: float, end: float) -> Iterator[Any]:
+    rate = source.rate or 48000
+    layout = "mono" if source.channels == 1 else "stereo"
+    target = out.add_stream("aac", rate=rate, layout=layout)
+    resampler = av.AudioResampler("fltp", layout, rate)
+    for frame in file.decode(source):
+        if frame.time is not None and frame.time > end:
+            break
+        for piece in resampler.resample(frame):
+            piece.pts = None if piece.pts is None else piece.pts - round(start * rate)
+            yield from target.encode(piece)
+    yield from target.encode(None)

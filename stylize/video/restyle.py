@@ -1,0 +1,331 @@
+"""Moving pictures restyled: every face of a film is followed, encoded, drawn in a style and laid back, steadily.
+
+The film is gone through three times, so that all smoothing looks ahead as far as back, and no frame is kept:
+faces -> W+ and heads at every few frames -> pictures. Between those few frames the model's change is blended; it is
+laid on each frame itself, so that nothing is blurred by being cut out and pasted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from stylize.errors import NoFaceError
+from stylize.faces.align import (
+    HEAD_SIDE,
+    LEAST_FACE,
+    LEAST_SCORE,
+    Array,
+    DetectedFace,
+    Place,
+    crop_face,
+    edge_mask,
+    head_mask,
+    overlap,
+    paste_mask,
+    plausible,
+)
+from stylize.faces.detail import fit_change, keep_colours, share_of_photo
+from stylize.models.code import Code, cat
+from stylize.models.domain import Domain
+from stylize.pipeline import Stylizer, check_amounts
+from stylize.video.files import Film, Frame, Writer
+from stylize.video.tracking import MOST_FACES, Track, Tracker, steady
+
+KEY_EVERY = 4  # frames from one that is encoded and drawn to the next
+ENCODED_SIDE = 256  # px of an aligned face
+BATCH = 8  # faces encoded or drawn at a time, ...
+LARGE = 256  # ... but one of a model whose pictures are larger than this (px)
+STEADY_SECONDS = 0.3  # standard deviation in time over which W+ is smoothed, ...
+STEADY_HEADS = 2.0  # ... and times that for heads, which turn slowly
+REAL_CHANGE = 2.0  # times the usual difference from key to key: what differs more is another expression, no noise
+LIVE_SIDE = 640  # px: the longest of a camera's frame
+LIVE_SHARE = 0.35  # of a new frame in what is shown of a face that keeps still, ...
+LIVE_MOVE = 0.1  # ... and all of it, where the landmarks have moved by this share of their spread
+SHARES = {"faces": 0.15, "encode": 0.4, "draw": 0.45}  # of the whole time
+
+Stage = Literal["faces", "encode", "draw"]
+Planes = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How faces are drawn; see ``Stylizer.render``, ``Stylizer.paste`` and ``keep_colours``."""
+
+    domain: Domain | None
+    strength: float = 1.0
+    detail: float = 1.0
+    own_colours: bool = False
+    background: bool = False
+    edits: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``done``: share of all the work, 0 to 1; ``picture``: the last frame drawn, if any."""
+
+    stage: Stage
+    done: float
+    picture: Frame | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a style does to an aligned face: affine colour maps and what is drawn over them, (15, s, s); the model's own
+    picture (3, r, r); all for colours in [-1, 1]; and where the head is (n, n) in [0, 1]."""
+
+    maps: Planes
+    own: Planes
+    head: Planes
+
+    def towards(self, other: Change, share: float) -> Change:
+        ours, theirs = vars(self).values(), vars(other).values()
+        return Change(*(a + np.float32(share) * (b - a) for a, b in zip(ours, theirs, strict=True)))
+
+
+@dataclass(frozen=True)
+class Keys:
+    """A track's faces at the frames ``at``: their codes and heads (len(at), n, n), uint8."""
+
+    track: Track
+    at: Sequence[int]
+    code: Code
+    heads: NDArray[np.uint8]
+
+
+def restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> Iterator[Progress]:
+    """Writes the film with every face in the style, and the film's sound where ``out`` is an MP4.
+
+    Yields after every frame of each of its three rounds; closing it stops the work and leaves no file. Raises
+    NoFaceError where no frame has a face, FilmError and StylizeError.
+    """
+    check_amounts(style.strength, style.detail)
+    _ = stylizer.encoder  # a model without one says so before any work
+    tracks: list[Track] = []
+    yield from _faces(stylizer, film, tracks)
+    if not tracks:
+        raise NoFaceError(
+            f"No face found in {film.path.name}; use a video with a face seen from the front, about a tenth of the "
+            "picture wide or more."
+        )
+    keys: list[Keys] = []
+    yield from _encode(stylizer, film, tracks, keys)
+    with Writer(out, film) as writer:
+        drawn = [Drawn(stylizer, key, style) for key in keys]
+        for number, (time, frame) in enumerate(film.frames()):
+            picture = frame.copy()
+            for face in drawn:
+                if face.track.first <= number <= face.track.last:
+                    weight = face.track.weight(number, film.fps)
+                    lay(picture, face.track.face(number).quad, face.change(number), style, weight)
+            writer.write(time, picture)
+            yield _progress("draw", number, film, picture)
+
+
+def _progress(stage: Stage, number: int, film: Film, picture: Frame | None = None) -> Progress:
+    before = sum(share for name, share in SHARES.items() if list(SHARES).index(name) < list(SHARES).index(stage))
+    return Progress(stage, min(1.0, before + SHARES[stage] * (number + 1) / film.count), picture)
+
+
+def _faces(stylizer: Stylizer, film: Film, tracks: list[Track]) -> Iterator[Progress]:
+    """Fills ``tracks``."""
+    tracker = Tracker(stylizer.finder)
+    for number, (_, frame) in enumerate(film.frames()):
+        tracker.step(frame)
+        yield _progress("faces", number, film)
+    tracks += [steady(track, film.fps) for track in tracker.finish()]
+
+
+def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[Keys]) -> Iterator[Progress]:
+    """Fills ``keys``, one for each track."""
+    at = [sorted({*range(track.first, track.last, KEY_EVERY), track.last}) for track in tracks]
+    codes: list[list[Code]] = [[] for _ in tracks]
+    heads: list[list[NDArray[np.uint8]]] = [[] for _ in tracks]
+    waiting: list[tuple[int, Image.Image]] = []
+
+    def encode() -> None:
+        seen = stylizer.encode([crop for _, crop in waiting])
+        for (index, _), code in zip(waiting, seen, strict=True):
+            codes[index].append(code)
+        waiting.clear()
+
+    for number, (_, frame) in enumerate(film.frames()):
+        picture = Image.fromarray(frame)
+        faces = {i: track.face(number) for i, track in enumerate(tracks) if track.first <= number <= track.last}
+        for index, face in faces.items():
+            if number in at[index]:
+                crop = crop_face(picture, face.quad, ENCODED_SIDE)
+                head = head_mask(crop, face.points, face.beside(faces.values()))
+                heads[index].append(np.rint(head * 255).astype(np.uint8))
+                waiting.append((index, crop))
+        if len(waiting) >= BATCH:
+            encode()
+        yield _progress("encode", number, film)
+    if waiting:
+        encode()
+    for index, track in enumerate(tracks):
+        code, deviation = cat(codes[index]), STEADY_SECONDS * film.fps
+        ws, smooth = steady_keys(code.ws, np.stack(heads[index]), at[index], deviation)
+        keys.append(Keys(track, at[index], code.with_ws(ws), smooth))
+
+
+def steady_keys(
+    ws: Tensor, heads: NDArray[np.uint8], at: Sequence[int], deviation: float
+) -> tuple[Tensor, NDArray[np.uint8]]:
+    """W+ and heads, each a mean over its neighbours in time, a bell of ``deviation`` frames wide, wider for heads.
+
+    Neighbours whose W+ differ by much more than is usual count less for W+ (as in the bilateral filter, Tomasi and
+    Manduchi 1998): noise goes, and another expression comes as fast as it came.
+    """
+    if len(at) < 2:
+        return ws, heads
+    flat = ws.flatten(1)
+    usual = (flat[1:] - flat[:-1]).norm(dim=1).median().clamp_min(1e-6)
+    time = torch.tensor(at, dtype=flat.dtype, device=flat.device)
+    apart = (time[:, None] - time) / deviation
+    alike = torch.cdist(flat, flat) / (REAL_CHANGE * usual)
+    mixed = _bell(apart, alike) @ flat
+    weights = _bell(apart / STEADY_HEADS).cpu().numpy()
+    smooth = [np.tensordot(row[row > 0.001], heads[row > 0.001], 1) for row in weights]
+    return mixed.view(ws.shape), np.rint(smooth).clip(0, 255).astype(np.uint8)
+
+
+def _bell(*distances: Tensor) -> Tensor:
+    """Weights (n, n) that fall with each of the distances, in standard deviations; every row sums to one."""
+    weights = torch.exp(torch.stack(distances).square().sum(0) / -2)
+    return weights / weights.sum(1, keepdim=True)
+
+
+class Drawn:
+    """The changes of one track, drawn as its frames are asked for, in their order."""
+
+    def __init__(self, stylizer: Stylizer, keys: Keys, style: Style) -> None:
+        self.track = keys.track
+        self._pairs = pairwise(zip(keys.at, _changes(stylizer, keys, style), strict=True)) if len(keys.at) > 1 else None
+        self._alone = None if self._pairs else next(_changes(stylizer, keys, style))
+        self._pair: tuple[tuple[int, Change], tuple[int, Change]] | None = None
+
+    def change(self, frame: int) -> Change:
+        if self._pairs is None:
+            assert self._alone is not None
+            return self._alone
+        while self._pair is None or frame > self._pair[1][0]:
+            self._pair = next(self._pairs)
+        (start, before), (end, after) = self._pair
+        return before.towards(after, (frame - start) / (end - start))
+
+
+@torch.no_grad()
+def _changes(stylizer: Stylizer, keys: Keys, style: Style) -> Iterator[Change]:
+    batch = BATCH if stylizer.resolution <= LARGE else 1
+    for start in range(0, len(keys.at), batch):
+        part = slice(start, start + batch)
+        yield from changes(stylizer, keys.code[part], np.float32(1 / 255) * keys.heads[part], style)
+
+
+@torch.no_grad()
+def changes(stylizer: Stylizer, code: Code, heads: Planes, style: Style) -> list[Change]:
+    """What the style does to faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
+    source = stylizer.draw(code)
+    target = stylizer.draw(stylizer.edit(code, style.edits), style.domain, style.strength)
+    maps = torch.cat(fit_change(source, target), 1)
+    return [
+        Change(*planes)
+        for planes in zip(maps.float().cpu().numpy(), target.float().cpu().numpy(), heads, strict=True)
+    ]
+
+
+def lay(frame: Frame, quad: Array, change: Change, style: Style, weight: float = 1.0) -> None:
+    """Changes the face in the quad of the frame, in place. weight: share of the change, 0 to 1."""
+    place = Place.of(quad, (frame.shape[1], frame.shape[0]))
+    if place is None:
+        return
+    part = place.part(frame)
+    head = change.head
+    soft = paste_mask(HEAD_SIDE) if style.background else edge_mask(len(head)) * head
+    mask = np.float32(weight) * place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
+    picture: Planes = np.zeros(part.shape, np.float32)
+    kept = share_of_photo(style.detail)
+    if kept > 0:
+        picture += np.float32(kept) * _with_detail(part, change.maps, place)
+    if kept < 1:
+        side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
+        own = change.own.transpose(1, 2, 0)
+        if len(own) > side:
+            own = np.asarray(cv2.resize(own, (side, side), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        smooth: Planes = place.warp(own, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE).clip(-1, 1)
+        picture += np.float32(1 - kept) * smooth
+    picture = (picture + np.float32(1)) * np.float32(127.5)
+    if style.own_colours:
+        drawn = Image.fromarray(np.rint(picture).astype(np.uint8))
+        picture = np.asarray(keep_colours(drawn, Image.fromarray(part))).astype(np.float32)
+    part[:] = np.rint(part + mask * (picture - part)).astype(np.uint8)
+
+
+def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
+    """The part of a frame (height, width, 3) under the colour maps and lines of a change, in [-1, 1]."""
+    colours = [np.float32(1 / 127.5) * part[..., channel] - np.float32(1) for channel in range(3)]
+    planes = [place.warp(plane, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE) for plane in maps[:12]]
+    lines = [place.warp(plane, cv2.INTER_CUBIC) for plane in maps[12:]]
+    out = np.empty(part.shape, np.float32)
+    for row in range(3):
+        mapped = sum(a * b for a, b in zip(planes[3 * row : 3 * row + 3], colours, strict=True))
+        out[..., row] = mapped + planes[9 + row] + lines[row]
+    return out.clip(-1, 1)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A face in the last frame of a camera, steadied; ``head`` (n, n) in [0, 1]."""
+
+    face: DetectedFace
+    code: Code
+    head: Planes
+
+
+def restyle_live(
+    stylizer: Stylizer, picture: Image.Image, style: Style, before: Sequence[Seen]
+) -> tuple[Image.Image, list[Seen]]:
+    """A camera's frame in the style, at most LIVE_SIDE px large, and its faces for the next call; without a face the
+    frame as it is. Raises StylizeError."""
+    check_amounts(style.strength, style.detail)
+    picture = picture.convert("RGB")
+    picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
+    found = stylizer.finder.boxes(picture, LIVE_SIDE, LEAST_SCORE)
+    faces = [stylizer.finder.read(picture, box) for box, _ in found if box[2] - box[0] >= LEAST_FACE][:MOST_FACES]
+    faces = [face for face in faces if plausible(face)]
+    if not faces:
+        return picture, []
+    crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
+    seen = [
+        _steadied(Seen(face, code, head_mask(crop, face.points, face.beside(faces))), before)
+        for face, code, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
+    ]
+    frame = np.array(picture)
+    drawn = changes(stylizer, cat([face.code for face in seen]), np.stack([face.head for face in seen]), style)
+    for face, change in zip(seen, drawn, strict=True):
+        lay(frame, face.face.quad, change, style)
+    return Image.fromarray(frame), seen
+
+
+def _steadied(new: Seen, before: Sequence[Seen]) -> Seen:
+    """Blended with the same face of the frame before, the more so the less it moved."""
+    old = next((old for old in before if overlap(old.face.box, new.face.box)), None)
+    if old is None:
+        return new
+    moved = np.abs(new.face.landmarks - old.face.landmarks).mean() / new.face.landmarks.std()
+    share = float(np.clip(moved / LIVE_MOVE, LIVE_SHARE, 1))
+    points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
+    head = old.head + np.float32(share) * (new.head - old.head)
+    code = new.code.with_ws(torch.lerp(old.code.ws, new.code.ws, share))
+    return Seen(replace(new.face, landmarks=points), code, head)

@@ -1,0 +1,173 @@
+"""Faces followed from frame to frame: found now and then, landmarked in every frame, and steadied in time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.signal import savgol_filter
+
+from stylize.faces.align import LEAST_FACE, LEAST_SCORE, Array, DetectedFace, FaceFinder, overlap, plausible
+
+SEARCH_EVERY = 6  # frames
+SEARCH_SIDE = 960  # px: the longest side in which faces are looked for
+KEPT_SCORE = -0.3  # of the detector, for a face that is followed already
+NEW_SHARE = 0.35  # of the best score in a frame, for a face to be followed: leaves and walls come and go below it
+MOST_FACES = 6  # followed at a time, the largest
+MOST_MISSES = 2  # searches in a row that a followed face may be missed in, when it turns or is covered
+ANCHORED = 0.3  # share of a new box of the detector, which come in steps
+STEADY_SECONDS = 0.4  # over which landmarks are smoothed
+FADE_SECONDS = 0.2  # in which a face that comes or goes within a scene takes or loses its style
+CUT = 24.0  # mean difference of small frames, of 255, ...
+CUT_TIMES = 3.0  # ... and times what is usual, that tells a new scene
+CUT_SIDE = 32  # px of those
+
+
+@dataclass
+class Track:
+    """One face from frame ``first`` on: ``points[i]``, (68, 2), are its landmarks in frame ``first + i``.
+
+    ``fades``: whether it came and went within a scene.
+    """
+
+    first: int
+    points: list[Array]
+    fades: tuple[bool, bool]
+    anchor: Array = field(repr=False)  # (3,): where the detector's box is for the landmarks, see ``_box``
+    sure: int = 0  # the last frame in which the detector saw it
+    sightings: int = 1
+    misses: int = 0
+
+    @property
+    def last(self) -> int:
+        return self.first + len(self.points) - 1
+
+    def weight(self, frame: int, fps: float) -> float:
+        """How much of its style a face has in a frame, 0 to 1."""
+        length = max(1.0, FADE_SECONDS * fps)
+        comes = (frame - self.first + 1) / length if self.fades[0] else 1.0
+        goes = (self.last - frame + 1) / length if self.fades[1] else 1.0
+        return min(1.0, comes, goes)
+
+    def face(self, frame: int) -> DetectedFace:
+        points = self.points[frame - self.first]
+        left, top, right, bottom = (round(float(v)) for v in (*points.min(0), *points.max(0)))
+        return DetectedFace((left, top, right, bottom), points)
+
+
+class Tracker:
+    """Takes the frames one by one; ``tracks`` are those that are done, all of them after ``finish``."""
+
+    def __init__(self, finder: FaceFinder) -> None:
+        self.finder = finder
+        self.tracks: list[Track] = []
+        self._active: list[Track] = []
+        self._scene = SceneCuts()
+        self._frame = -1
+        self._searched = 0
+
+    def step(self, frame: NDArray[np.uint8]) -> None:
+        """frame: (height, width, 3), RGB."""
+        self._frame += 1
+        picture = Image.fromarray(frame)
+        cut = self._scene.begins(frame)
+        if cut:
+            self._end(self._active, False)
+        for track in self._active:
+            face = self.finder.read(picture, _box(track))
+            if plausible(replace(face, box=_round(_box(track)))):
+                track.points.append(face.landmarks)
+        self._end([track for track in self._active if track.last < self._frame], True)
+        if cut or self._frame - self._searched >= SEARCH_EVERY:
+            self._search(picture, cut)
+
+    def finish(self) -> list[Track]:
+        """All tracks, steadied by ``steady`` or not at the caller's choice, in the order of their frames."""
+        self._end(self._active, False)
+        return sorted(self.tracks, key=lambda track: track.first)
+
+    def _search(self, picture: Image.Image, cut: bool) -> None:
+        self._searched = self._frame
+        found = self.finder.boxes(picture, SEARCH_SIDE, KEPT_SCORE if self._active else LEAST_SCORE)
+        seen: list[Track] = []
+        for box, score in found:
+            same = next((track for track in self._active if overlap(_round(_box(track)), _round(box))), None)
+            if same is not None:
+                if same not in seen:
+                    seen.append(same)
+                    same.anchor += ANCHORED * (_anchor(same.points[-1], box) - same.anchor)
+                continue
+            sure = score >= max(LEAST_SCORE, NEW_SHARE * found[0][1])
+            if not sure or box[2] - box[0] < LEAST_FACE or len(self._active) >= MOST_FACES:
+                continue
+            face = self.finder.read(picture, box)
+            if plausible(face):
+                track = Track(self._frame, [face.landmarks], (not cut, False), _anchor(face.landmarks, box))
+                seen.append(track)
+                self._active.append(track)
+        for track in self._active:
+            track.misses = 0 if track in seen else track.misses + 1
+            if track in seen:
+                track.sure, track.sightings = self._frame, track.sightings + 1
+        self._end([track for track in self._active if track.misses > MOST_MISSES], True)
+
+    def _end(self, tracks: Sequence[Track], gone: bool) -> None:
+        """``gone``: within a scene, so the face was there only until it was last seen."""
+        for track in list(tracks):
+            self._active.remove(track)
+            if gone:
+                track.points = track.points[: track.sure - track.first + 1]
+                track.fades = (track.fades[0], True)
+            if track.sightings > 2 or not gone:  # what was seen once in passing is no face
+                self.tracks.append(track)
+
+
+class SceneCuts:
+    """Tells where a scene begins."""
+
+    def __init__(self) -> None:
+        self._before: NDArray[np.float32] | None = None
+        self._usual = 0.0
+
+    def begins(self, frame: NDArray[np.uint8]) -> bool:
+        small = cv2.resize(frame, (CUT_SIDE, CUT_SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        before, self._before = self._before, small
+        if before is None:
+            return True
+        difference = float(np.abs(small - before).mean())
+        cut = difference > max(CUT, CUT_TIMES * self._usual)
+        self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * difference
+        return cut
+
+
+def steady(track: Track, fps: float) -> Track:
+    """The track with landmarks smoothed by a parabola over every STEADY_SECONDS, which does not lag (Savitzky and Golay
+    1964)."""
+    window = min(round(STEADY_SECONDS * fps) // 2 * 2 + 1, (len(track.points) - 1) // 2 * 2 + 1)
+    if window < 5:
+        return track
+    return replace(track, points=list(savgol_filter(np.stack(track.points), window, 2, axis=0)))
+
+
+def _anchor(points: Array, box: Array) -> Array:
+    """(3,): the middle of the box, and half its width, in the frame of the landmarks' middle and spread."""
+    middle, spread = points.mean(0), points.std()
+    centre = (box[:2] + box[2:]) / 2
+    return np.array([*(centre - middle) / spread, (box[2] - box[0]) / 2 / spread])
+
+
+def _box(track: Track) -> Array:
+    """(4,): where the detector's box would be around the last landmarks."""
+    points = track.points[-1]
+    x, y, half = track.anchor * points.std()
+    centre = points.mean(0) + np.array([x, y])
+    return np.array([*(centre - half), *(centre + half)])
+
+
+def _round(box: Array) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(float(v)) for v in box)
+    return left, top, right, bottom
