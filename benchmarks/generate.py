@@ -98,7 +98,7 @@ def memory_before() -> int:
 
 
 def drawer(name: str, generator: Generator, ws: Tensor, vector: Tensor) -> Draw:
-    """"reference", or the product in the dtype of that name."""
+    """ "reference", or the product in the dtype of that name."""
     if name == "reference":
         return lambda: _reference.synthesis(generator, ws, vector)
     return torch.no_grad()(lambda: generator.synthesis(ws, vector, dtype=DTYPES[name]))

@@ -43,6 +43,7 @@ ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 PARTS = ("generator", "encoder", "clip")  # files that make the full model complete
 
+
 @dataclass(frozen=True)
 class Face:
     """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,

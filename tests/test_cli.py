@@ -22,6 +22,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from stylize import cli
+from stylize.cli import models as cli_models
 from stylize.errors import DomainError, NoFaceError
 from stylize.models.domain import Domain
 
@@ -379,7 +380,7 @@ def test_domains_are_listed(stylizer: FakeStylizer, capsys: pytest.CaptureFixtur
 
 def test_training_modules_bring_their_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    for name in (*cli.TRAINING.values(), cli.EVALUATE):
+    for name in (*cli_models.TRAINING.values(), cli_models.EVALUATE):
 
         def add_arguments(parser: Any) -> None:
             parser.add_argument("--images", type=int)
@@ -516,7 +517,7 @@ def test_interruptions_leave_no_trace(
 def test_every_command_has_help_and_the_common_options(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_module(monkeypatch, cli.EVALUATE, add_arguments=lambda parser: None, run=None)
+    fake_module(monkeypatch, cli_models.EVALUATE, add_arguments=lambda parser: None, run=None)
     with pytest.raises(SystemExit) as exit_:
         run(*command.split(), "--help")
     assert exit_.value.code == 0

@@ -42,7 +42,7 @@ CHANGES = {
     "negative": lambda x: -x,
     "sepia": lambda x: torch.einsum("oi,nihw->nohw", SEPIA, x) * 0.7,
     "grey": lambda x: x.mean(1, keepdim=True).expand_as(x),
-    "more light": lambda x: (x * 0.5 + 0.3),
+    "more light": lambda x: x * 0.5 + 0.3,
     "half tinted": lambda x: torch.cat([x[..., :128], x[..., 128:] * torch.tensor([0.4, 0.6, 0.9]).view(3, 1, 1)], 3),
 }
 

@@ -225,9 +225,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
         (" /etc/secret.SAFETENSORS ", "library", "Мои"),
     ],
 )
-def test_unusable_descriptions_become_sentences(
-    page: Page, visit: Any, text: str, words: str, russian: str
-) -> None:
+def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str, russian: str) -> None:
     assert words in show(page, visit=visit, text0=text)[0]
     assert russian in show(page, RUSSIAN, visit=visit, text0=text)[0]
 
@@ -272,8 +270,14 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "", "?", "?to=", "?strength=9&seed=-1&weight=x", "?seed=nan&strength=1e999", "?" + "&" * 9000,
-        "?levels=1,2&fine=x&coarse=7&way=around", "?detail=2&colours=yours",
+        "",
+        "?",
+        "?to=",
+        "?strength=9&seed=-1&weight=x",
+        "?seed=nan&strength=1e999",
+        "?" + "&" * 9000,
+        "?levels=1,2&fine=x&coarse=7&way=around",
+        "?detail=2&colours=yours",
     ],
 )
 def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:

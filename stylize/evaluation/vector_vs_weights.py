@@ -101,9 +101,7 @@ def tune(generator: Generator, codes: Code, losses: Losses, seed: int, way: Way)
     return tuned
 
 
-def learn(
-    stylizer: Stylizer, way: Way, losses: Losses, codes: Code, seed: int
-) -> tuple[Draw, Domain | Generator]:
+def learn(stylizer: Stylizer, way: Way, losses: Losses, codes: Code, seed: int) -> tuple[Draw, Domain | Generator]:
     """(draws W+ in the learned domain, what was learned: a Domain or a Generator)."""
     generator = stylizer.generator
     if way.trains != "vector":

@@ -103,9 +103,9 @@ class FaceIdentity(nn.Module):
     def chip(self, pictures: Tensor) -> Tensor:
         """(N, 3, R, R) aligned pictures -> (N, 3, 150, 150), the part dlib's recognition looks at."""
         half = CHIP_SIDE
-        theta = pictures.new_tensor(
-            [[half, 0.0, 2 * CHIP_CENTRE[0] - 1], [0.0, half, 2 * CHIP_CENTRE[1] - 1]]
-        ).expand(len(pictures), 2, 3)
+        theta = pictures.new_tensor([[half, 0.0, 2 * CHIP_CENTRE[0] - 1], [0.0, half, 2 * CHIP_CENTRE[1] - 1]]).expand(
+            len(pictures), 2, 3
+        )
         grid = F.affine_grid(theta, [len(pictures), 3, CHIP_SIZE, CHIP_SIZE], align_corners=False)
         return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
 

@@ -145,9 +145,7 @@ class Mapping(nn.Module):
     def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
         super().__init__()
         sizes = [z_dim] + [w_dim] * layers
-        self.layers = nn.ModuleList(
-            Linear(a, b, lr_multiplier=0.01) for a, b in pairwise(sizes)
-        )
+        self.layers = nn.ModuleList(Linear(a, b, lr_multiplier=0.01) for a, b in pairwise(sizes))
 
     def forward(self, z: Tensor) -> Tensor:
         x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPS)

@@ -304,8 +304,15 @@ class Trainer:
                 own = cut(photos[number : number + 1], window and window.times(size // COARSE))[0]
                 own = F.interpolate(own[None], size=targets.shape[-1], mode="bilinear")[0] if self.coarse else own
                 targets[number] = torch.lerp(own, targets[number], strength)
-        wanted = torch.cat([cut(pictures, window and window.times(size // COARSE)), targets]) if window else torch.cat(
-            [F.avg_pool2d(pictures, pictures.shape[-1] // COARSE), F.avg_pool2d(targets, targets.shape[-1] // COARSE)]
+        wanted = (
+            torch.cat([cut(pictures, window and window.times(size // COARSE)), targets])
+            if window
+            else torch.cat(
+                [
+                    F.avg_pool2d(pictures, pictures.shape[-1] // COARSE),
+                    F.avg_pool2d(targets, targets.shape[-1] // COARSE),
+                ]
+            )
         )
         inputs = torch.cat([degrade(pictures, rng) if self.coarse else pictures, photos])
         zeros = self.nets.styles.new_zeros(plain, MINI.domain_dim)

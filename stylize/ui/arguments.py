@@ -114,9 +114,7 @@ def files(what: str) -> Argument:
     def fits(value: Any) -> bool:
         return isinstance(value, list) and len(value) <= MOST_ITEMS and all(is_file(item) for item in value)
 
-    return Argument(
-        gr.File(file_count="multiple"), f"a list of at most {MOST_ITEMS} uploaded files, {what}", fits
-    )
+    return Argument(gr.File(file_count="multiple"), f"a list of at most {MOST_ITEMS} uploaded files, {what}", fits)
 
 
 def photo() -> Argument:
@@ -137,8 +135,7 @@ class Endpoints(gr.Blocks):  # type: ignore[misc]  # a class of Gradio
         with sentences():
             given = [*inputs, *[None] * (len(arguments) - len(inputs))]
             inputs = [
-                argument.checked(name, value)
-                for (name, argument), value in zip(arguments.items(), given, strict=False)
+                argument.checked(name, value) for (name, argument), value in zip(arguments.items(), given, strict=False)
             ]
         try:
             return await super().preprocess_data(block_fn, inputs, *rest, **settings)

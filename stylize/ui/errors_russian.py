@@ -158,9 +158,7 @@ SENTENCES: dict[str, str] = {
         "В стиле {0} есть бесконечные числа; сделайте его заново."
     ),
     "The domain's order is {} but must be one of {}.": "Порядок стиля — {0}, а должен быть одним из {1}.",
-    "The style rows of the domain {} are damaged; make it anew.": (
-        "Рисунок стиля {0} повреждён; сделайте его заново."
-    ),
+    "The style rows of the domain {} are damaged; make it anew.": ("Рисунок стиля {0} повреждён; сделайте его заново."),
     "The style rows of the domain {} do not fit this generator; make it anew.": (
         "Рисунок стиля {0} не подходит этому генератору; сделайте его заново."
     ),
@@ -305,22 +303,15 @@ SENTENCES: dict[str, str] = {
     (
         "The download needs {} but the disk of {} has {} free; make room, or choose other places with HF_HOME and "
         "STYLIZE_FULL."
-    ): (
-        "Нужно {0}, а на диске с {1} свободно {2}; освободите место или выберите другое через HF_HOME и STYLIZE_FULL."
-    ),
+    ): ("Нужно {0}, а на диске с {1} свободно {2}; освободите место или выберите другое через HF_HOME и STYLIZE_FULL."),
     (
-        "{} cannot be written to ({}); make room there or choose another HF_HOME, and repeat, which goes on from "
-        "there."
-    ): (
-        "В {0} нельзя писать ({1}); освободите место или выберите другой HF_HOME и повторите: скачивание продолжится."
-    ),
+        "{} cannot be written to ({}); make room there or choose another HF_HOME, and repeat, which goes on from there."
+    ): ("В {0} нельзя писать ({1}); освободите место или выберите другой HF_HOME и повторите: скачивание продолжится."),
     "{} could not be converted into {} ({}).": "{0} не удалось преобразовать в {1} ({2}).",
     (
         "The connection to {} fails ({}) after {}; check the network or HF_ENDPOINT and repeat, which goes on from "
         "there."
-    ): (
-        "Связь с {0} прервалась ({1}) после {2}; проверьте сеть или HF_ENDPOINT и повторите: скачивание продолжится."
-    ),
+    ): ("Связь с {0} прервалась ({1}) после {2}; проверьте сеть или HF_ENDPOINT и повторите: скачивание продолжится."),
 }
 VALUES = {
     "upside down": "перевёрнуто",

@@ -134,9 +134,18 @@ class InstantTab:
     @staticmethod
     def _levels(slot: str = "") -> list[gr.Slider]:
         return [
-            forgiving(gr.Slider(
-                LOW, HIGH, 1, step=0.05, label=t(name), info=t(f"{name}_info"), min_width=150, elem_id=f"{name}{slot}"
-            ))
+            forgiving(
+                gr.Slider(
+                    LOW,
+                    HIGH,
+                    1,
+                    step=0.05,
+                    label=t(name),
+                    info=t(f"{name}_info"),
+                    min_width=150,
+                    elem_id=f"{name}{slot}",
+                )
+            )
             for name in LEVELS
         ]
 

@@ -38,7 +38,7 @@ class OneShotTab(Trainer):
             elem_id="references",
         )  # fmt: skip
         default = one_shot_preset(studio.stylizer).style_mix
-        self.style_mix = forgiving(gr.Slider(
-            0, 1, default, step=0.05, label=t("style_mix"), info=t("style_mix_info"), elem_id="style-mix"
-        ))
+        self.style_mix = forgiving(
+            gr.Slider(0, 1, default, step=0.05, label=t("style_mix"), info=t("style_mix_info"), elem_id="style-mix")
+        )
         super().__init__(studio, "image", [self.references], lambda *goal: prepare(studio, *goal), self.style_mix)

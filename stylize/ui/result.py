@@ -92,9 +92,17 @@ class Shared:
         if EXAMPLES:
             gr.Examples(EXAMPLES, self.photo, label=t("examples"), elem_id="examples")
         with gr.Row(elem_classes="field-row"):
-            self.seed = forgiving(gr.Number(
-                0, label=t("random_seed"), info=t("random_info"), precision=0, minimum=0, maximum=LARGEST_SEED, scale=3
-            ))
+            self.seed = forgiving(
+                gr.Number(
+                    0,
+                    label=t("random_seed"),
+                    info=t("random_info"),
+                    precision=0,
+                    minimum=0,
+                    maximum=LARGEST_SEED,
+                    scale=3,
+                )
+            )
             self.dice = gr.Button(t("random"), elem_id="random", scale=2, size="md", min_width=120)
 
     def lay_result(self) -> None:
@@ -115,13 +123,17 @@ class Shared:
     def lay_look(self) -> None:
         self.chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
         with gr.Row():
-            self.strength = forgiving(gr.Slider(
-                -1, 2, 1, step=0.05, label=t("strength"), info=t("strength_info"), elem_id="strength", min_width=220
-            ))
+            self.strength = forgiving(
+                gr.Slider(
+                    -1, 2, 1, step=0.05, label=t("strength"), info=t("strength_info"), elem_id="strength", min_width=220
+                )
+            )
             detail = self.studio.stylizer.default_detail
-            self.detail = forgiving(gr.Slider(
-                0, 1, detail, step=0.05, label=t("detail"), info=t("detail_info"), elem_id="detail", min_width=220
-            ))
+            self.detail = forgiving(
+                gr.Slider(
+                    0, 1, detail, step=0.05, label=t("detail"), info=t("detail_info"), elem_id="detail", min_width=220
+                )
+            )
         self.own_colours = gr.Checkbox(False, label=t("own_colours"), info=t("own_colours_info"), elem_id="own-colours")
         with gr.Row():
             self.save = gr.Button(t("save_png"), size="md", elem_id="save", min_width=140)

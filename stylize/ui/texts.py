@@ -9,8 +9,7 @@ from stylize.prompts.russian import russian_name
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "tagline": (
-            "Your photo in, your face in any style out. Describe a style, pick one, mix several, or train your "
-            "own."
+            "Your photo in, your face in any style out. Describe a style, pick one, mix several, or train your own."
         ),
         "photo": "Your photo",
         "examples": "Or try one of these",
@@ -161,8 +160,7 @@ WORDS: dict[str, dict[str, str]] = {
         "library": "Styles",
         "library_info": "Ready styles first, then yours (★). Yours are kept in this browser only.",
         "library_info_shared": (
-            "Ready styles first, then those that are kept (★). They are shared with everybody who uses this "
-            "page."
+            "Ready styles first, then those that are kept (★). They are shared with everybody who uses this page."
         ),
         "library_pick": "Click a style to use, rename, download or delete it.",
         "picked": "“{name}” is yours: use, rename, download or delete it.",

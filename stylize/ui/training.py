@@ -168,9 +168,7 @@ class Trainer:
         except StylizeError as error:
             yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
-    def go_on(
-        self, request: gr.Request, visit: Visit | None, trained: Trained | None
-    ) -> Iterator[tuple[Any, ...]]:
+    def go_on(self, request: gr.Request, visit: Visit | None, trained: Trained | None) -> Iterator[tuple[Any, ...]]:
         """As many steps more as its preset has, on top of what was done."""
         if trained is None:
             yield gr.skip(), say(request, "nothing_trained"), gr.skip(), gr.skip()

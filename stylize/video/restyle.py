@@ -240,8 +240,7 @@ def changes(stylizer: Stylizer, code: Code, heads: Planes, style: Style) -> list
     target = stylizer.draw(stylizer.edit(code, style.edits), style.domain, style.strength)
     maps = torch.cat(fit_change(source, target), 1)
     return [
-        Change(*planes)
-        for planes in zip(maps.float().cpu().numpy(), target.float().cpu().numpy(), heads, strict=True)
+        Change(*planes) for planes in zip(maps.float().cpu().numpy(), target.float().cpu().numpy(), heads, strict=True)
     ]
 
 

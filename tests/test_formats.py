@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from tiny import GENERATOR
 from torch import Tensor
 
-from stylize import cli
+from stylize.cli import main
 from stylize.convert.common import Weights, plain
 from stylize.convert.formats import _decoder, convert, join_directions, read, recognise
 from stylize.convert.generators import LEAVES
@@ -136,7 +136,7 @@ def test_hostile_and_broken_files_end_in_one_sentence(
     path.parent.mkdir()
     path.write_bytes(b"" if name == "empty.pt" else find(name, request).read_bytes())
     monkeypatch.chdir(tmp_path)
-    assert cli.main(["convert", str(path), "-o", "out.safetensors"]) == 2
+    assert main(["convert", str(path), "-o", "out.safetensors"]) == 2
     error = capsys.readouterr().err
     assert BROKEN[name] in error
     assert error.startswith(f"stylize: {name} ")
@@ -377,7 +377,7 @@ def test_the_noise_that_old_files_lack_is_drawn(tmp_path: Path, capsys: pytest.C
     generator = tiny_generator()
     state = {name: tensor for name, tensor in as_rosinality(generator).items() if not name.startswith("noises.")}
     path = save(tmp_path / "550000.pt", {"g_ema": state, "latent_avg": generator.w_avg})
-    assert cli.main(["convert", str(path), "-o", str(tmp_path / "a.safetensors")]) == 0
+    assert main(["convert", str(path), "-o", str(tmp_path / "a.safetensors")]) == 0
     assert "550000.pt holds no noise, as old files do; it was drawn with the seed 0.\n" in capsys.readouterr().out
     tensors, stored = load_checkpoint(tmp_path / "a.safetensors")
     assert stored["origin"]["noise"] == "drawn with the seed 0"
@@ -795,7 +795,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     path, out = HERE / "checkpoints" / "hdn_im2im_parameterization.pt", tmp_path / "a.safetensors"
 
     def run(*words: object) -> int:
-        return cli.main(["convert", *map(str, words)])
+        return main(["convert", *map(str, words)])
 
     assert run(path, "-o", out) == 0
     assert capsys.readouterr().out == f"wrote {out}\n"

@@ -214,16 +214,16 @@ def test_the_gpu_gives_the_same(tiny: Stylizer) -> None:
 # A training that stands still once it has kept something, so that it can be killed however fast it is.
 WAITS = """
 import sys, time
-from stylize import cli
+from stylize.cli import domains, main
 
-keep = cli._save_state
+keep = domains.save_state
 
 def keep_and_wait(path, state, job):
     keep(path, state, job)
     time.sleep(3600 if len(state.history) > 5 else 0)
 
-cli._save_state = keep_and_wait
-sys.exit(cli.main())
+domains.save_state = keep_and_wait
+sys.exit(main())
 """
 
 

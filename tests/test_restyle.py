@@ -45,9 +45,7 @@ def flicker(frames: list[NDArray[np.uint8]]) -> float:
     return float(np.abs(np.diff(middle, axis=0)).mean())
 
 
-def test_a_clip_is_restyled_with_its_sound(
-    stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path
-) -> None:
+def test_a_clip_is_restyled_with_its_sound(stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path) -> None:
     frames = moved(face, 10, lambda frame: (3 * frame, 30))
     source = write_clip(tmp_path / "in.mp4", frames, "aac")
     reports = draw(stylizer, source, style, tmp_path / "out.mp4")

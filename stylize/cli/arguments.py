@@ -1,0 +1,187 @@
+"""What the commands share: their arguments, the checks before any work, and what they say while they work."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from stylize.errors import StylizeError
+
+if TYPE_CHECKING:
+    from stylize.adaptation.descent import Progress, State
+    from stylize.adaptation.latent import Progress as Refined
+    from stylize.pipeline import Stylizer
+
+    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+TENSORS = (".safetensors",)
+DOMAIN = "a ready domain, a domain file, a description, or a picture of the style (its colours and tones at once)"
+HELP = {
+    "invert": "Turn the faces of a photo into latents (W+).",
+    "sample": "Draw random faces.",
+    "adapt": "Train a domain from a description or from pictures.",
+    "mix": "Mix domains by weight into a new one.",
+    "morph": "Walk from domain to domain, as a moving picture.",
+    "domains": "List the ready domains.",
+    "download": "Fetch the full model, or a part of it.",
+    "convert": "Read a checkpoint of another project.",
+    "train": "Train the mini model, or one of its parts.",
+    "evaluate": "Measure reconstruction, samples and styles.",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, where argparse would print the whole usage first."""
+
+    def error(self, message: str) -> NoReturn:
+        raise StylizeError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+
+
+def command_parser(command: str, description: str, epilog: str | None = None) -> Parser:
+    parser = Parser(
+        prog=f"python -m stylize {command}".rstrip(),
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        conflict_handler="resolve",  # a training command may describe a common option in its own words
+    )
+    parser.add_argument("--seed", type=whole, default=0, help="seed of everything random (default: 0)")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
+    parser.add_argument(
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
+    )
+    return parser
+
+
+def load_model(args: argparse.Namespace) -> Stylizer:
+    from stylize.pipeline import Stylizer
+
+    stylizer = Stylizer.load(args.model, args.device or device_of_process())
+    args.model = args.model or stylizer.name  # for the record in what is written
+    return stylizer
+
+
+def device_of_process() -> str | None:
+    """A GPU for each process that torchrun started here."""
+    import torch
+
+    number = os.environ.get("LOCAL_RANK")
+    if number is None or not torch.cuda.is_available():
+        return None
+    return f"cuda:{int(number) % torch.cuda.device_count()}"
+
+
+def show_progress(progress: Progress | Refined) -> None:
+    step, steps, note = progress.step, progress.steps, getattr(progress, "note", "")
+    losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+    tell(f"step {step} of {steps}: {losses}", step, steps, note)
+
+
+def tell(line: str, step: int, steps: int, note: str = "") -> None:
+    """One line that is written over in a terminal; elsewhere every tenth of the steps."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{line}", end="\n" if step == steps or note else "", file=sys.stderr, flush=True)
+    elif step == steps or step % max(1, steps // 10) == 0:
+        print(line, file=sys.stderr, flush=True)
+    if note:
+        print(note, file=sys.stderr, flush=True)
+
+
+def provenance(args: argparse.Namespace) -> dict[str, object]:
+    return {"model": args.model, "seed": args.seed}
+
+
+def wrote(path: Path) -> None:
+    print(f"wrote {path}")
+
+
+def check_output(path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> None:
+    """Before any work is done: raise unless `path` can be written and is none of the inputs."""
+    if path.suffix.lower() not in suffixes:
+        raise StylizeError(f"Cannot write {path}: the name must end in {' or '.join(suffixes)}.")
+    if path.is_dir():
+        raise StylizeError(f"Cannot write {path}: it is a folder; give the name of a file.")
+    if not path.parent.is_dir():
+        raise StylizeError(f"Cannot write {path}: there is no folder {path.parent}; make it first.")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise StylizeError(f"Cannot write {path}: permission denied; choose another place.")
+    if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
+        raise StylizeError(f"Cannot write {path}: it is the input itself; choose another name.")
+
+
+def is_file(text: str) -> bool:
+    return text.lower().endswith(TENSORS)
+
+
+def is_picture(text: str) -> bool:
+    return text.lower().endswith(PICTURES)
+
+
+def check_styles(texts: Sequence[str]) -> None:
+    """Before any work is done: raise unless the pictures among the domains exist."""
+    for text in texts:
+        if is_picture(text) and not Path(text).is_file():
+            raise StylizeError(f"There is no picture {text}; check the path, or describe the style in words.")
+
+
+def read_edit(word: str) -> tuple[str, float]:
+    text, separator, amount = word.rpartition("=")
+    if not separator or not text.strip():
+        raise StylizeError(f"{word!r} is not an edit with its amount, like age=2.")
+    try:
+        return text, number(amount)
+    except argparse.ArgumentTypeError:
+        raise StylizeError(f"{amount!r} in {word!r} is not a number; write it like age=2.") from None
+
+
+def add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar=metavar, help=text)
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--method",
+        choices=("auto", "instant", "adapt"),
+        default="auto",
+        help="instant: ready, a file or by the hypernetwork; adapt: train on the words; auto: instant, else adapt",
+    )
+
+
+def number(word: str) -> float:
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number")
+    return value
+
+
+def fraction(word: str) -> float:
+    if not 0 <= (value := number(word)) <= 1:
+        raise argparse.ArgumentTypeError(f"{word} does not lie between 0 and 1")
+    return value
+
+
+def whole(word: str) -> int:
+    if not word.isdecimal() or len(word) > 19 or (value := int(word)) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number between 0 and 2^63 - 1")
+    return value
+
+
+def count(word: str) -> int:
+    if (value := whole(word)) < 1:
+        raise argparse.ArgumentTypeError(f"{word} is less than 1")
+    return value
+
+
+def of_system(error: OSError) -> str:
+    name = f"{error.filename}: " if error.filename else ""
+    return f"{name}{error.strerror or error}."

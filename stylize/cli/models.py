@@ -1,0 +1,103 @@
+"""Commands on models' files: convert, download, train, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stylize.cli.arguments import HELP, TENSORS, add_output, check_output, command_parser, wrote
+
+if TYPE_CHECKING:
+    from stylize.adaptation.descent import Progress, State
+
+    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
+
+CONVERT = """What FILE is shows in its contents:
+  generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
+  encoders    e4e, ReStyle
+  domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
+  directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
+  losses      LPIPS (vgg.pth), and the VGG16 of torchvision under it
+No code in a file is run."""
+# Each module has add_arguments(parser) and run(args).
+TRAINING = {
+    "mini": "stylize.training.mini",
+    "generator": "stylize.training.generator",
+    "clip": "stylize.training.text_image",
+    "domains": "stylize.training.ready_domains",
+    "hypernet": "stylize.training.hypernet",
+}
+EVALUATE = "stylize.evaluation.report"
+
+
+def convert_files(words: list[str]) -> None:
+    parser = command_parser("convert", HELP["convert"], CONVERT)
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="checkpoint; several files of directions become one"
+    )
+    add_output(parser, "OUT", "safetensors file to write; for an archive of checkpoints a folder")
+    parser.add_argument(
+        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: converted file or its folder"
+    )
+    parser.add_argument("--decoder", type=Path, metavar="OUT", help="write the generator inside an encoder's file too")
+    args = parser.parse_args(words)
+    for path in (args.output, args.decoder):
+        if path is not None and path.suffix.lower() in TENSORS:
+            check_output(path, TENSORS, args.files)
+
+    from stylize.convert.formats import convert, join_directions
+
+    if len(args.files) == 1:
+        written = convert(args.files[0], args.output, args.generator, args.decoder, print)
+    else:
+        written = join_directions(args.files, args.output)
+    for path in written:
+        wrote(path)
+
+
+def download_files(words: list[str]) -> None:
+    parser = command_parser("download", HELP["download"])
+    parser.add_argument("name", metavar="NAME", help="full, or one part of it by its name")
+    args = parser.parse_args(words)
+
+    from tqdm import tqdm
+
+    from stylize.convert.download import choose, describe, download
+    from stylize.pipeline import model_folder
+
+    weights = choose(args.name)
+    print(describe(weights))
+    bar = None
+    for progress in download(weights):
+        if progress.stage == "download":
+            bar = bar or tqdm(total=progress.total, unit="B", unit_scale=True, desc=progress.weight.name)
+            bar.update(progress.done - bar.n)
+            continue
+        if bar is not None:
+            bar.close()
+            bar = None
+        print(f"{progress.weight.name}: {progress.stage}")
+    wrote(model_folder("full"))
+
+
+def train(words: list[str]) -> None:
+    if words and words[0] in TRAINING:
+        run_module(f"train {words[0]}", TRAINING[words[0]], words[1:])
+    else:
+        parser = command_parser("train", HELP["train"], "Each NAME has its own --help.")
+        parser.add_argument("name", metavar="NAME", choices=list(TRAINING), help=", ".join(TRAINING))
+        parser.parse_args(words)
+        parser.error("NAME comes before its options")
+
+
+def evaluate(words: list[str]) -> None:
+    run_module("evaluate", EVALUATE, words)
+
+
+def run_module(command: str, name: str, words: list[str]) -> None:
+    module = import_module(name)
+    parser = command_parser(command, (module.__doc__ or "").strip().split("\n\n")[0])
+    module.add_arguments(parser)
+    module.run(parser.parse_args(words))
