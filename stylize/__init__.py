@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +10,10 @@ if TYPE_CHECKING:
     from stylize.models.domain import Domain
     from stylize.pipeline import Stylizer
 
-# Large pages for large tensors, which PyTorch asks for only at its first allocation: a 1024 px picture touches over a
-# gigabyte of fresh memory, and ordinary 4 KB pages cost as much time as a convolution.
-os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-
+__version__ = "2.0.0"
 __all__ = ["Domain", "StylizeError", "Stylizer"]
 
-_HOMES = {"Domain": "domain", "StylizeError": "errors", "Stylizer": "pipeline"}
+_HOMES = {"Domain": "models.domain", "StylizeError": "errors", "Stylizer": "pipeline"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,18 +29,17 @@ from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.mini_encoder import Encoder
 from stylize.models.text_image import TextImageModel
+from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
 from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
 STRENGTHS = (-1.0, 2.0)
 EDITS = (-10.0, 10.0)
 ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
-PARTS = ("generator", "encoder", "clip")  # files that make the full model complete
 
 
 @dataclass(frozen=True)
@@ -86,19 +84,6 @@ def pick_device(name: str | None = None) -> torch.device:
     except (RuntimeError, AssertionError):
         raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
     return device
-
-
-def model_folder(model: str) -> Path:
-    """Where a model lies: "mini", "full" (the variable STYLIZE_FULL names another folder), or a folder itself."""
-    if model == "full":
-        return Path(os.environ.get("STYLIZE_FULL") or WEIGHTS / "full")
-    return WEIGHTS / model if "/" not in model and (WEIGHTS / model).is_dir() else Path(model)
-
-
-def default_model() -> str:
-    """The variable STYLIZE_MODEL, else full where all its files are present, else mini."""
-    complete = all((model_folder("full") / f"{part}.safetensors").is_file() for part in PARTS)
-    return os.environ.get("STYLIZE_MODEL") or ("full" if complete else "mini")
 
 
 class Stylizer:

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from stylize.adaptation.descent import State, converged, descend, mixed
 from stylize.adaptation.text import PRESETS, AdaptSettings, adapt_text, preset, preview
-from stylize.cli import KEPT_EVERY, main
+from stylize.cli import main
+from stylize.cli.domains import KEPT_EVERY
 from stylize.errors import PromptError, StylizeError
 from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer

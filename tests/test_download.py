@@ -340,6 +340,15 @@ def test_the_catalogue_is_complete() -> None:
         choose("everything")
 
 
+AT_ONCE = """
+import sys
+from stylize.cli import main
+from stylize.convert import download
+download.PAUSE = 0
+sys.exit(main())
+"""
+
+
 def test_the_command_line_obeys_the_environment(tmp_path: Path) -> None:
     """One sentence and status 2; nothing is written but the beginning of the cache."""
     environment = {
@@ -349,8 +358,7 @@ def test_the_command_line_obeys_the_environment(tmp_path: Path) -> None:
         "STYLIZE_FULL": str(tmp_path / "full"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", "from stylize.convert import download; from stylize.cli import main; download.PAUSE = 0; raise SystemExit(main())",
-         "download", "stylegan2-ffhq"],
+        [sys.executable, "-c", AT_ONCE, "download", "stylegan2-ffhq"],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == 2

@@ -19,16 +19,13 @@ ERRORS = {name for name in vars(errors) if name.endswith("Error")}
 SILENT = {
     "convert.common": "files of other projects are read by the command line",
     "convert.generators": "files of other projects are read by the command line",
-    "foreign": "files of other projects are read by the command line",
-    "unpickle": "files of other projects are read by the command line",
-    "training.data": "trains what ships",
-    "training.generator": "trains what ships",
-    "training.identity": "trains what ships",
-    "training.filters": "trains what ships",
+    "convert.formats": "files of other projects are read by the command line",
+    "convert.unpickle": "files of other projects are read by the command line",
+    "faces.identity": "trains what ships",
     "ui.arguments": "scripts are answered in English",
     "ui.api": "scripts are answered in English",
-    "ui.words": "the page's own words are in both languages there",
-    "ui.russian": "the translations themselves",
+    "ui.texts": "the page's own words are in both languages there",
+    "ui.errors_russian": "the translations themselves",
 }
 NO_ERROR = {"Disk: {}{} to fetch, and at most as much converted."}  # a list of files with their licences
 

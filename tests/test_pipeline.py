@@ -15,7 +15,8 @@ from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
 from stylize.models.text_image import ENGLISH_TEMPLATES, TextImageModel
-from stylize.pipeline import Face, Stylizer, default_model, model_folder
+from stylize.pipeline import Face, Stylizer
+from stylize.places import default_model, model_folder
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def test_a_lent_gpu_does_the_work_of_the_page(
 ) -> None:
     assert zero.lent == len(OF_STYLIZER) + len(OF_STUDIO)
     settings = AdaptSettings(steps=2, batch=1, pool=2)
-    for place in ("text", "visit"):
+    for place in ("text", "studio"):
         monkeypatch.setattr(f"stylize.ui.{place}.preset", lambda *names, **numbers: settings)
     astronaut.save(tmp_path / "me.png")
     visit = page.shared.open(str(tmp_path / "me.png"), None, ENGLISH)[0]
@@ -112,11 +112,14 @@ def test_sentences_come_back_as_what_they_were(page: Page, tmp_path: Path) -> No
 
 
 CODE = """
-import json, os, sys
+import json, os, sys, types
 real = os.access
 os.access = lambda path, mode: path == "/data" or real(path, mode)
-import app
-print(json.dumps([os.environ["HF_HOME"], os.environ["STYLIZE_FULL"], app.spaces.GPU, "torch" in app.spaces.before]))
+server = types.ModuleType("stylize.ui.server")  # what the page would be served with
+server.serve = lambda gpu: [os.environ["HF_HOME"], os.environ["STYLIZE_FULL"], gpu, "torch" in spaces.before]
+sys.modules["stylize.ui.server"] = server
+import app, spaces
+print(json.dumps(app.main()))
 """
 
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 
 from stylize.cli.arguments import of_system
 from stylize.cli.domains import adapt, list_domains, mix_domains
-from stylize.cli.models import convert_files, download_files, evaluate, train
+from stylize.cli.models import convert_files, download_files, evaluate, serve_page, train
 from stylize.cli.photos import invert, morph, sample, stylise
 from stylize.errors import StylizeError
+from stylize.places import use_large_pages
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "invert": invert,
@@ -26,11 +27,13 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "convert": convert_files,
     "train": train,
     "evaluate": evaluate,
+    "serve": serve_page,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return its exit status."""
+    use_large_pages()
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         dispatch(words)
@@ -42,6 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("\nstylize: interrupted.", file=sys.stderr)
         return 130
     return 0
+
+
+def console() -> None:
+    """The console script ``stylize``."""
+    sys.exit(main())
 
 
 def fail(message: str) -> int:

@@ -33,6 +33,7 @@ HELP = {
     "convert": "Read a checkpoint of another project.",
     "train": "Train the mini model, or one of its parts.",
     "evaluate": "Measure reconstruction, samples and styles.",
+    "serve": "Serve the page in the browser.",
 }
 
 

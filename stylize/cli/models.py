@@ -1,18 +1,13 @@
-"""Commands on models' files: convert, download, train, evaluate."""
+"""Commands on models' files: convert, download, train, evaluate; and the page: serve."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from stylize.cli.arguments import HELP, TENSORS, add_output, check_output, command_parser, wrote
-
-if TYPE_CHECKING:
-    from stylize.adaptation.descent import Progress, State
-
-    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
+from stylize.cli.arguments import HELP, TENSORS, add_output, check_output, command_parser, count, wrote
 
 CONVERT = """What FILE is shows in its contents:
   generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
@@ -65,7 +60,7 @@ def download_files(words: list[str]) -> None:
     from tqdm import tqdm
 
     from stylize.convert.download import choose, describe, download
-    from stylize.pipeline import model_folder
+    from stylize.places import model_folder
 
     weights = choose(args.name)
     print(describe(weights))
@@ -101,3 +96,14 @@ def run_module(command: str, name: str, words: list[str]) -> None:
     parser = command_parser(command, (module.__doc__ or "").strip().split("\n\n")[0])
     module.add_arguments(parser)
     module.run(parser.parse_args(words))
+
+
+def serve_page(words: list[str]) -> None:
+    parser = command_parser("serve", HELP["serve"])
+    parser.add_argument("--host", default="127.0.0.1", help="address, 0.0.0.0 for all (default: %(default)s)")
+    parser.add_argument("--port", type=count, default=7860, help="port (default: %(default)s)")
+    args = parser.parse_args(words)
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    from stylize.ui.server import serve
+
+    sys.exit(serve(args.model, args.device, host=args.host, port=args.port))

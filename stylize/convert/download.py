@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 
 from stylize.convert.formats import convert
 from stylize.errors import CheckpointError
-from stylize.pipeline import model_folder
+from stylize.places import model_folder
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 30.0  # seconds without an answer

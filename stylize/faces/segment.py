@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylize.models.checkpoints import load_checkpoint, load_into
+from stylize.places import WEIGHTS
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / "segment" / "selfie.safetensors"
+NETWORK = WEIGHTS / "segment" / "selfie.safetensors"
 SIDE = 256  # px of a picture and its mask
 # Kernel, stride, width inside, of the squeeze (0: none), out, and whether it is hard swish: MobileNetV3 (Howard et al.
 # 2019), whose residual blocks are those that keep size and width.
@@ -104,7 +104,7 @@ class Segmenter(nn.Module):
 def _segmenter() -> Segmenter:
     with torch.device("meta"):
         network = Segmenter()
-    load_into(network, load_checkpoint(WEIGHTS)[0], WEIGHTS.name)
+    load_into(network, load_checkpoint(NETWORK)[0], NETWORK.name)
     return network.eval().requires_grad_(False)
 
 

@@ -15,12 +15,12 @@ import gradio as gr
 from stylize.errors import StylizeError
 from stylize.faces.align import LEAST_FACE
 from stylize.models.domain import LEVELS, Domain, Levels, Part
+from stylize.places import EXAMPLES
 from stylize.ui.errors_russian import in_russian
 from stylize.ui.studio import Look, Recipe, Studio, Visit, mark_faces
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say
 
-EXAMPLES = sorted(str(path) for path in (Path(__file__).resolve().parents[2] / "examples").glob("*.jpg"))
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
 ADDED = 0.5  # weight of a style that is added to the first
@@ -90,7 +90,7 @@ class Shared:
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
         if EXAMPLES:
-            gr.Examples(EXAMPLES, self.photo, label=t("examples"), elem_id="examples")
+            gr.Examples([str(path) for path in EXAMPLES], self.photo, label=t("examples"), elem_id="examples")
         with gr.Row(elem_classes="field-row"):
             self.seed = forgiving(
                 gr.Number(

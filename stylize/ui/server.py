@@ -1,0 +1,50 @@
+"""Serves the page."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from threading import Thread
+
+from stylize.errors import StylizeError
+from stylize.pipeline import Stylizer
+from stylize.places import EXAMPLES
+from stylize.ui.page import CSS, HEAD, THEME, Page
+from stylize.ui.texts import I18N
+from stylize.ui.zerogpu import Gpu
+
+
+def serve(
+    model: str | None = None,
+    device: str | None = None,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    gpu: Gpu | None = None,
+) -> int:
+    """Loads the model and serves its page until it is interrupted; without host and port, Gradio's variables
+    (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT) say where. gpu: what lends one, see ``stylize.ui.zerogpu``. Returns the
+    exit status."""
+    try:
+        stylizer = Stylizer.load(model, device)
+    except StylizeError as error:
+        print(f"stylize: {error}", file=sys.stderr)
+        return 2
+    page = Page(stylizer, gpu)
+    if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor
+        Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
+    page.blocks.launch(
+        server_name="0.0.0.0" if host is None and "SPACE_ID" in os.environ else host,
+        server_port=port,
+        theme=THEME,
+        css=CSS,
+        head=HEAD,
+        i18n=I18N,
+        max_file_size="100mb",
+        state_session_capacity=200,
+        ssr_mode=False,
+        mcp_server=find_spec("mcp") is not None,
+        footer_links=["api"],
+    )
+    return 0
