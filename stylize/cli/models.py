@@ -59,7 +59,8 @@ def download_files(words: list[str]) -> None:
 
     from tqdm import tqdm
 
-    from stylize.convert.download import choose, describe, download
+    from stylize.convert.catalogue import choose, describe
+    from stylize.convert.download import download
     from stylize.places import model_folder
 
     weights = choose(args.name)
