@@ -30,7 +30,7 @@ from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
-from stylize.models.text_image import TextImageModel
+from stylize.models.text_image import TextImageModel, reads_english
 from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
@@ -151,13 +151,16 @@ class Stylizer:
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
-        paths = sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
+        paths = self._clip_files()
         if not paths:
             raise CheckpointError(
                 f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
                 "python -m stylize download full fetches that of the full model."
             )
         return [TextImageModel.load(path).to(self.device) for path in paths]
+
+    def _clip_files(self) -> list[Path]:
+        return sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
 
     @property
     def clip(self) -> TextImageModel:
@@ -368,7 +371,8 @@ class Stylizer:
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
+        paths = self._clip_files()
+        return bool(paths) and reads_english(paths[0])
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
