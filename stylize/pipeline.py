@@ -24,10 +24,11 @@ from stylize.images import to_image, to_tensor
 from stylize.models.checkpoints import load_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
-from stylize.models.encoders import load_encoder
+from stylize.models.encoders import find_encoder, load_encoder
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.mini_encoder import Encoder
+from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
 from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
@@ -104,6 +105,8 @@ class Stylizer:
             encoder = encoder.eval().requires_grad_(False).to(device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
+        elif isinstance(encoder, Sfe):
+            encoder.dtype = self.dtype
         self._encoder = encoder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
@@ -112,7 +115,8 @@ class Stylizer:
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
-        encoder.safetensors; None is ``default_model``. Raises CheckpointError."""
+        encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
+        Raises CheckpointError."""
         model = model or default_model()
         folder = model_folder(model)
         if model == "full" and not (folder / "generator.safetensors").is_file():
@@ -120,8 +124,8 @@ class Stylizer:
         if not folder.is_dir():
             raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
         generator = Generator.load(folder / "generator.safetensors")
-        path = folder / "encoder.safetensors"
-        encoder = load_encoder(path, generator) if path.is_file() else None
+        path = find_encoder(folder)
+        encoder = None if path is None else load_encoder(path, generator)
         name = model if model == "full" else folder.name
         return cls(generator, encoder, folder, name, pick_device(device))
 
@@ -138,6 +142,12 @@ class Stylizer:
     def has_encoder(self) -> bool:
         """Whether the model reads photos; without an encoder it only samples."""
         return self._encoder is not None
+
+    @property
+    def encoder_title(self) -> str:
+        """What to call the encoder; "" without one."""
+        encoder: Any = self._encoder
+        return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
     @cached_property
     def clips(self) -> list[TextImageModel]:
@@ -173,8 +183,9 @@ class Stylizer:
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:
         """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
-        of features, that of the face drawn through W+ alone."""
-        if not (self.generator.config.inject and self.has_encoder):
+        of features, that of the face drawn through W+ alone. Not of StyleFeatureEditor, whose generator was trained
+        without such maps and draws those faces as they are."""
+        if not (self.generator.config.inject and self.has_encoder) or isinstance(self.encoder, Sfe):
             return Code(ws)
         size = (self.encoder.config.resolution,) * 2
         return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
@@ -191,7 +202,8 @@ class Stylizer:
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
         code = code if isinstance(code, Code) else Code(code)
-        code = code.with_ws(domain.mixed_in(code.ws, style_mix * min(max(strength, 0.0), 1.0)))
+        share = style_mix * min(max(strength, 0.0), 1.0)
+        code = code.moved(lambda ws: domain.mixed_in(ws, share))
         return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
@@ -285,14 +297,15 @@ class Stylizer:
         """Codes whose W+ is moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
         "InterFaceGAN", eq. 3). Raises StylizeError."""
         low, high = EDITS
+        way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
                 raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
             if not low <= amount <= high:
                 raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
-            code = code.with_ws(code.ws + amount * self.directions[name])
-        return code
+            way += amount * self.directions[name]
+        return code.moved(lambda ws: ws + way) if amounts else code
 
     # Words -> domain
 
