@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
-from stylize.faces.detail import FINER, transfer_detail
+from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
+from stylize.look import Look
 from stylize.models.checkpoints import load_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
@@ -29,7 +30,7 @@ from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
-from stylize.models.text_image import TextImageModel
+from stylize.models.text_image import TextImageModel, reads_english
 from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
@@ -37,8 +38,6 @@ from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
-STRENGTHS = (-1.0, 2.0)
-EDITS = (-10.0, 10.0)
 ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 
@@ -152,13 +151,16 @@ class Stylizer:
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
-        paths = sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
+        paths = self._clip_files()
         if not paths:
             raise CheckpointError(
                 f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
                 "python -m stylize download full fetches that of the full model."
             )
         return [TextImageModel.load(path).to(self.device) for path in paths]
+
+    def _clip_files(self) -> list[Path]:
+        return sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
 
     @property
     def clip(self) -> TextImageModel:
@@ -230,28 +232,17 @@ class Stylizer:
 
     @torch.no_grad()
     def render(
-        self,
-        face: Face,
-        domain: Domain | None,
-        strength: float = 1.0,
-        detail: float | None = None,
-        style_mix: float = 1.0,
-        edits: Mapping[str, float] | None = None,
+        self, face: Face, domain: Domain | Look | None, strength: float = 1.0, detail: float | None = None
     ) -> Image.Image:
-        """The stylised aligned face at the size of ``face.crop``.
-
-        strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
-        FINER adds what is finer than its pixels, 1 applies the change to the photo itself and keeps all its detail;
-        None is the model's default.
-        style_mix: see ``draw``.
-        edits: see ``edit``; they change shapes, which only a low detail shows.
-        """
-        detail = self.default_detail if detail is None else detail
-        check_amounts(strength, detail)
-        code, source = self.edit(face.code.to(self.device), edits or {}), face.source.to(self.device)
-        target = source if domain is None and not edits else self.draw(code, domain, strength, style_mix)
-        crop = to_tensor(face.crop).to(self.device)
-        return to_image(transfer_detail(crop, source, target, detail))
+        """The stylised aligned face at the size of ``face.crop``: in a whole ``Look``, or in a domain with a strength
+        and a detail as they are described there."""
+        look = domain if isinstance(domain, Look) else Look(domain, strength, detail)
+        detail = self.default_detail if look.detail is None else look.detail
+        code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
+        plain = look.domain is None and not look.edits
+        target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
+        return keep_colours(picture, face.crop) if look.keep_colours else picture
 
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
@@ -294,16 +285,13 @@ class Stylizer:
         return sorted(self.directions)
 
     def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
-        """Codes whose W+ is moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
-        "InterFaceGAN", eq. 3). Raises StylizeError."""
-        low, high = EDITS
+        """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
+        StylizeError for a name that the model does not know."""
         way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
                 raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
-            if not low <= amount <= high:
-                raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
             way += amount * self.directions[name]
         return code.moved(lambda ws: ws + way) if amounts else code
 
@@ -383,7 +371,8 @@ class Stylizer:
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
+        paths = self._clip_files()
+        return bool(paths) and reads_english(paths[0])
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
@@ -487,15 +476,6 @@ class Stylizer:
             text = self.prompt(text).caption
         self.clip.check_length(text)
         return text
-
-
-def check_amounts(strength: float, detail: float) -> None:
-    """Raises StylizeError for what ``Stylizer.render`` cannot take."""
-    low, high = STRENGTHS
-    if not low <= strength <= high:
-        raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
-    if not 0 <= detail <= 1:
-        raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
 
 
 def check_prompt(text: str) -> str:

@@ -20,6 +20,7 @@ import open_clip
 import pytest
 import torch
 from conftest import PATIENCE
+from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 from tiny import CLIP
@@ -106,7 +107,6 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     server = Hub()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    constants = catalogue.constants
     monkeypatch.setattr(constants, "ENDPOINT", server.address)
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -114,6 +114,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
     monkeypatch.setattr(catalogue, "PAUSE", 0.0)
+    monkeypatch.setattr(catalogue, "TIMEOUT", PATIENCE)
     monkeypatch.setattr(catalogue, "CHUNK", 1 << 16)
     yield server
     server.shutdown()
@@ -166,7 +167,7 @@ def test_an_interrupted_download_goes_on_in_the_next_call(hub: Hub) -> None:
     for report in reports:
         if report.done > len(CONTENT) // 3:
             break
-    reports.close()
+    reports.close()  # type: ignore[attr-defined]
     have = weight().part.stat().st_size
     assert 0 < have < len(CONTENT)
     assert next(fetch(weight())).done == have
@@ -246,7 +247,7 @@ def test_a_quota_page_is_no_weight(hub: Hub) -> None:
 
 
 def test_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}{filename}")
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}{filename}")
     assert "check the network" in refused(weight())
 
 
@@ -257,7 +258,7 @@ def test_a_server_that_always_breaks_off_is_given_up(hub: Hub, monkeypatch: pyte
 
 
 def test_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE" in refused(weight())
     assert hub.asked == []
 

@@ -19,6 +19,7 @@ from stylize.adaptation.pictures import OneShotSettings, adapt_image
 from stylize.adaptation.text import AdaptSettings, adapt_text, preview
 from stylize.convert.formats import convert
 from stylize.errors import CheckpointError
+from stylize.look import Look
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.domain import Domain
 from stylize.models.e4e import E4e, E4eConfig
@@ -28,7 +29,7 @@ from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Face, Stylizer
 from stylize.video.files import Film
 from stylize.video.morph import walk
-from stylize.video.restyle import Seen, Style, restyle, restyle_live
+from stylize.video.restyle import Seen, restyle, restyle_live
 
 
 def saved(path: Path, state: dict[str, Any], **beside: Any) -> Path:
@@ -176,7 +177,7 @@ def test_edits_and_domains_go_through_the_editor(stylizer: Stylizer, face: Face)
     _, rgb = generator.lower(edited.ws, dtype=stylizer.dtype)
     expected = generator.upper(features, rgb, edited.ws).clamp(-1, 1)
     torch.testing.assert_close(stylizer.draw(edited), expected, atol=1e-3, rtol=1e-3)
-    one = stylizer.render(face, None, detail=0.0, edits={"age": 3.0})
+    one = stylizer.render(face, Look(detail=0.0, edits={"age": 3.0}))
     assert np.abs(pixels(one) - pixels(stylizer.render(face, None, detail=0.0))).max() > 5
 
 
@@ -216,21 +217,21 @@ def test_a_domain_learns_from_a_picture_with_its_style_rows(
 
 
 def test_a_face_walks(stylizer: Stylizer, face: Face) -> None:
-    frames = list(walk(stylizer, face, [domain(stylizer)], 4, detail=0.0))
+    frames = list(walk(stylizer, face, [domain(stylizer)], 4, Look(detail=0.0)))
     assert np.array_equal(pixels(frames[0]), pixels(stylizer.render(face, None, detail=0.0)))
     assert np.abs(pixels(frames[-1]) - pixels(frames[0])).max() > 5
 
 
 def test_a_film_and_a_camera_keep_still(stylizer: Stylizer, astronaut: Image.Image, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", still(astronaut.crop((100, 0, 380, 280)), 6))
-    style = Style(domain(stylizer), detail=0.0)
-    reports = list(restyle(stylizer, Film.open(source), style, tmp_path / "out.mp4"))
+    look = Look(domain(stylizer), detail=0.0)
+    reports = list(restyle(stylizer, Film.open(source), look, tmp_path / "out.mp4"))
     assert len(read_clip(tmp_path / "out.mp4")) == 6
     pictures = [report.picture for report in reports if report.picture is not None]
     assert np.abs(pictures[0].astype(int) - pictures[-1]).mean() < 1
     seen: list[Seen] = []
     for frame in still(astronaut.crop((100, 0, 380, 280)), 2):
-        _, seen = restyle_live(stylizer, Image.fromarray(frame), style, seen)
+        _, seen = restyle_live(stylizer, Image.fromarray(frame), look, seen)
     assert len(seen) == 1
     assert seen[0].code.inversion is not None
 

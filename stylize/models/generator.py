@@ -126,12 +126,19 @@ def leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.leaky_relu(x, 0.2) * SQRT2
 
 
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """Random numbers to begin with; none on "meta", where a file brings them: there torch.randn and any arithmetic load
+    PyTorch's compiler, which takes 3 s and 200 MB."""
+    empty = torch.get_default_device().type == "meta"
+    return torch.empty(shape) if empty else torch.randn(shape) * std
+
+
 class Linear(nn.Module):
     """Linear layer with equalised learning rate: the weight is scaled at run time (Karras et al. 2018)."""
 
     def __init__(self, c_in: int, c_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in) / lr_multiplier)
+        self.weight = nn.Parameter(normal(c_out, c_in, std=1 / lr_multiplier))
         self.bias = nn.Parameter(torch.full((c_out,), bias))
         self.weight_gain = lr_multiplier / math.sqrt(c_in)
         self.bias_gain = lr_multiplier
@@ -228,13 +235,13 @@ class ModulatedConv(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool, patterns: int = 0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.weight = nn.Parameter(normal(c_out, c_in, 3, 3))
         self.affine = Linear(w_dim, c_in, bias=1.0)
         self.noise_strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(c_out))
         if patterns:  # the last of the input channels
-            self.patterns = nn.Parameter(torch.randn(1, patterns, resolution, resolution))
-        self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
+            self.patterns = nn.Parameter(normal(1, patterns, resolution, resolution))
+        self.register_buffer("noise", normal(1, 1, resolution, resolution))
         self.gain = 1.0 / math.sqrt(c_in * 9)
         self.up = up
         self.large = resolution**2 > 9 * c_out  # pictures larger than the weight
@@ -309,7 +316,7 @@ class ToRGB(nn.Module):
 
     def __init__(self, c_in: int, w_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(3, c_in, 1, 1))
+        self.weight = nn.Parameter(normal(3, c_in, 1, 1))
         self.affine = Linear(w_dim, c_in, bias=1.0)
         self.bias = nn.Parameter(torch.zeros(3))
         self.gain = 1.0 / math.sqrt(c_in)
@@ -334,7 +341,7 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers)
-        self.const = nn.Parameter(torch.randn(1, config.channels[0], 4, 4))
+        self.const = nn.Parameter(normal(1, config.channels[0], 4, 4))
         self.convs = nn.ModuleList(
             ModulatedConv(
                 c_in,
