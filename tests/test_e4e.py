@@ -17,8 +17,8 @@ from torch import Tensor
 from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_into, save_checkpoint
 from stylize.models.e4e import E4e, E4eConfig, Flavour, ReStyle
+from stylize.models.encoders import load_encoder
 from stylize.models.generator import Generator, GeneratorConfig
-from stylize.pipeline import load_encoder
 
 TINY = E4eConfig(resolution=32, widths=(16, 16, 32, 32), blocks=(1, 1, 2, 1), num_ws=8, w_dim=32)
 GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=32, mapping_layers=2)
