@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError, StylizeError
 from stylize.models.checkpoints import load_checkpoint
 from stylize.models.domain import Domain
-from stylize.models.encoders import load_encoder
+from stylize.models.encoders import find_encoder, load_encoder
 from stylize.models.generator import Generator
 from stylize.models.hypernet import HyperNet
 from stylize.models.lpips import Lpips
-from stylize.models.text_image import TextImageModel
+from stylize.models.text_image import TextImageModel, reads_english
 from stylize.places import default_model, model_folder
 
 P = TypeVar("P")
@@ -86,12 +86,20 @@ class ModelFolder:
 
     def encoder(self, generator: Generator) -> nn.Module | None:
         """None where photos are not to be read."""
-        path = self.path / "encoder.safetensors"
-        return load_encoder(path, generator) if path.is_file() else None
+        path = find_encoder(self.path)
+        return None if path is None else load_encoder(path, generator)
+
+    def _clip_files(self) -> list[Path]:
+        return sorted(self.path.glob("clip*.safetensors"), key=lambda path: path.stem)
+
+    def english(self) -> Later[bool] | None:
+        """Whether the first text-image model reads any English."""
+        paths = self._clip_files()
+        return Later(lambda: reads_english(paths[0])) if paths else None
 
     def clips(self) -> Later[Sequence[TextImageModel]] | None:
         """The text-image models: the full model has ViT-B/32 and ViT-B/16."""
-        paths = sorted(self.path.glob("clip*.safetensors"), key=lambda path: path.stem)
+        paths = self._clip_files()
         return Later(lambda: [TextImageModel.load(path) for path in paths]) if paths else None
 
     def hypernet(self) -> Later[HyperNet] | None:

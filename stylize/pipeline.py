@@ -29,6 +29,7 @@ from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.lpips import Lpips
 from stylize.models.mini_encoder import Encoder
+from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
@@ -78,7 +79,8 @@ class Stylizer:
     Only the generator must be there: without an encoder (see ``models.encoders``) the model only samples, without
     text-image models (``clips``, the first of which reads descriptions) and a hypernetwork it only knows its ready
     ``domains``, which are found by name, colours as "colours/red". ``directions`` of W by name are what ``edit`` knows.
-    ``folder``: where the parts were read from, if anywhere. ``device``: the best one there is, where none is named.
+    ``english``: whether ``clips`` read any English; None asks them. ``folder``: where the parts were read from, if
+    anywhere. ``device``: the best one there is, where none is named.
 
     ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
     that of the convolutions when pictures are drawn.
@@ -90,6 +92,7 @@ class Stylizer:
         encoder: nn.Module | None = None,
         *,
         clips: Sequence[TextImageModel] | Later[Sequence[TextImageModel]] | None = None,
+        english: bool | Later[bool] | None = None,
         hypernet: HyperNet | Later[HyperNet] | None = None,
         domains: Mapping[str, Domain] | None = None,
         directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
@@ -106,7 +109,9 @@ class Stylizer:
             encoder = encoder.eval().requires_grad_(False).to(self.device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
-        self._encoder, self._clips, self._hypernet = encoder, clips, hypernet
+        elif isinstance(encoder, Sfe):
+            encoder.dtype = self.dtype
+        self._encoder, self._clips, self._english, self._hypernet = encoder, clips, english, hypernet
         self.domains: Mapping[str, Domain] = {} if domains is None else domains
         self._directions, self._lpips, self._folder = directions, lpips, folder
         self.finder = FaceFinder()
@@ -116,13 +121,15 @@ class Stylizer:
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
-        encoder.safetensors; None is ``default_model``. Raises CheckpointError."""
+        encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
+        Raises CheckpointError."""
         folder = ModelFolder.find(model)
         generator = folder.generator()
         return cls(
             generator,
             folder.encoder(generator),
             clips=folder.clips(),
+            english=folder.english(),
             hypernet=folder.hypernet(),
             domains=folder.domains(),
             directions=folder.directions(),
@@ -152,6 +159,12 @@ class Stylizer:
     def has_encoder(self) -> bool:
         """Whether the model reads photos; without an encoder it only samples."""
         return self._encoder is not None
+
+    @property
+    def encoder_title(self) -> str:
+        """What to call the encoder; "" without one."""
+        encoder: Any = self._encoder
+        return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
     @cached_property
     def clips(self) -> list[TextImageModel]:
@@ -192,8 +205,9 @@ class Stylizer:
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:
         """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
-        of features, that of the face drawn through W+ alone."""
-        if not (self.generator.config.inject and self.has_encoder):
+        of features, that of the face drawn through W+ alone. Not of StyleFeatureEditor, whose generator was trained
+        without such maps and draws those faces as they are."""
+        if not (self.generator.config.inject and self.has_encoder) or isinstance(self.encoder, Sfe):
             return Code(ws)
         size = (self.encoder.config.resolution,) * 2
         return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
@@ -210,7 +224,8 @@ class Stylizer:
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
         code = code if isinstance(code, Code) else Code(code)
-        code = code.with_ws(domain.mixed_in(code.ws, style_mix * min(max(strength, 0.0), 1.0)))
+        share = style_mix * min(max(strength, 0.0), 1.0)
+        code = code.moved(lambda ws: domain.mixed_in(ws, share))
         return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
@@ -289,12 +304,13 @@ class Stylizer:
     def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
         """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
         StylizeError for a name that the model does not know."""
+        way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
                 raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
-            code = code.with_ws(code.ws + amount * self.directions[name])
-        return code
+            way += amount * self.directions[name]
+        return code.moved(lambda ws: ws + way) if amounts else code
 
     # Words -> domain
 
@@ -373,7 +389,10 @@ class Stylizer:
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        return bool(self._clips) and self.clip.vocabulary == "english"
+        if not self._clips:
+            return False
+        english = now(self._english)
+        return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its

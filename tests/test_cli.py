@@ -308,8 +308,7 @@ def test_mix_blends_domains_by_weight_and_level(stylizer: FakeStylizer, tmp_path
         values = torch.tensor(vector[text]).repeat_interleave(2).repeat(8)
         return Domain(values, (4,) * 8, "pre_demod", "0123456789abcdef", text)
 
-    stylizer.domain, stylizer.has_hypernet = domain, True
-    stylizer.instant = lambda picture, name: domain(name)
+    vars(stylizer).update(domain=domain, has_hypernet=True, instant=lambda picture, name: domain(name))
     assert run("mix", "sepia=0.5", "gold=-1,coarse=0,fine=0.5", "-o", out) == 0
     pieces = Domain.load(out).vector.view(8, 2, 2).mean(2)  # at 4, 8, 8, 16, 16, 32, 32, 64 px
     assert pieces[:, 0].tolist() == [0.5] * 8
@@ -329,7 +328,7 @@ def test_a_picture_is_a_style_at_once_or_trained(
             [SimpleNamespace(step=1, steps=1, losses={}, domain=FakeDomain({f"trained {name}": 1.0}), note="")]
         ),
     )
-    stylizer.instant = lambda picture, name: FakeDomain({name: float(picture.width)})
+    vars(stylizer)["instant"] = lambda picture, name: FakeDomain({name: float(picture.width)})
     for has_hypernet, method, name in (
         (True, "auto", "photo"),
         (False, "auto", "trained photo"),
@@ -337,7 +336,7 @@ def test_a_picture_is_a_style_at_once_or_trained(
         (False, "instant", "photo"),
     ):
         stylizer.calls.clear()
-        stylizer.has_hypernet = has_hypernet
+        vars(stylizer)["has_hypernet"] = has_hypernet
         assert run(photo, "--to", photo, "--method", method, "--face", 1, "-o", tmp_path / "out.png") == 0
         assert list(stylizer.calls[1][2].terms) == [name]
 
@@ -373,7 +372,7 @@ def test_domains_are_listed(stylizer: FakeStylizer, capsys: pytest.CaptureFixtur
 
 
 def test_training_modules_bring_their_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[Any] = []
     for name in (*cli_models.TRAINING.values(), cli_models.EVALUATE):
 
         def add_arguments(parser: Any) -> None:

@@ -425,7 +425,7 @@ def test_a_frame_of_the_camera_is_read_as_a_photo_is(kind: str, tmp_path: Path) 
     words = base64.b64encode(path.read_bytes()).decode()
     for payload in (ImageData(path=str(path)), ImageData(url=f"data:image/webp;base64,{words}")):
         frame = camera_frame(payload)
-        assert frame is None if kind in ("EPS", "none") else frame.size == (40, 30)
+        assert (frame and frame.size) == (None if kind in ("EPS", "none") else (40, 30))
     assert camera_frame(ImageData(url="data:image/webp;base64,a")) is None
     assert camera_frame(None) is None
 
@@ -511,7 +511,7 @@ def test_trainings_that_cannot_start_say_why(page: Page, photo: str, tmp_path: P
 def test_who_leaves_stops_the_training(page: Page, visit: Any) -> None:
     loop = page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", "")
     next(loop), next(loop)
-    loop.close()  # what the queue does
+    loop.close()  # type: ignore[attr-defined]  # what the queue does
     assert list(page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", ""))[-1][0].progress.step == 4
 
 

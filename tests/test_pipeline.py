@@ -15,7 +15,7 @@ from stylize.look import Look
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.text_image import ENGLISH_TEMPLATES, TextImageModel
+from stylize.models.text_image import TextImageModel, english_templates
 from stylize.pipeline import Face, Stylizer
 from stylize.places import default_model, model_folder
 
@@ -210,5 +210,6 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
 
 
 def test_the_templates_are_those_of_the_article() -> None:
-    assert len(ENGLISH_TEMPLATES) == len(set(ENGLISH_TEMPLATES)) == 79
-    assert all(template.count("{}") == 1 for template in ENGLISH_TEMPLATES)
+    templates = english_templates()
+    assert len(templates) == len(set(templates)) == 79
+    assert all(template.count("{}") == 1 for template in templates)

@@ -18,7 +18,7 @@ from stylize.look import Look
 from stylize.pipeline import Stylizer
 from stylize.video import restyle as video
 from stylize.video.files import LIMITS, Film
-from stylize.video.restyle import Change, Progress, lay, restyle, restyle_live, steady_keys
+from stylize.video.restyle import Change, Progress, Seen, lay, restyle, restyle_live, steady_keys
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,8 @@ def test_an_animated_picture_stays_one(
     first.save(tmp_path / f"in{ending}", save_all=True, append_images=rest, duration=100)
     draw(stylizer, tmp_path / f"in{ending}", look, tmp_path / f"out{ending}")
     with Image.open(tmp_path / f"out{ending}") as image:
-        assert image.n_frames == Film.open(tmp_path / f"in{ending}").count
+        frames = image.n_frames  # type: ignore[attr-defined]
+    assert frames == Film.open(tmp_path / f"in{ending}").count
 
 
 def test_no_face_wrong_settings_and_stopping_leave_no_file(
@@ -153,12 +154,13 @@ def test_no_face_wrong_settings_and_stopping_leave_no_file(
     work = restyle(stylizer, Film.open(source), look, out)
     while next(work).stage != "draw":
         pass
-    work.close()
+    work.close()  # type: ignore[attr-defined]
     assert not out.exists()
 
 
 def test_a_camera_is_steadied_from_frame_to_frame(stylizer: Stylizer, look: Look, face: Image.Image) -> None:
-    shown, seen = [], []
+    shown: list[np.ndarray] = []
+    seen: list[Seen] = []
     for frame in still(face, 3, noise=12):
         picture, seen = restyle_live(stylizer, Image.fromarray(frame), look, seen)
         shown.append(np.asarray(Image.fromarray(np.asarray(picture)).reduce(4).resize((240, 240))))

@@ -144,7 +144,7 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
     def encode() -> None:
         seen = stylizer.encode([crop for _, crop in waiting])
         for (index, _), code in zip(waiting, seen, strict=True):
-            codes[index].append(code)
+            codes[index].append(code.light())
         waiting.clear()
 
     for number, (_, frame) in enumerate(film.frames()):
@@ -163,8 +163,8 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
         encode()
     for index, track in enumerate(tracks):
         code, deviation = cat(codes[index]), STEADY_SECONDS * film.fps
-        ws, smooth = steady_keys(code.ws, np.stack(heads[index]), at[index], deviation)
-        keys.append(Keys(track, at[index], code.with_ws(ws), smooth))
+        rows, smooth = steady_keys(code.rows, np.stack(heads[index]), at[index], deviation)
+        keys.append(Keys(track, at[index], code.with_rows(rows), smooth))
 
 
 def steady_keys(
@@ -316,5 +316,5 @@ def _steadied(new: Seen, before: Sequence[Seen]) -> Seen:
     share = float(np.clip(moved / LIVE_MOVE, LIVE_SHARE, 1))
     points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
     head = old.head + np.float32(share) * (new.head - old.head)
-    code = new.code.with_ws(torch.lerp(old.code.ws, new.code.ws, share))
+    code = new.code.with_rows(torch.lerp(old.code.rows, new.code.rows, share))
     return Seen(replace(new.face, landmarks=points), code, head)
