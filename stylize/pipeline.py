@@ -21,18 +21,17 @@ from stylize.errors import CheckpointError, DomainError, PromptError, StylizeErr
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
+from stylize.loading import Later, ModelFolder, now, pick_device
 from stylize.look import Look
-from stylize.models.checkpoints import load_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
 from stylize.models.e4e import E4e
-from stylize.models.encoders import find_encoder, load_encoder
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
+from stylize.models.lpips import Lpips
 from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
-from stylize.models.text_image import TextImageModel, reads_english
-from stylize.places import default_model, model_folder
+from stylize.models.text_image import TextImageModel
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
 from stylize.prompts.vocabulary import match, match_colour, unknown_words
@@ -75,39 +74,47 @@ class Face:
         return to_image(self.source)
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
-    return device
-
-
 class Stylizer:
-    """The model behind one interface.
+    """The model behind one interface. Its parts are handed in, or read from a folder by ``load``.
 
-    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it;
-    ``dtype`` is that of the convolutions when pictures are drawn.
+    Only the generator must be there: without an encoder (see ``models.encoders``) the model only samples, without
+    text-image models (``clips``, the first of which reads descriptions) and a hypernetwork it only knows its ready
+    ``domains``, which are found by name, colours as "colours/red". ``directions`` of W by name are what ``edit`` knows.
+    ``english``: whether ``clips`` read any English; None asks them. ``folder``: where the parts were read from, if
+    anywhere. ``device``: the best one there is, where none is named.
+
+    ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
+    that of the convolutions when pictures are drawn.
     """
 
     def __init__(
-        self, generator: Generator, encoder: nn.Module | None, folder: Path, name: str, device: torch.device
+        self,
+        generator: Generator,
+        encoder: nn.Module | None = None,
+        *,
+        clips: Sequence[TextImageModel] | Later[Sequence[TextImageModel]] | None = None,
+        english: bool | Later[bool] | None = None,
+        hypernet: HyperNet | Later[HyperNet] | None = None,
+        domains: Mapping[str, Domain] | None = None,
+        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
+        lpips: Lpips | Later[Lpips | None] | None = None,
+        name: str = "own",
+        folder: Path | None = None,
+        device: str | None = None,
     ) -> None:
-        self.name, self.folder, self.device = name, folder, device
+        self.name, self.device = name, pick_device(device)
         self.fingerprint = generator.fingerprint()
-        self.generator = generator.eval().requires_grad_(False).to(device)
-        self.dtype = fast_dtype(device)
+        self.generator = generator.eval().requires_grad_(False).to(self.device)
+        self.dtype = fast_dtype(self.device)
         if encoder is not None:
-            encoder = encoder.eval().requires_grad_(False).to(device)
+            encoder = encoder.eval().requires_grad_(False).to(self.device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
         elif isinstance(encoder, Sfe):
             encoder.dtype = self.dtype
-        self._encoder = encoder
+        self._encoder, self._clips, self._english, self._hypernet = encoder, clips, english, hypernet
+        self.domains: Mapping[str, Domain] = {} if domains is None else domains
+        self._directions, self._lpips, self._folder = directions, lpips, folder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
         self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
@@ -117,17 +124,28 @@ class Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
         encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
         Raises CheckpointError."""
-        model = model or default_model()
-        folder = model_folder(model)
-        if model == "full" and not (folder / "generator.safetensors").is_file():
-            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
-        if not folder.is_dir():
-            raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
-        generator = Generator.load(folder / "generator.safetensors")
-        path = find_encoder(folder)
-        encoder = None if path is None else load_encoder(path, generator)
-        name = model if model == "full" else folder.name
-        return cls(generator, encoder, folder, name, pick_device(device))
+        folder = ModelFolder.find(model)
+        generator = folder.generator()
+        return cls(
+            generator,
+            folder.encoder(generator),
+            clips=folder.clips(),
+            english=folder.english(),
+            hypernet=folder.hypernet(),
+            domains=folder.domains(),
+            directions=folder.directions(),
+            lpips=folder.lpips(),
+            name=folder.name,
+            folder=folder.path,
+            device=device,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the model lies. Raises StylizeError for one whose parts were handed in."""
+        if self._folder is None:
+            raise StylizeError(f"The {self.name} model lies in no folder; load one from a folder.")
+        return self._folder
 
     @property
     def encoder(self) -> Any:
@@ -165,21 +183,23 @@ class Stylizer:
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
-        paths = self._clip_files()
-        if not paths:
+        if not self._clips:
             raise CheckpointError(
-                f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
+                f"The {self.name} model has no clip.safetensors, which understands descriptions; "
                 "python -m stylize download full fetches that of the full model."
             )
-        return [TextImageModel.load(path).to(self.device) for path in paths]
-
-    def _clip_files(self) -> list[Path]:
-        return sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
+        return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
 
     @property
     def clip(self) -> TextImageModel:
         """The first of ``clips``."""
         return self.clips[0]
+
+    @property
+    def lpips(self) -> Lpips | None:
+        """How different two pictures look, where the model brings its weights."""
+        lpips = now(self._lpips)
+        return None if lpips is None else lpips.to(self.device)
 
     @property
     def resolution(self) -> int:
@@ -282,17 +302,14 @@ class Stylizer:
 
     @cached_property
     def directions(self) -> dict[str, Tensor]:
-        """Directions of W by name, each (w_dim,); none where the model's folder holds no directions.safetensors."""
-        path = self.folder / "directions.safetensors"
-        if not path.is_file():
-            return {}
-        tensors, _ = load_checkpoint(path, self.device)
+        """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
+        directions = {name: way.to(self.device) for name, way in (now(self._directions) or {}).items()}
         w_dim = self.generator.config.w_dim
-        for name, direction in tensors.items():
+        for name, direction in directions.items():
             if direction.shape != (w_dim,):
                 shape = tuple(direction.shape)
-                raise CheckpointError(f"{path.name}: {name!r} has the shape {shape} instead of ({w_dim},).")
-        return tensors
+                raise CheckpointError(f"The direction {name!r} has the shape {shape} instead of ({w_dim},).")
+        return directions
 
     def edits(self) -> list[str]:
         """Names that ``edit`` takes, such as age and smile."""
@@ -313,11 +330,12 @@ class Stylizer:
 
     def ready(self) -> list[str]:
         """Names of the domains that ship with the model."""
-        return sorted(path.stem for path in (self.folder / "domains").glob("*.safetensors"))
+        return sorted(name for name in self.domains if "/" not in name)
 
-    def preview(self, name: str) -> Path:
-        """The little picture of a ready domain."""
-        return self.folder / "domains" / "previews" / f"{name}.webp"
+    def preview(self, name: str) -> Path | Image.Image:
+        """The little picture of a ready domain: its file, else a random face in it."""
+        path = self._folder / "domains" / "previews" / f"{name}.webp" if self._folder else None
+        return path if path and path.is_file() else self.sample(1, domain=self.domains[name])[0]
 
     def domain(self, text: str) -> Domain:
         """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
@@ -385,8 +403,10 @@ class Stylizer:
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        paths = self._clip_files()
-        return bool(paths) and reads_english(paths[0])
+        if not self._clips:
+            return False
+        english = now(self._english)
+        return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
@@ -435,17 +455,16 @@ class Stylizer:
 
     @property
     def has_hypernet(self) -> bool:
-        return (self.folder / "hypernet.safetensors").is_file()
+        return self._hypernet is not None
 
     @cached_property
     def hypernet(self) -> HyperNet:
         """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
-        path = self.folder / "hypernet.safetensors"
-        if not path.is_file():
+        net = now(self._hypernet)
+        if net is None:
             raise CheckpointError(
                 f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
             )
-        net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
@@ -457,7 +476,7 @@ class Stylizer:
                 f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
                 f"gives {width}; use the one it was trained with."
             )
-        return net.to(self.device)
+        return net.eval().requires_grad_(False).to(self.device)
 
     def ready_domain(self, text: str) -> Domain:
         """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
@@ -465,7 +484,7 @@ class Stylizer:
             return self._shipped(text.lower())
         styles, colour = match(text), match_colour(text)
         parts = [*styles, *([f"colours/{colour}"] if colour else [])]
-        known = all((self.folder / "domains" / f"{part}.safetensors").is_file() for part in parts)
+        known = all(part in self.domains for part in parts)
         if not parts or not known or len(styles) > 1 or unknown_words(text):
             raise DomainError(
                 f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(self.ready())}."
@@ -475,7 +494,7 @@ class Stylizer:
         return replace(mix([(1.0, self._shipped(part)) for part in parts]), name=text)
 
     def _shipped(self, name: str) -> Domain:
-        return Domain.load(self.folder / "domains" / f"{name}.safetensors")
+        return self.domains[name]
 
     def check_description(self, text: str) -> str:
         """The description, tidied and in English, if the text-image model can understand all of it; else PromptError

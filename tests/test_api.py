@@ -186,7 +186,7 @@ def test_the_endpoints_are_tools(address: str, photo: Any, astronaut: Image.Imag
         "video": {"video": data_url(clip, "video/mp4"), "text": "pencil sketch"},
     }
 
-    waits = {"timeout": PATIENCE, "sse_read_timeout": PATIENCE}
+    waits: dict[str, Any] = {"timeout": PATIENCE, "sse_read_timeout": PATIENCE}
 
     async def talk() -> tuple[list[Any], dict[str, Any]]:
         async with (

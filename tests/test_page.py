@@ -349,7 +349,7 @@ def instant_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     folder = tmp_path_factory.mktemp("instant")
     sizes, fingerprint = (model := load_tiny_model_with_style(folder)).generator.config.domain_sizes, model.fingerprint
     HyperNet(HyperNetConfig(tuple(sizes), 16, 8, 8, 2), generator=fingerprint).save(folder / "hypernet.safetensors")
-    return Page(model)
+    return Page(Stylizer.load(str(folder), "cpu"))
 
 
 def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: Path) -> None:
@@ -368,11 +368,12 @@ def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: 
 
 
 def test_a_hypernetwork_of_another_generator_becomes_a_sentence(tmp_path: Path, photo: str) -> None:
-    page = Page(load_tiny_model_with_style(tmp_path))
-    visit = page.shared.open(photo, None, ENGLISH)[0]
+    load_tiny_model_with_style(tmp_path)
     for sizes, embedding, generator in (((8,) * 8, 16, "f" * 16), ((4, 4), 16, ""), ((8,) * 8, 24, "")):
         net = HyperNet(HyperNetConfig(sizes, embedding, 8, 8, 2), generator=generator)
         net.save(tmp_path / "hypernet.safetensors")
+        page = Page(Stylizer.load(str(tmp_path), "cpu"))
+        visit = page.shared.open(photo, None, ENGLISH)[0]
         words = show(page, visit=visit, text0="a red zombie", strength=0.1 + embedding / 100)[0]
         assert words.startswith("⚠️ The hypernetwork")
 
