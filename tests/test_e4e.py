@@ -89,6 +89,24 @@ def test_the_layout_of_the_published_file(shared: Path) -> None:
     assert error(encoder(picture(numbers, "e4e/image_seed")), numbers["e4e/w_plus"]) <= TOLERANCE
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", ["psp", "e4e"])
+@torch.no_grad()
+def test_two_steps_of_restyle(flavour: Flavour, shared: Path) -> None:
+    """Against the numbers of the official code (yuval-alaluf/restyle-encoder, 5e80276228cc)."""
+    numbers = dict(np.load(shared / "golden" / f"restyle_{flavour}.npz"))
+    drawn = draw_weights(shared / "golden" / f"manifest_restyle_{flavour}.json")
+    seen: list[Tensor] = []
+    with torch.device("meta"):
+        encoder = ReStyle(E4eConfig(), flavour, lambda ws: seen.pop(0)).eval().requires_grad_(False)
+    weights = {name.removeprefix("encoder."): tensor for name, tensor in drawn.items()}
+    load_into(encoder, weights | {"latent_avg": torch.from_numpy(numbers["latent_avg"])}, "golden")
+    for steps in (1, 2):
+        seen[:] = [picture(numbers, "avg_image_seed"), picture(numbers, "y_hat_seed")]  # instead of drawn ones
+        encoder.STEPS = steps
+        assert error(encoder(picture(numbers, "image_seed")), numbers[f"step{steps}"]) <= TOLERANCE
+
+
 def tiny_restyle(flavour: Flavour) -> tuple[ReStyle, Generator]:
     torch.manual_seed(0)
     generator = Generator(GENERATOR).eval().requires_grad_(False)

@@ -11,10 +11,11 @@ from PIL import Image
 from tiny import CLIP, load_tiny_model, save_tiny_model
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.look import Look
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.text_image import ENGLISH_TEMPLATES, TextImageModel
+from stylize.models.text_image import TextImageModel, english_templates
 from stylize.pipeline import Face, Stylizer
 from stylize.places import default_model, model_folder
 
@@ -180,12 +181,12 @@ def test_edits_move_along_a_direction(tmp_path: Path, astronaut: Image.Image) ->
     torch.testing.assert_close(model.edit(ws, {"smile": 2.0}).ws, ws.ws + 2 * direction)
     torch.testing.assert_close(model.edit(ws, {"smile": 1.5, "age": 1.5}).ws, ws.ws)
     face = model.faces(astronaut)[0]
-    plain, smiling = (pixels(model.render(face, None, detail=0.0, edits=e)) for e in ({}, {"smile": 3.0}))
+    plain, smiling = (pixels(model.render(face, Look(detail=0.0, edits=e))) for e in ({}, {"smile": 3.0}))
     assert not np.array_equal(plain, smiling)
     with pytest.raises(StylizeError, match="no edit 'pose'; it has: age, smile"):
         model.edit(ws, {"pose": 1.0})
     with pytest.raises(StylizeError, match="between -10 and 10"):
-        model.edit(ws, {"age": float("nan")})
+        Look(edits={"age": float("nan")})
     save_checkpoint(folder / "directions.safetensors", {"smile": torch.zeros(3)}, {})
     with pytest.raises(CheckpointError, match="'smile' has the shape"):
         Stylizer.load(str(folder), "cpu").edits()
@@ -209,5 +210,6 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
 
 
 def test_the_templates_are_those_of_the_article() -> None:
-    assert len(ENGLISH_TEMPLATES) == len(set(ENGLISH_TEMPLATES)) == 79
-    assert all(template.count("{}") == 1 for template in ENGLISH_TEMPLATES)
+    templates = english_templates()
+    assert len(templates) == len(set(templates)) == 79
+    assert all(template.count("{}") == 1 for template in templates)

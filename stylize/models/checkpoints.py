@@ -74,6 +74,16 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
     return {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in tensors.items()}, settings
 
 
+def load_settings(path: str | Path) -> dict[str, Any]:
+    """The settings of a file written by ``save_checkpoint``, without its tensors. Raises CheckpointError."""
+    try:
+        with safe_open(path, "pt") as file:
+            settings: dict[str, Any] = json.loads((file.metadata() or {})["settings"])
+            return settings
+    except Exception as error:
+        raise CheckpointError(f"{Path(path).name} is not a file of this project or is damaged ({error}).") from None
+
+
 def _shallow(value: Any, levels: int = 50) -> bool:
     """Whether lists and dicts hold each other through fewer levels: then any reader and writer of JSON takes them."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

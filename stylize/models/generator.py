@@ -13,7 +13,8 @@ demodulation (``pre_demod``, the article) or after it (``post_demod``, the offic
 
 A photo's features may enter at one place (``GeneratorConfig.inject``), as in StyleFeatureEditor (Bobkov, Titov, Alanov,
 Vetrov 2024): they are added to the generator's own, so that what a domain vector does below that place is kept,
-``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator.
+``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator. Where the encoder has an editor of
+features (``stylize.models.sfe``), what that makes of F and the change takes the place of the generator's own.
 
 Without gradients it is arranged for speed: what depends on the weights alone is kept between pictures, and where
 pictures are larger than weights the scalings go into the weights of each sample instead of passing over its pictures.
@@ -22,7 +23,7 @@ pictures are larger than weights the scalings go into the weights of each sample
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
-from stylize.models.code import Code
+from stylize.models.code import Code, Inversion
 
 Order = Literal["pre_demod", "post_demod"]
 Noise = Literal["const", "random", "none"]
@@ -125,12 +126,19 @@ def leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
     return F.leaky_relu(x, 0.2) * SQRT2
 
 
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """Random numbers to begin with; none on "meta", where a file brings them: there torch.randn and any arithmetic load
+    PyTorch's compiler, which takes 3 s and 200 MB."""
+    empty = torch.get_default_device().type == "meta"
+    return torch.empty(shape) if empty else torch.randn(shape) * std
+
+
 class Linear(nn.Module):
     """Linear layer with equalised learning rate: the weight is scaled at run time (Karras et al. 2018)."""
 
     def __init__(self, c_in: int, c_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in) / lr_multiplier)
+        self.weight = nn.Parameter(normal(c_out, c_in, std=1 / lr_multiplier))
         self.bias = nn.Parameter(torch.full((c_out,), bias))
         self.weight_gain = lr_multiplier / math.sqrt(c_in)
         self.bias_gain = lr_multiplier
@@ -227,13 +235,13 @@ class ModulatedConv(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool, patterns: int = 0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.weight = nn.Parameter(normal(c_out, c_in, 3, 3))
         self.affine = Linear(w_dim, c_in, bias=1.0)
         self.noise_strength = nn.Parameter(torch.zeros(1))
         self.bias = nn.Parameter(torch.zeros(c_out))
         if patterns:  # the last of the input channels
-            self.patterns = nn.Parameter(torch.randn(1, patterns, resolution, resolution))
-        self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
+            self.patterns = nn.Parameter(normal(1, patterns, resolution, resolution))
+        self.register_buffer("noise", normal(1, 1, resolution, resolution))
         self.gain = 1.0 / math.sqrt(c_in * 9)
         self.up = up
         self.large = resolution**2 > 9 * c_out  # pictures larger than the weight
@@ -308,7 +316,7 @@ class ToRGB(nn.Module):
 
     def __init__(self, c_in: int, w_dim: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(3, c_in, 1, 1))
+        self.weight = nn.Parameter(normal(3, c_in, 1, 1))
         self.affine = Linear(w_dim, c_in, bias=1.0)
         self.bias = nn.Parameter(torch.zeros(3))
         self.gain = 1.0 / math.sqrt(c_in)
@@ -322,15 +330,18 @@ class ToRGB(nn.Module):
 
 
 class Generator(nn.Module):
-    """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped."""
+    """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped.
+
+    ``edit``: an encoder's editor of features, see ``Sfe.edit``, for codes with an inversion."""
 
     w_avg: Tensor
+    edit: Callable[[Inversion, Tensor | None, Order, torch.dtype], Tensor] | None = None
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
         self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers)
-        self.const = nn.Parameter(torch.randn(1, config.channels[0], 4, 4))
+        self.const = nn.Parameter(normal(1, config.channels[0], 4, 4))
         self.convs = nn.ModuleList(
             ModulatedConv(
                 c_in,
@@ -403,6 +414,9 @@ class Generator(nn.Module):
         lower = cut(lower, window)
         if code.features is not None:
             lower = lower + code.features.to(lower.dtype)
+        if code.inversion is not None:
+            assert self.edit is not None, "a code of another model"
+            lower = self.edit(code.inversion, domain, order, dtype)
         return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window)
 
     def lower(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.places import EXAMPLES
-from stylize.ui.page import CSS, HEAD, THEME, Page
-from stylize.ui.texts import I18N
-from stylize.ui.zerogpu import Gpu
+
+if TYPE_CHECKING:
+    from stylize.ui.zerogpu import Gpu
 
 
 def serve(
@@ -26,8 +28,13 @@ def serve(
     """Loads the model and serves its page until it is interrupted; without host and port, Gradio's variables
     (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT) say where. gpu: what lends one, see ``stylize.ui.zerogpu``. Returns the
     exit status."""
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(Stylizer.load, model, device)
+        # Gradio takes seconds to import, in which the weights are read.
+        from stylize.ui.page import CSS, HEAD, THEME, Page
+        from stylize.ui.texts import I18N
     try:
-        stylizer = Stylizer.load(model, device)
+        stylizer = loading.result()
     except StylizeError as error:
         print(f"stylize: {error}", file=sys.stderr)
         return 2
