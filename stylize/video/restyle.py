@@ -36,6 +36,7 @@ from stylize.faces.align import (
     plausible,
 )
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
+from stylize.images import whole
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer, check_amounts
@@ -120,7 +121,7 @@ def restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> Iterator
         )
     keys: list[Keys] = []
     yield from _encode(stylizer, film, tracks, keys)
-    with Writer(out, film) as writer:
+    with whole(out) as part, Writer(part, film) as writer:
         drawn = [Drawn(stylizer, key, style) for key in keys]
         for number, (time, frame) in enumerate(film.frames()):
             picture = frame.copy()
