@@ -61,7 +61,7 @@ def explain(message: str, request: gr.Request | None) -> str:
 
 
 def failed(error: StylizeError, request: gr.Request | None) -> str:
-    return f"⚠️ {explain(str(error), request)}"
+    return f"⚠️ {explain(error.sentence, request)}"
 
 
 def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -294,7 +294,7 @@ class Shared:
             look = look.in_domain(self.studio.compose(recipe, own))
             return self.studio.file(visit, chosen, look, recipe)
         except StylizeError as error:
-            raise gr.Error(explain(str(error), request), print_exception=False) from None
+            raise gr.Error(explain(error.sentence, request), print_exception=False) from None
 
     def query(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
         """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
