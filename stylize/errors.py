@@ -33,7 +33,7 @@ class Sentence(str):
         made.values = tuple(said)
         return made
 
-    def __getnewargs__(self) -> tuple[str, ...]:
+    def __getnewargs__(self) -> tuple[str, ...]:  # type: ignore[override]
         return (self.key, *self.values)
 
     @classmethod
