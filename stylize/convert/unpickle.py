@@ -67,9 +67,9 @@ def load(stream: IO[bytes], name: str) -> Any:
                 return _zip(archive, stream.seek(0, io.SEEK_END))
         return _legacy(stream) if start == LEGACY_START else _pickle(stream)
     except _Refusal as refusal:
-        raise CheckpointError("{} {}", name, refusal) from None
+        raise CheckpointError(f"{name} {refusal}") from None
     except Exception:  # of a damaged file torch, zip and pickletools each make their own
-        raise CheckpointError("{} is cut short, damaged or not a checkpoint; download it again.", name) from None
+        raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
 
 
 def _zip(archive: zipfile.ZipFile, length: int) -> Any:
@@ -192,7 +192,7 @@ def _pickle(stream: IO[bytes], storage: Callable[[torch.dtype, str, int], Tensor
             args = _known(stack.pop(), tuple)
             called = _known(stack.pop(), Name)
             if not callable(called.meaning):
-                raise _Refusal("is refused: it calls {}, which no checkpoint needs.", called.name)
+                raise _Refusal(f"is refused: it calls {called.name}, which no checkpoint needs.")
             stack.append(called.meaning(*args))
         elif op == "BUILD":
             state = stack.pop()
@@ -221,7 +221,7 @@ def _named(name: str) -> Name:
     name = re.sub(r"^pathlib\._local\.", "pathlib.", name)
     if name not in MEANINGS:
         shown = name if name.isprintable() and len(name) < 100 else ascii(name[:100])
-        raise _Refusal("is refused: unpickling it would use {}, which no checkpoint needs and may run code.", shown)
+        raise _Refusal(f"is refused: unpickling it would use {shown}, which no checkpoint needs and may run code.")
     return Name(name, MEANINGS[name])
 
 
@@ -263,7 +263,7 @@ def _record(*_: Any, **__: Any) -> Record:
 
 def _tensor(numbers: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
     if math.prod(_known(number, int) for number in size) > MOST_NUMBERS:
-        raise _Refusal("holds a tensor of {:,} numbers, too many for a checkpoint.", math.prod(size))
+        raise _Refusal(f"holds a tensor of {math.prod(size):,} numbers, too many for a checkpoint.")
     return _known(numbers, Tensor).as_strided(size, stride, offset)
 
 
