@@ -19,25 +19,24 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
-from stylize.faces.detail import FINER, transfer_detail
+from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
-from stylize.models.checkpoints import load_checkpoint
+from stylize.loading import Later, ModelFolder, now, pick_device
+from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
-from stylize.models.encoders import load_encoder
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
+from stylize.models.lpips import Lpips
 from stylize.models.mini_encoder import Encoder
-from stylize.models.text_image import TextImageModel, reads_english
-from stylize.places import default_model, model_folder
+from stylize.models.sfe import Sfe
+from stylize.models.text_image import TextImageModel
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.russian import CYRILLIC, in_english, russian_name
 from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
-STRENGTHS = (-1.0, 2.0)
-EDITS = (-10.0, 10.0)
 ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 
@@ -74,37 +73,47 @@ class Face:
         return to_image(self.source)
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
-    return device
-
-
 class Stylizer:
-    """The model behind one interface.
+    """The model behind one interface. Its parts are handed in, or read from a folder by ``load``.
 
-    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it;
-    ``dtype`` is that of the convolutions when pictures are drawn.
+    Only the generator must be there: without an encoder (see ``models.encoders``) the model only samples, without
+    text-image models (``clips``, the first of which reads descriptions) and a hypernetwork it only knows its ready
+    ``domains``, which are found by name, colours as "colours/red". ``directions`` of W by name are what ``edit`` knows.
+    ``english``: whether ``clips`` read any English; None asks them. ``folder``: where the parts were read from, if
+    anywhere. ``device``: the best one there is, where none is named.
+
+    ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
+    that of the convolutions when pictures are drawn.
     """
 
     def __init__(
-        self, generator: Generator, encoder: nn.Module | None, folder: Path, name: str, device: torch.device
+        self,
+        generator: Generator,
+        encoder: nn.Module | None = None,
+        *,
+        clips: Sequence[TextImageModel] | Later[Sequence[TextImageModel]] | None = None,
+        english: bool | Later[bool] | None = None,
+        hypernet: HyperNet | Later[HyperNet] | None = None,
+        domains: Mapping[str, Domain] | None = None,
+        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
+        lpips: Lpips | Later[Lpips | None] | None = None,
+        name: str = "own",
+        folder: Path | None = None,
+        device: str | None = None,
     ) -> None:
-        self.name, self.folder, self.device = name, folder, device
+        self.name, self.device = name, pick_device(device)
         self.fingerprint = generator.fingerprint()
-        self.generator = generator.eval().requires_grad_(False).to(device)
-        self.dtype = fast_dtype(device)
+        self.generator = generator.eval().requires_grad_(False).to(self.device)
+        self.dtype = fast_dtype(self.device)
         if encoder is not None:
-            encoder = encoder.eval().requires_grad_(False).to(device)
+            encoder = encoder.eval().requires_grad_(False).to(self.device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
-        self._encoder = encoder
+        elif isinstance(encoder, Sfe):
+            encoder.dtype = self.dtype
+        self._encoder, self._clips, self._english, self._hypernet = encoder, clips, english, hypernet
+        self.domains: Mapping[str, Domain] = {} if domains is None else domains
+        self._directions, self._lpips, self._folder = directions, lpips, folder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
         self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
@@ -112,18 +121,30 @@ class Stylizer:
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
-        encoder.safetensors; None is ``default_model``. Raises CheckpointError."""
-        model = model or default_model()
-        folder = model_folder(model)
-        if model == "full" and not (folder / "generator.safetensors").is_file():
-            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
-        if not folder.is_dir():
-            raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
-        generator = Generator.load(folder / "generator.safetensors")
-        path = folder / "encoder.safetensors"
-        encoder = load_encoder(path, generator) if path.is_file() else None
-        name = model if model == "full" else folder.name
-        return cls(generator, encoder, folder, name, pick_device(device))
+        encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
+        Raises CheckpointError."""
+        folder = ModelFolder.find(model)
+        generator = folder.generator()
+        return cls(
+            generator,
+            folder.encoder(generator),
+            clips=folder.clips(),
+            english=folder.english(),
+            hypernet=folder.hypernet(),
+            domains=folder.domains(),
+            directions=folder.directions(),
+            lpips=folder.lpips(),
+            name=folder.name,
+            folder=folder.path,
+            device=device,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the model lies. Raises StylizeError for one whose parts were handed in."""
+        if self._folder is None:
+            raise StylizeError(f"The {self.name} model lies in no folder; load one from a folder.")
+        return self._folder
 
     @property
     def encoder(self) -> Any:
@@ -139,24 +160,32 @@ class Stylizer:
         """Whether the model reads photos; without an encoder it only samples."""
         return self._encoder is not None
 
+    @property
+    def encoder_title(self) -> str:
+        """What to call the encoder; "" without one."""
+        encoder: Any = self._encoder
+        return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
+
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
-        paths = self._clip_files()
-        if not paths:
+        if not self._clips:
             raise CheckpointError(
-                f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
+                f"The {self.name} model has no clip.safetensors, which understands descriptions; "
                 "python -m stylize download full fetches that of the full model."
             )
-        return [TextImageModel.load(path).to(self.device) for path in paths]
-
-    def _clip_files(self) -> list[Path]:
-        return sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
+        return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
 
     @property
     def clip(self) -> TextImageModel:
         """The first of ``clips``."""
         return self.clips[0]
+
+    @property
+    def lpips(self) -> Lpips | None:
+        """How different two pictures look, where the model brings its weights."""
+        lpips = now(self._lpips)
+        return None if lpips is None else lpips.to(self.device)
 
     @property
     def resolution(self) -> int:
@@ -176,8 +205,9 @@ class Stylizer:
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:
         """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
-        of features, that of the face drawn through W+ alone."""
-        if not (self.generator.config.inject and self.has_encoder):
+        of features, that of the face drawn through W+ alone. Not of StyleFeatureEditor, whose generator was trained
+        without such maps and draws those faces as they are."""
+        if not (self.generator.config.inject and self.has_encoder) or isinstance(self.encoder, Sfe):
             return Code(ws)
         size = (self.encoder.config.resolution,) * 2
         return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
@@ -194,7 +224,8 @@ class Stylizer:
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
         code = code if isinstance(code, Code) else Code(code)
-        code = code.with_ws(domain.mixed_in(code.ws, style_mix * min(max(strength, 0.0), 1.0)))
+        share = style_mix * min(max(strength, 0.0), 1.0)
+        code = code.moved(lambda ws: domain.mixed_in(ws, share))
         return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
@@ -221,28 +252,17 @@ class Stylizer:
 
     @torch.no_grad()
     def render(
-        self,
-        face: Face,
-        domain: Domain | None,
-        strength: float = 1.0,
-        detail: float | None = None,
-        style_mix: float = 1.0,
-        edits: Mapping[str, float] | None = None,
+        self, face: Face, domain: Domain | Look | None, strength: float = 1.0, detail: float | None = None
     ) -> Image.Image:
-        """The stylised aligned face at the size of ``face.crop``.
-
-        strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
-        FINER adds what is finer than its pixels, 1 applies the change to the photo itself and keeps all its detail;
-        None is the model's default.
-        style_mix: see ``draw``.
-        edits: see ``edit``; they change shapes, which only a low detail shows.
-        """
-        detail = self.default_detail if detail is None else detail
-        check_amounts(strength, detail)
-        code, source = self.edit(face.code.to(self.device), edits or {}), face.source.to(self.device)
-        target = source if domain is None and not edits else self.draw(code, domain, strength, style_mix)
-        crop = to_tensor(face.crop).to(self.device)
-        return to_image(transfer_detail(crop, source, target, detail))
+        """The stylised aligned face at the size of ``face.crop``: in a whole ``Look``, or in a domain with a strength
+        and a detail as they are described there."""
+        look = domain if isinstance(domain, Look) else Look(domain, strength, detail)
+        detail = self.default_detail if look.detail is None else look.detail
+        code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
+        plain = look.domain is None and not look.edits
+        target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
+        return keep_colours(picture, face.crop) if look.keep_colours else picture
 
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
@@ -268,44 +288,40 @@ class Stylizer:
 
     @cached_property
     def directions(self) -> dict[str, Tensor]:
-        """Directions of W by name, each (w_dim,); none where the model's folder holds no directions.safetensors."""
-        path = self.folder / "directions.safetensors"
-        if not path.is_file():
-            return {}
-        tensors, _ = load_checkpoint(path, self.device)
+        """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
+        directions = {name: way.to(self.device) for name, way in (now(self._directions) or {}).items()}
         w_dim = self.generator.config.w_dim
-        for name, direction in tensors.items():
+        for name, direction in directions.items():
             if direction.shape != (w_dim,):
                 shape = tuple(direction.shape)
-                raise CheckpointError(f"{path.name}: {name!r} has the shape {shape} instead of ({w_dim},).")
-        return tensors
+                raise CheckpointError(f"The direction {name!r} has the shape {shape} instead of ({w_dim},).")
+        return directions
 
     def edits(self) -> list[str]:
         """Names that ``edit`` takes, such as age and smile."""
         return sorted(self.directions)
 
     def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
-        """Codes whose W+ is moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
-        "InterFaceGAN", eq. 3). Raises StylizeError."""
-        low, high = EDITS
+        """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
+        StylizeError for a name that the model does not know."""
+        way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
                 raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
-            if not low <= amount <= high:
-                raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
-            code = code.with_ws(code.ws + amount * self.directions[name])
-        return code
+            way += amount * self.directions[name]
+        return code.moved(lambda ws: ws + way) if amounts else code
 
     # Words -> domain
 
     def ready(self) -> list[str]:
         """Names of the domains that ship with the model."""
-        return sorted(path.stem for path in (self.folder / "domains").glob("*.safetensors"))
+        return sorted(name for name in self.domains if "/" not in name)
 
-    def preview(self, name: str) -> Path:
-        """The little picture of a ready domain."""
-        return self.folder / "domains" / "previews" / f"{name}.webp"
+    def preview(self, name: str) -> Path | Image.Image:
+        """The little picture of a ready domain: its file, else a random face in it."""
+        path = self._folder / "domains" / "previews" / f"{name}.webp" if self._folder else None
+        return path if path and path.is_file() else self.sample(1, domain=self.domains[name])[0]
 
     def domain(self, text: str) -> Domain:
         """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
@@ -373,8 +389,10 @@ class Stylizer:
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        paths = self._clip_files()
-        return bool(paths) and reads_english(paths[0])
+        if not self._clips:
+            return False
+        english = now(self._english)
+        return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
@@ -423,17 +441,16 @@ class Stylizer:
 
     @property
     def has_hypernet(self) -> bool:
-        return (self.folder / "hypernet.safetensors").is_file()
+        return self._hypernet is not None
 
     @cached_property
     def hypernet(self) -> HyperNet:
         """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
-        path = self.folder / "hypernet.safetensors"
-        if not path.is_file():
+        net = now(self._hypernet)
+        if net is None:
             raise CheckpointError(
                 f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
             )
-        net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
@@ -445,7 +462,7 @@ class Stylizer:
                 f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
                 f"gives {width}; use the one it was trained with."
             )
-        return net.to(self.device)
+        return net.eval().requires_grad_(False).to(self.device)
 
     def ready_domain(self, text: str) -> Domain:
         """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
@@ -453,7 +470,7 @@ class Stylizer:
             return self._shipped(text.lower())
         styles, colour = match(text), match_colour(text)
         parts = [*styles, *([f"colours/{colour}"] if colour else [])]
-        known = all((self.folder / "domains" / f"{part}.safetensors").is_file() for part in parts)
+        known = all(part in self.domains for part in parts)
         if not parts or not known or len(styles) > 1 or unknown_words(text):
             raise DomainError(
                 f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(self.ready())}."
@@ -463,7 +480,7 @@ class Stylizer:
         return replace(mix([(1.0, self._shipped(part)) for part in parts]), name=text)
 
     def _shipped(self, name: str) -> Domain:
-        return Domain.load(self.folder / "domains" / f"{name}.safetensors")
+        return self.domains[name]
 
     def check_description(self, text: str) -> str:
         """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
@@ -478,15 +495,6 @@ class Stylizer:
             text = self.prompt(text).caption
         self.clip.check_length(text)
         return text
-
-
-def check_amounts(strength: float, detail: float) -> None:
-    """Raises StylizeError for what ``Stylizer.render`` cannot take."""
-    low, high = STRENGTHS
-    if not low <= strength <= high:
-        raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
-    if not 0 <= detail <= 1:
-        raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
 
 
 def check_prompt(text: str) -> str:

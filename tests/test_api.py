@@ -39,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Client:
-    return Client(address, verbose=False)
+    return Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_morph(client: Client, photo: Any) -> None:
     walk = {"frames": 4, "fps": 8, "file_format": "gif", "spherical": True}
     file = client.predict(photo, ["pencil sketch"], **walk, api_name="/morph")
     with Image.open(file) as picture:
-        assert picture.n_frames == 6  # there and back
+        assert picture.n_frames == 6  # type: ignore[attr-defined]  # there and back
 
 
 def test_a_picture_goes_to_the_hypernetwork(client: Client, photo: Any) -> None:
@@ -113,7 +113,7 @@ given = {
     "/adapt_text": ["a red mosaic", "a face", 10_000],
     "/video": [handle_file(clip), "pencil sketch"],
 }[name]
-job = Client(address, verbose=False).submit(*given, api_name=name)
+job = Client(address, verbose=False, httpx_kwargs={"timeout": 600}).submit(*given, api_name=name)
 while len(job.outputs()) < 2:
     time.sleep(0.05)
 print("works", flush=True)
@@ -186,9 +186,11 @@ def test_the_endpoints_are_tools(address: str, photo: Any, astronaut: Image.Imag
         "video": {"video": data_url(clip, "video/mp4"), "text": "pencil sketch"},
     }
 
+    waits: dict[str, Any] = {"timeout": PATIENCE, "sse_read_timeout": PATIENCE}
+
     async def talk() -> tuple[list[Any], dict[str, Any]]:
         async with (
-            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            streamablehttp_client(f"{address}gradio_api/mcp/", **waits) as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()

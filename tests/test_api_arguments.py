@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from conftest import PATIENCE
 from gradio_client import Client, handle_file
 from PIL import Image
 from tiny import load_tiny_model_with_style
@@ -64,7 +65,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Client:
-    return Client(address, verbose=False)
+    return Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +203,7 @@ def test_a_file_that_was_not_uploaded_is_not_read(
     address: str, upload: dict[str, Any], name: str, argument: str, path: str
 ) -> None:
     kinds = ENDPOINTS[name]
-    values = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
+    values: dict[str, Any] = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
     values[argument] = [{**FILE, "path": path}] if kinds[argument] == "files" else {**FILE, "path": path}
     assert "not one of those uploaded to this server" in post(address, name, list(values.values()))
 
@@ -210,7 +211,7 @@ def test_a_file_that_was_not_uploaded_is_not_read(
 @pytest.mark.parametrize(("name", "argument"), of_kind("words", "list"))
 def test_half_a_character_is_no_word(address: str, upload: dict[str, Any], name: str, argument: str) -> None:
     kinds = ENDPOINTS[name]
-    values = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
+    values: dict[str, Any] = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
     values[argument] = ["\ud800"] if kinds[argument] == "list" else "\ud800"
     assert post(address, name, list(values.values())).startswith(f"{argument} must be ")
 

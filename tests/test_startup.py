@@ -19,11 +19,11 @@ def test_a_ready_style_on_the_page_needs_neither_open_clip_nor_a_compiler() -> N
         "import sys\n"
         "from stylize.pipeline import Stylizer\n"
         "from stylize.ui.page import Page\n"
-        "from stylize.ui.studio import Look\n"
+        "from stylize.look import Look\n"
         "page = Page(Stylizer.load('mini', 'cpu'))\n"
         "studio = page.studio\n"
         "visit = studio.random(0)\n"
-        "studio.picture(visit, [], studio.domain('sepia', {}), Look())\n"
+        "studio.picture(visit, [], Look(studio.domain('sepia', {})))\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])\n"
     )
     done = subprocess.run(

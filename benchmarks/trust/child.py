@@ -60,12 +60,12 @@ def pack(path: Path) -> object:
 
 
 def recipe(text: str, stylizer: Any) -> object:
+    from stylize.look import Look
     from stylize.models.domain import Part
     from stylize.ui.result import read_query, write_query
-    from stylize.ui.studio import Look
 
     query, strength, detail, own, seed = read_query(text)
-    write_query(query, Look(strength or 1.0, detail or 0.0, own), seed)
+    write_query(query, Look(None, strength or 1.0, detail or 0.0, keep_colours=own), seed)
     for ask in (Part.parse, stylizer.prompt, stylizer.domain):
         try:
             ask(text)

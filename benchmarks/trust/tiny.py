@@ -37,5 +37,5 @@ def make(folder: Path) -> Stylizer:
         vector = torch.randn(GENERATOR.domain_dim)
         domain = Domain(vector, tuple(GENERATOR.domain_sizes), "pre_demod", stylizer.fingerprint, name)
         domain.save(folder / "domains" / f"{name}.safetensors")
-        stylizer.sample(1)[0].save(stylizer.preview(name))
+        stylizer.sample(1)[0].save(folder / "domains" / "previews" / f"{name}.webp")
     return stylizer

@@ -116,7 +116,8 @@ class Download(Victim):
 
         from huggingface_hub import constants
 
-        from stylize.convert.download import Weight, fetch
+        from stylize.convert.catalogue import Weight
+        from stylize.convert.download import fetch
 
         class Answer(BaseHTTPRequestHandler):
             def log_message(self, format: str, *args: Any) -> None:
@@ -172,14 +173,15 @@ class FilmWriting(Victim):
         self.turn, self.endings = 0, (".mp4", ".gif", ".webp")
 
     def work(self) -> None:
+        from stylize.look import Look
         from stylize.video.files import LIMITS, Film
         from stylize.video.morph import save_moving
-        from stylize.video.restyle import Style, restyle
+        from stylize.video.restyle import restyle
 
         out = self.folder / f"out{self.endings[self.turn % 3]}"
         film = Film.open(self.source, LIMITS[out.suffix])
         if self.turn % 2:
-            for _ in restyle(self.stylizer, film, Style(self.stylizer.domain("sepia")), out):
+            for _ in restyle(self.stylizer, film, Look(self.stylizer.domain("sepia")), out):
                 pass
         else:
             from PIL import Image

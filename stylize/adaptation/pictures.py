@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -40,7 +41,6 @@ from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
 from stylize.models.generator import Order
-from stylize.models.lpips import Lpips
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 
@@ -116,10 +116,9 @@ def perception(
     stylizer: Stylizer,
 ) -> tuple[Callable[[Tensor], list[Tensor]], Callable[[list[Tensor], list[Tensor]], Tensor]]:
     """(pictures (N, 3, R, R) -> maps, two lists of maps -> how different the pictures look (N,)): LPIPS where its
-    weights are in the model's folder, else the same in the features of the model's own encoder."""
-    lpips, encoder = Lpips.load(stylizer.folder), stylizer.encoder
+    the model has it, else the same in the features of the model's own encoder."""
+    lpips, encoder = stylizer.lpips, stylizer.encoder
     if lpips is not None:
-        lpips = lpips.to(stylizer.device)
         return lpips.maps, lpips.distance
     size = (encoder.config.resolution,) * 2
     return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
@@ -166,12 +165,13 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
     """The vectors (B, domain_dim) of the ready styles and after them of the colours, and the number of styles; none
     where the model has none of this order."""
 
-    def vectors(pattern: str) -> list[Tensor]:
-        paths = sorted((stylizer.folder / "domains").glob(pattern)) if s.start else []
-        domains = [Domain.load(path) for path in paths if path.stem not in s.without]
+    def vectors(folder: str) -> list[Tensor]:
+        paths = [PurePath(name) for name in stylizer.domains] if s.start else []
+        wanted = sorted(path for path in paths if str(path.parent) == folder and path.name not in s.without)
+        domains = [stylizer.domains[path.as_posix()] for path in wanted]
         return [domain.vector for domain in domains if domain.order == s.order]
 
-    styles, colours = vectors("*.safetensors"), vectors("colours/*.safetensors")
+    styles, colours = vectors("."), vectors("colours")
     empty = torch.zeros(0, stylizer.generator.config.domain_dim)
     return torch.cat([empty, *(vector[None] for vector in (*styles, *colours))]), len(styles)
 
@@ -189,7 +189,7 @@ class Task:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        self.encoded = Code(stylizer.encode(list(references)).ws)  # a map of features would hold the style too
+        self.encoded = Code(stylizer.encode(list(references)).alone)  # a map of features would hold the style too
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))

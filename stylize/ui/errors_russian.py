@@ -185,6 +185,9 @@ SENTENCES: dict[str, str] = {
     ),
     "{} holds {} files; use packs of at most {}.": "В {0} файлов: {1}; нужен набор не больше {2}.",
     "{} in {} is far too large for a domain file.": "{0} в {1} слишком велик для файла стиля.",
+    "The {} model lies in no folder; load one from a folder.": (
+        "Модель {0} не лежит в папке; загрузите модель из папки."
+    ),
     # training
     "{} reference pictures were given; use 1 to {}.": "Картинок стиля дано: {0}; нужно от 1 до {1}.",
     "No face was found in reference {}, so its middle was used as it is.": (
@@ -224,7 +227,7 @@ SENTENCES: dict[str, str] = {
     "{} has settings that this version does not know ({}).": "В {0} настройки, которых эта версия не знает ({1}).",
     "{} is not a generator; use a file that holds one.": "{0} — не генератор; нужен файл с ним.",
     "{} is not a hypernetwork of this project.": "{0} — не гиперсеть этого проекта.",
-    "{}: {} has the shape {} instead of ({},).": "{0}: {1} имеет форму {2} вместо ({3},).",
+    "The direction {} has the shape {} instead of ({},).": "Направление {0} имеет форму {1} вместо ({2},).",
     "This is not a mapper of the kind residual_channelin; no other kind is known.": (
         "Это не гиперсеть вида residual_channelin; другие неизвестны."
     ),
@@ -251,14 +254,17 @@ SENTENCES: dict[str, str] = {
         "У модели {0} нет кодировщика, и читать фото она не может; берите случайные лица или другую модель."
     ),
     (
-        "The {} model's folder holds no clip.safetensors, which understands descriptions; python -m stylize download "
-        "full fetches that of the full model."
+        "The {} model has no clip.safetensors, which understands descriptions; python -m stylize download full fetches "
+        "that of the full model."
     ): (
-        "В папке модели {0} нет clip.safetensors, который понимает описания; файл полной модели скачает "
+        "У модели {0} нет clip.safetensors, который понимает описания; файл полной модели скачает "
         "python -m stylize download full."
     ),
     "The encoder and the generator in {} do not belong together.": (
         "Кодировщик и генератор в {0} не подходят друг другу."
+    ),
+    "{} needs the encoder e4e as {} beside it; download e4e-ffhq.": (
+        "Файлу {0} нужен рядом кодировщик e4e под именем {1}; скачайте e4e-ffhq."
     ),
     "The device {} is not available here; leave it out or use cpu.": (
         "Устройства {0} здесь нет; не указывайте его или возьмите cpu."

@@ -185,10 +185,10 @@ class InstantTab:
 
     # What the page calls
 
-    def pictures(self, request: gr.Request | None = None) -> list[tuple[str, str]]:
+    def pictures(self, request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """The ready styles as (picture, caption) in the visitor's language."""
         stylizer = self.studio.stylizer
-        return [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
+        return [(stylizer.preview(name), style_name(request, name)) for name in stylizer.ready()]
 
     def pick(self, event: gr.SelectData, request: gr.Request) -> list[Any]:
         """The ready style that was clicked, in the place of all that was mixed."""

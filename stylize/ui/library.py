@@ -234,7 +234,7 @@ class Library:
     def pictures(self, own: Mapping[str, Kept], request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """(picture, caption) of the ready domains, then of the visitor's own."""
         stylizer = self.studio.stylizer
-        ready = [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
+        ready = [(stylizer.preview(name), style_name(request, name)) for name in stylizer.ready()]
         return [*ready, *((kept.picture, f"★ {name}") for name, kept in own.items())]
 
     def refreshed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
