@@ -102,7 +102,9 @@ def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut
     made = Stylizer.load(str(tmp_path / "model"), "cpu")
     assert made.ready() == ["sepia"]
     photo = made.render(made.faces(astronaut)[0], made.domain("sepia")).resize((PREVIEW_SIDE,) * 2)
-    with Image.open(tmp_path / "model" / "domains" / "previews" / "sepia.webp") as preview:
+    path = made.preview("sepia")
+    assert isinstance(path, Path)
+    with Image.open(path) as preview:
         assert np.abs(np.asarray(preview).astype(float) - np.asarray(photo)).mean() < 8
 
 
