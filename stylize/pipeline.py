@@ -25,6 +25,7 @@ from stylize.loading import Later, ModelFolder, now, pick_device
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
+from stylize.models.e4e import E4e
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.lpips import Lpips
@@ -165,6 +166,19 @@ class Stylizer:
         """What to call the encoder; "" without one."""
         encoder: Any = self._encoder
         return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has two encoders, whose ``views`` of a photo may be compared."""
+        return isinstance(self._encoder, Sfe) and self._encoder.e4e is not None
+
+    def views(self, face: Face) -> dict[str, Image.Image]:
+        """What each encoder understood of a photo's face, by its title; the one in use last. Empty where it has one
+        encoder, or the face is of no photo."""
+        if face.code.inversion is None:
+            return {}
+        plain = self.draw(face.code.alone.to(self.device))
+        return {E4e.title: to_image(plain), self.encoder_title: face.reconstruction}
 
     @cached_property
     def clips(self) -> list[TextImageModel]:
@@ -499,7 +513,7 @@ class Stylizer:
 
 def check_prompt(text: str) -> str:
     """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
-    text = " ".join(text.split())
+    text = " ".join(text.encode(errors="replace").decode().split())  # half a character is none
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:

@@ -16,6 +16,7 @@ from stylize.faces.align import LEAST_FACE
 from stylize.look import Look
 from stylize.models.domain import Domain
 from stylize.places import EXAMPLES
+from stylize.ui.encoders import EncodersTab
 from stylize.ui.errors_russian import in_russian
 from stylize.ui.recipe import (
     HIGH,
@@ -137,6 +138,7 @@ class Shared:
                 self.understood = gr.Image(label=t("understood"), min_width=140, **small)
             with gr.Tab(t("faces")):
                 self.marked = gr.Image(show_label=False, label=t("faces"), elem_id="marked", **small)
+            self.encoders = EncodersTab(self.studio) if self.studio.stylizer.compares else None
 
     def lay_look(self) -> None:
         self.chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
@@ -200,6 +202,8 @@ class Shared:
             # In the browser: an update from here would make a photo field anew, without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
+        if self.encoders is not None:
+            self.encoders.wire(self.visit, self.chosen, self.photo)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
         self.copy.click(self.query, self.inputs, [self.link, self.status], **quiet).then(
