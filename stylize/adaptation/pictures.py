@@ -40,7 +40,7 @@ from stylize.faces.identity import perceptual_distance
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Order
+from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 

@@ -21,7 +21,8 @@ from stylize.adaptation.losses import directional_loss, domain_norm, global_loss
 from stylize.errors import DomainError, PromptError
 from stylize.models.code import Code
 from stylize.models.domain import Domain, mix
-from stylize.models.generator import Generator, Order
+from stylize.models.generator import Generator
+from stylize.models.layers import Order
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import ALIKE, Face, Stylizer
 from stylize.prompts.vocabulary import SOURCE, match, match_colour

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
-from stylize.models.generator import GeneratorConfig, Order
+from stylize.models.generator import GeneratorConfig
+from stylize.models.layers import Order
 
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px

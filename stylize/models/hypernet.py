@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
 from stylize.models.domain import Domain
-from stylize.models.generator import Order
+from stylize.models.layers import Order
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from stylize.images import to_image
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.layers import Linear, ModulatedConv, ToRGB, Window, cut
 from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import Faces, augment, degrade, load_faces

@@ -24,7 +24,8 @@ from PIL import Image
 from stylize.errors import DomainError, StylizeError
 from stylize.models.domain import LARGEST_FILE, Domain
 from stylize.prompts.russian import russian_name
-from stylize.ui.result import SLOTS, Shared, alone, failed
+from stylize.ui.recipe import SLOTS, alone
+from stylize.ui.result import Shared, failed
 from stylize.ui.studio import Studio, domain_file, safe_name, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name
@@ -149,9 +150,9 @@ class Library:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.note}
         text, changing = shared.texts[0], [*self.shown, self.picked, self.name, self.note]
         self.gallery.select(self.select, self.own, [self.picked, self.name, self.note], **quiet)
-        self.apply.click(self.applied, self.picked, shared.recipe, **quiet).then(**shared.showing)
+        self.apply.click(self.applied, self.picked, shared.recipe.all, **quiet).then(**shared.showing)
         keeping = {"api_visibility": "private", "show_progress_on": shared.status}
-        shared.keep.click(self.keep_shown, [self.own, *shared.inputs], [*self.shown, shared.status], **keeping)
+        shared.keep.click(self.keep_shown, shared.inputs, [*self.shown, shared.status], **keeping)
         for event in (self.rename.click, self.name.submit):
             event(self.renamed, [self.picked, self.name, self.own, text], [*changing, text], **quiet)
         self.delete.click(self.deleted, [self.picked, self.own, text], [*changing, text], **quiet)
@@ -184,14 +185,14 @@ class Library:
         ready = self.studio.stylizer.ready()
         return {*ready, *map(russian_name, ready)}
 
-    def keep_shown(self, own: Mapping[str, Kept], request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    def keep_shown(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
         """Adds what the result shows, a mix too, without its strength; for ``shown`` and the status."""
-        _, _, named, recipe, _ = self.shared.read(values)
+        asked = self.shared.read(values)
         try:
-            domain = self.studio.compose(recipe, named)
+            domain = self.studio.compose(asked.recipe, asked.own)
             if domain is None:
                 raise DomainError(say(request, "need_style"))
-            return self.keep(own, recipe.title, domain, request)
+            return self.keep(values[self.own], asked.recipe.title, domain, request)
         except StylizeError as error:
             return *[gr.skip()] * len(self.shown), failed(error, request)
 
@@ -257,9 +258,9 @@ class Library:
         words = "picked" if name in own else "picked_ready"
         return name, self.called(name, request), say(request, words, name=self.called(name, request))
 
-    def applied(self, name: str, request: gr.Request) -> list[Any]:
+    def applied(self, name: str, request: gr.Request) -> dict[Any, Any]:
         """The picked style in the place of all that was mixed."""
-        return alone(self.called(name, request))
+        return self.shared.recipe.write(alone(self.called(name, request)))
 
     def called(self, name: str, request: gr.Request) -> str:
         """A picked name as the description that asks for it."""
