@@ -6,7 +6,8 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from PIL import EpsImagePlugin, Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
-from stylize.errors import PhotoError
+from stylize.errors import PhotoError, StylizeError
 
 MOST_PIXELS = 64_000_000
 MOST_SIDE = 60_000  # px: a few bytes can unfold to a line that long
@@ -204,16 +205,33 @@ def to_image(picture: Tensor) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that appears at ``path`` whole or not at all, even if the process is killed: a name beside
+    it with the same ending, moved there at the end. Raises StylizeError where the place is full or cannot be written
+    to."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise StylizeError(f"{path} cannot be written ({error.strerror}); make room or choose another place.") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
 def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, object] | None = None) -> None:
     """Saves by the suffix of ``path``; a PNG carries the settings as text under the key "stylize"."""
     path = Path(path)
-    if path.suffix.lower() == ".png":
-        info = PngImagePlugin.PngInfo()
-        if settings:
-            info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
-        image.save(path, pnginfo=info)
-    else:
-        image.save(path, quality=95)
+    info = PngImagePlugin.PngInfo()
+    if settings:
+        info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
+    with whole(path) as part:
+        if path.suffix.lower() == ".png":
+            image.save(part, pnginfo=info)
+        else:
+            image.save(part, quality=95)
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:

@@ -513,7 +513,7 @@ class Stylizer:
 
 def check_prompt(text: str) -> str:
     """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
-    text = " ".join(text.split())
+    text = " ".join(text.encode(errors="replace").decode().split())  # half a character is none
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:

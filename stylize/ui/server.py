@@ -32,6 +32,7 @@ def serve(
         loading = pool.submit(Stylizer.load, model, device)
         # Gradio takes seconds to import, in which the weights are read.
         from stylize.ui.page import CSS, HEAD, THEME, Page
+        from stylize.ui.studio import sweep
         from stylize.ui.texts import I18N
     try:
         stylizer = loading.result()
@@ -41,6 +42,7 @@ def serve(
     page = Page(stylizer, gpu)
     if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor
         Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
+    Thread(target=sweep, daemon=True).start()
     page.blocks.launch(
         server_name="0.0.0.0" if host is None and "SPACE_ID" in os.environ else host,
         server_port=port,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -30,7 +31,8 @@ from stylize.video.morph import walk
 from stylize.video.restyle import Progress as FilmProgress
 from stylize.video.restyle import restyle
 
-KEPT_SECONDS = 3600
+KEPT_SECONDS = 3600  # at most, of what visitors bring and get
+SWEPT_SECONDS = KEPT_SECONDS // 12  # between two looks at what is old
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
 VIEW_CROP = 512  # px: largest aligned face of it
 RANDOM_SIDE = 512  # px: smallest random face
@@ -78,13 +80,26 @@ class Recipe:
 
 def temporary(suffix: str, name: str = "stylize") -> Path:
     """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    folder = clear_temporary()
+    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+
+
+def clear_temporary() -> Path:
+    """The folder of files that were handed out, without those that are old."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
         with suppress(FileNotFoundError):  # another visitor's call was faster
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS - SWEPT_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+    return folder
+
+
+def sweep() -> Never:
+    """Goes on deleting them, where no further visitor comes."""
+    while True:
+        clear_temporary()
+        time.sleep(SWEPT_SECONDS)
 
 
 def safe_name(name: str) -> str:

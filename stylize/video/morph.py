@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stylize.errors import StylizeError
+from stylize.images import whole
 from stylize.look import Look
 from stylize.models.domain import Domain, interpolate
 from stylize.pipeline import Face, Stylizer
@@ -63,10 +64,11 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
         frames = [picture.quantize(palette=palette) for picture in frames]  # dithered
     if kind != ".mp4":
         loop = [*frames, *list(frames)[-2:0:-1]]
-        loop[0].save(out, save_all=True, append_images=loop[1:], duration=round(1000 / fps), loop=0, quality=80)
+        with whole(out) as part:
+            loop[0].save(part, save_all=True, append_images=loop[1:], duration=round(1000 / fps), loop=0, quality=80)
         return
     width, height = (side - side % 2 for side in frames[0].size)  # H.264 halves the colours
-    with av.open(str(out), "w", options={"movflags": "faststart"}) as file:
+    with whole(out) as part, av.open(str(part), "w", options={"movflags": "faststart"}) as file:
         stream = file.add_stream("libx264", rate=fps, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for picture in frames:

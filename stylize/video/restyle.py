@@ -36,6 +36,7 @@ from stylize.faces.align import (
     plausible,
 )
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
+from stylize.images import whole
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.pipeline import Stylizer
@@ -108,7 +109,7 @@ def restyle(stylizer: Stylizer, film: Film, look: Look, out: Path) -> Iterator[P
         )
     keys: list[Keys] = []
     yield from _encode(stylizer, film, tracks, keys)
-    with Writer(out, film) as writer:
+    with whole(out) as part, Writer(part, film) as writer:
         drawn = [Drawn(stylizer, key, look) for key in keys]
         for number, (time, frame) in enumerate(film.frames()):
             picture = frame.copy()
