@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class StylizeError(ValueError):
     """Something the user can put right; the message says how."""
@@ -24,7 +26,11 @@ class DomainError(StylizeError):
 
 
 class PromptError(StylizeError):
-    """A description that cannot be used."""
+    """A description that cannot be used; ``nearest`` are names of styles that can."""
+
+    def __init__(self, message: str, nearest: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.nearest = tuple(nearest)
 
 
 class CheckpointError(StylizeError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
+from stylize.errors import PromptError
 from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
-from stylize.prompts.russian import PATTERNS
+from stylize.prompts.russian import CYRILLIC, PATTERNS, russian_name
 from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
 
 NEGATIONS = frozenset(tokens("not no without never isn non except instead не без кроме вместо нет"))
@@ -24,6 +25,7 @@ AMOUNTS = {
 }
 SHARES = dict.fromkeys(tokens("half наполовину пол"), 0.5)
 PARTS = re.compile(r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*")
+SILENT = frozenset(tokens("цвета цветом черты черта чертами"))  # their stems mean flowers and devils
 AROUND = FILLERS | frozenset(
     tokens("""
     face portrait photo picture image person made turned into turn make draw drawn painted please want be become
@@ -39,6 +41,8 @@ ENDINGS = tokens(
 )
 GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
 PEOPLE = frozenset(tokens("man woman male female boy girl мужчина женщина мальчик девочка парень девушка"))
+# What says nothing beside a material or a style:
+FORMS = frozenset(tokens("statue sculpture bust drawing painting print статуя скульптура бюст"))
 SEEN = 0.1  # a smaller weight changes nothing that one sees
 SURE = 0.5  # below it nothing is drawn, and the nearest are offered
 
@@ -90,10 +94,49 @@ class Prompt:
         return said
 
     @property
-    def plain(self) -> bool:
-        """Whether it is one style or colour, or both, at full weight: the vocabulary's own case."""
-        weights = [*self.styles.values(), *self.colours.values()]
-        return len(self.styles) <= 1 and len(self.colours) <= 1 and all(weight == 1 for weight in weights)
+    def whole(self) -> bool:
+        """Whether all of it is named and can be drawn."""
+        return (
+            self.named
+            and bool(self.styles or self.colours)
+            and not any((self.unknown, self.without, self.shapes, self.parts))
+        )
+
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Its words of which ``caption`` has nothing."""
+        return (*self.unknown, *self.shapes, *self.parts) if self.named else ()
+
+    @property
+    def negated(self) -> str:
+        """The word with which it says what it is not."""
+        return next((word for word, _, _ in words_of(self.text) if word in NEGATIONS), "")
+
+    def check(self, model: str) -> None:
+        """Raises PromptError where a ``model`` of colours and strokes can draw nothing of it: why, and the nearest."""
+        if self.drawable:
+            return
+        russian = bool(CYRILLIC.search(self.text))
+        near = ", ".join(map(russian_name, self.nearest) if russian else self.nearest)
+        words = ", ".join(map(repr, self.unknown or (self.text,)))
+        said = f"The {model} model does not know {words}; the nearest it knows: {near}."
+        if self.shapes:
+            said = (
+                f"The {model} model draws colours and strokes, not shapes such as {self.shapes[0]!r}; the full "
+                "model can (python -m stylize download full, then --model full)."
+            )
+        elif self.parts:
+            said = (
+                f"The {model} model cannot colour one part of the face alone, as {self.parts[0]!r} asks; name a "
+                "colour for all of it."
+            )
+        elif self.without and not self.unknown:
+            said = f"The description {self.text!r} only says what not to draw; say what the face should become."
+        elif not russian and not self.text.isascii():
+            said = (
+                f"The {model} model reads English and Russian, and does not know {words}; the nearest it knows: {near}."
+            )
+        raise PromptError(said, self.nearest)
 
 
 def stem(word: str) -> str:
@@ -183,7 +226,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
             factor = AMOUNTS[word]
         elif word in SHARES:
             factor, share = SHARES[word], True
-        elif word not in AROUND and not PARTS.fullmatch(stem(word)):
+        elif word not in AROUND | SILENT and not PARTS.fullmatch(stem(word)):
             letters += len(word)
             unknown.append(text[start:end])
         place += 1
@@ -202,19 +245,20 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
     for count, (other, _, _) in enumerate(tokens[place : place + _longest() + 3], 1):
         if not other[0].isalnum():
             break
-        if other in AROUND and count == 1 and (stem(other),) not in lexicon():
+        if count == 1 and (other in SILENT or (other in AROUND and (stem(other),) not in lexicon())):
             break
         if other not in AROUND:
             stems.append(stem(other))
-            if tuple(stems) in lexicon():
-                best = max(best, (lexicon()[tuple(stems)], count), key=lambda pair: pair[1])
+            mix = lexicon().get(tuple(stems), {})
+            if mix and (SHAPE not in mix or len(stems) == count):  # an "old photo of a man" is no old man
+                best = max(best, (mix, count), key=lambda pair: pair[1])
         elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
             best = lexicon()[tuple(map(stem, (t[0] for t in tokens[place : place + count])))], count
     if re.match("[а-яё]", word):
         for name, pattern in PATTERNS:
             if match := pattern.match(lower, start):
                 count = sum(start <= at < match.end() for _, at, _ in tokens)
-                if count > best[1]:
+                if count >= best[1]:
                     return {name: 1.0}, count
     return best
 
@@ -281,6 +325,9 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     looks = [item for item in wanted if SHAPE not in item.mix]
     if looks:  # whom a picture is of, not what they should become
         shapes = tuple(words for words in shapes if words.lower() not in PEOPLE)
+    if any(item.words.lower() not in FORMS for item in looks):
+        looks = [item for item in looks if item.words.lower() not in FORMS]
+        unknown = [word for word in unknown if word.lower() not in FORMS]
     styled = [item for item in looks if set(item.mix) & set(NAMES)]
     even = 1.0 if any(item.share for item in styled) else 1 / max(1, len(styled))
     weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in looks]
@@ -305,8 +352,12 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
             sure, named = sure_, False
         else:
             sure = 0.5 + 0.5 * covered
-    names = [*sorted(offered, key=lambda name: -offered[name]), *nearest(text)]
-    near = tuple(dict.fromkeys(name for name in names if name in known and name not in without))[:3]
-    return Prompt(
-        text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(sure, 2), named, near
+    prompt = Prompt(
+        text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(sure, 2), named
     )
+    if named and prompt.drawable:
+        return prompt
+    near = [name for name in sorted(offered, key=lambda name: -offered[name]) if name in known and name not in without]
+    if len(near) < 3:
+        near += [name for name in nearest(text, 9) if name in known and name not in (*near, *without)]
+    return replace(prompt, nearest=tuple(near[:3]))

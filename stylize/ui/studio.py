@@ -196,9 +196,8 @@ class Studio:
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
-            name = self.stylizer.check_description(text)
             raise DomainError(
-                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
+                f"There is no ready style for {text!r}; train one in the tab “By words”, or add a colour to a ready "
                 "style."
             ) from None
 
