@@ -1,5 +1,6 @@
 # make run    install if needed, then serve the page on 127.0.0.1:7860 (PORT=8000 changes the port)
 # make test   install if needed, then run all tests
+# make check  lint and the quick tests, below three minutes: for in between
 # Others: install, lint, bench.
 
 PORT ?= 7860
@@ -9,7 +10,7 @@ PIP := $(PY) -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: install run test lint bench
+.PHONY: install run test check lint bench
 .DEFAULT_GOAL := run
 
 install: $(INSTALLED)
@@ -37,8 +38,15 @@ run: $(INSTALLED)
 test: $(INSTALLED_DEV)
 	$(PY) -m pytest
 
+check: $(INSTALLED_DEV)
+	@set -e; start=$$(date +%s); \
+	$(MAKE) --no-print-directory lint; \
+	$(PY) -m pytest -m "not slow and not browser"; \
+	echo "checked in $$(($$(date +%s) - start)) s"
+
 lint: $(INSTALLED_DEV)
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
 bench: $(INSTALLED)

@@ -18,23 +18,23 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
-from stylize.faces.detail import FINER, transfer_detail
+from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
+from stylize.look import Look
 from stylize.models.checkpoints import load_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
-from stylize.models.encoders import load_encoder
+from stylize.models.encoders import find_encoder, load_encoder
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.mini_encoder import Encoder
+from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
 from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
-STRENGTHS = (-1.0, 2.0)
-EDITS = (-10.0, 10.0)
 ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 
@@ -101,6 +101,8 @@ class Stylizer:
             encoder = encoder.eval().requires_grad_(False).to(device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
+        elif isinstance(encoder, Sfe):
+            encoder.dtype = self.dtype
         self._encoder = encoder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
@@ -109,7 +111,8 @@ class Stylizer:
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
-        encoder.safetensors; None is ``default_model``. Raises CheckpointError."""
+        encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
+        Raises CheckpointError."""
         model = model or default_model()
         folder = model_folder(model)
         if model == "full" and not (folder / "generator.safetensors").is_file():
@@ -117,8 +120,8 @@ class Stylizer:
         if not folder.is_dir():
             raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
         generator = Generator.load(folder / "generator.safetensors")
-        path = folder / "encoder.safetensors"
-        encoder = load_encoder(path, generator) if path.is_file() else None
+        path = find_encoder(folder)
+        encoder = None if path is None else load_encoder(path, generator)
         name = model if model == "full" else folder.name
         return cls(generator, encoder, folder, name, pick_device(device))
 
@@ -135,6 +138,12 @@ class Stylizer:
     def has_encoder(self) -> bool:
         """Whether the model reads photos; without an encoder it only samples."""
         return self._encoder is not None
+
+    @property
+    def encoder_title(self) -> str:
+        """What to call the encoder; "" without one."""
+        encoder: Any = self._encoder
+        return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
     @cached_property
     def clips(self) -> list[TextImageModel]:
@@ -170,8 +179,9 @@ class Stylizer:
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:
         """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
-        of features, that of the face drawn through W+ alone."""
-        if not (self.generator.config.inject and self.has_encoder):
+        of features, that of the face drawn through W+ alone. Not of StyleFeatureEditor, whose generator was trained
+        without such maps and draws those faces as they are."""
+        if not (self.generator.config.inject and self.has_encoder) or isinstance(self.encoder, Sfe):
             return Code(ws)
         size = (self.encoder.config.resolution,) * 2
         return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
@@ -188,7 +198,8 @@ class Stylizer:
         domain.check(self.fingerprint, self.generator.config)
         vector = domain.vector.to(self.device) * strength
         code = code if isinstance(code, Code) else Code(code)
-        code = code.with_ws(domain.mixed_in(code.ws, style_mix * min(max(strength, 0.0), 1.0)))
+        share = style_mix * min(max(strength, 0.0), 1.0)
+        code = code.moved(lambda ws: domain.mixed_in(ws, share))
         return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
@@ -215,28 +226,17 @@ class Stylizer:
 
     @torch.no_grad()
     def render(
-        self,
-        face: Face,
-        domain: Domain | None,
-        strength: float = 1.0,
-        detail: float | None = None,
-        style_mix: float = 1.0,
-        edits: Mapping[str, float] | None = None,
+        self, face: Face, domain: Domain | Look | None, strength: float = 1.0, detail: float | None = None
     ) -> Image.Image:
-        """The stylised aligned face at the size of ``face.crop``.
-
-        strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
-        FINER adds what is finer than its pixels, 1 applies the change to the photo itself and keeps all its detail;
-        None is the model's default.
-        style_mix: see ``draw``.
-        edits: see ``edit``; they change shapes, which only a low detail shows.
-        """
-        detail = self.default_detail if detail is None else detail
-        check_amounts(strength, detail)
-        code, source = self.edit(face.code.to(self.device), edits or {}), face.source.to(self.device)
-        target = source if domain is None and not edits else self.draw(code, domain, strength, style_mix)
-        crop = to_tensor(face.crop).to(self.device)
-        return to_image(transfer_detail(crop, source, target, detail))
+        """The stylised aligned face at the size of ``face.crop``: in a whole ``Look``, or in a domain with a strength
+        and a detail as they are described there."""
+        look = domain if isinstance(domain, Look) else Look(domain, strength, detail)
+        detail = self.default_detail if look.detail is None else look.detail
+        code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
+        plain = look.domain is None and not look.edits
+        target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
+        return keep_colours(picture, face.crop) if look.keep_colours else picture
 
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
@@ -279,17 +279,15 @@ class Stylizer:
         return sorted(self.directions)
 
     def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
-        """Codes whose W+ is moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
-        "InterFaceGAN", eq. 3). Raises StylizeError."""
-        low, high = EDITS
+        """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
+        StylizeError for a name that the model does not know."""
+        way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
                 raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
-            if not low <= amount <= high:
-                raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
-            code = code.with_ws(code.ws + amount * self.directions[name])
-        return code
+            way += amount * self.directions[name]
+        return code.moved(lambda ws: ws + way) if amounts else code
 
     # Words -> domain
 
@@ -416,15 +414,6 @@ class Stylizer:
 
 def _not_ready(text: str, ready: Sequence[str]) -> str:
     return f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(ready)}."
-
-
-def check_amounts(strength: float, detail: float) -> None:
-    """Raises StylizeError for what ``Stylizer.render`` cannot take."""
-    low, high = STRENGTHS
-    if not low <= strength <= high:
-        raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
-    if not 0 <= detail <= 1:
-        raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
 
 
 def check_prompt(text: str) -> str:

@@ -41,7 +41,7 @@ def moved(
 
 def write_clip(
     path: Path,
-    frames: Sequence[NDArray[np.uint8]],
+    frames: Sequence[NDArray[np.uint8] | NDArray[np.uint16]],
     sound: str = "",
     codec: str = "libx264",
     times: Sequence[float] | None = None,
@@ -83,7 +83,7 @@ def write_clip(
 
 def read_clip(path: Path) -> list[NDArray[np.uint8]]:
     with av.open(str(path)) as file:
-        return [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+        return [frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in file.decode(video=0)]
 
 
 def tone_of(path: Path) -> float:

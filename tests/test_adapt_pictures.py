@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ from stylize.pipeline import Stylizer
 from stylize.training.filters import truth
 
 SMALL = OneShotSettings(steps=6, batch=2, pool=4, codes=4, seed=3)
-ALL = {"l2": 1.0, "lpips": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}
+ALL: dict[str, Any] = {"l2": 1.0, "lpips": 1.0, "clip_ref": 1.0, "direction": 1.0, "within": 0.5}
 
 
 @pytest.fixture(scope="module")

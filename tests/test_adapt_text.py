@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,7 +89,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_vector() -> None:
         value = vector.square().sum()
         return {"square": value * float("nan") if value < 3.9 else value}
 
-    numbers = {"steps": 50, "batch": 1, "pool": 1, "lr": 0.05}
+    numbers: dict[str, Any] = {"steps": 50, "batch": 1, "pool": 1, "lr": 0.05}
     *_, last, (state, values, note) = descend(losses, State.begin(torch.ones(4), 0), **numbers)
     assert "diverged at step" in note
     assert torch.equal(state.vector, last[0].vector)
@@ -100,7 +101,7 @@ def test_a_loss_that_is_no_number_keeps_the_last_good_vector() -> None:
 
 def test_it_is_adam() -> None:
     target = torch.randn(5, generator=torch.Generator().manual_seed(0))
-    numbers = {"steps": 30, "batch": 1, "pool": 1, "lr": 0.1}
+    numbers: dict[str, Any] = {"steps": 30, "batch": 1, "pool": 1, "lr": 0.1}
     *_, (state, _, _) = descend(lambda v, _: {"l": (v - target).square().sum()}, State.begin(0 * target, 0), **numbers)
     vector = torch.zeros(5, requires_grad=True)
     adam = torch.optim.Adam([vector], lr=0.1, betas=(0.9, 0.99))
@@ -114,7 +115,7 @@ def test_it_is_adam() -> None:
 
 
 def test_it_stops_when_it_has_converged_and_goes_on_when_asked() -> None:
-    numbers = {"steps": 40, "batch": 1, "pool": 1, "lr": 0.1, "patience": 5}
+    numbers: dict[str, Any] = {"steps": 40, "batch": 1, "pool": 1, "lr": 0.1, "patience": 5}
     flat = list(descend(lambda v, _: {"flat": 1 + 0 * v.sum()}, State.begin(torch.zeros(2), 0), **numbers))
     assert len(flat) == 10
     assert "converged after 10 steps" in flat[-1][2]

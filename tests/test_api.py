@@ -84,7 +84,7 @@ def test_morph(client: Client, photo: Any) -> None:
     walk = {"frames": 4, "fps": 8, "file_format": "gif", "spherical": True}
     file = client.predict(photo, ["pencil sketch"], **walk, api_name="/morph")
     with Image.open(file) as picture:
-        assert picture.n_frames == 6  # there and back
+        assert picture.n_frames == 6  # type: ignore[attr-defined]  # there and back
 
 
 def test_a_picture_goes_to_the_hypernetwork(client: Client, photo: Any) -> None:

@@ -202,7 +202,7 @@ def test_a_file_that_was_not_uploaded_is_not_read(
     address: str, upload: dict[str, Any], name: str, argument: str, path: str
 ) -> None:
     kinds = ENDPOINTS[name]
-    values = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
+    values: dict[str, Any] = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
     values[argument] = [{**FILE, "path": path}] if kinds[argument] == "files" else {**FILE, "path": path}
     assert "not one of those uploaded to this server" in post(address, name, list(values.values()))
 
@@ -210,7 +210,7 @@ def test_a_file_that_was_not_uploaded_is_not_read(
 @pytest.mark.parametrize(("name", "argument"), of_kind("words", "list"))
 def test_half_a_character_is_no_word(address: str, upload: dict[str, Any], name: str, argument: str) -> None:
     kinds = ENDPOINTS[name]
-    values = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
+    values: dict[str, Any] = {key: upload if kind == "photo" else None for key, kind in kinds.items()}
     values[argument] = ["\ud800"] if kinds[argument] == "list" else "\ud800"
     assert post(address, name, list(values.values())).startswith(f"{argument} must be ")
 

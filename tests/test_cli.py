@@ -69,15 +69,9 @@ class FakeStylizer:
             raise DomainError(f"No ready domain {text}.")
         return FakeDomain({text: 1.0})
 
-    def render(
-        self,
-        face: Any,
-        domain: FakeDomain | None,
-        strength: float = 1.0,
-        detail: float | None = None,
-        edits: dict[str, float] | None = None,
-    ) -> Image.Image:
-        self.calls.append(("render", face.number, domain, strength, detail, *([edits] if edits else [])))
+    def render(self, face: Any, look: Any) -> Image.Image:
+        edits = [look.edits] if look.edits else []
+        self.calls.append(("render", face.number, look.domain, look.strength, look.detail, *edits))
         return Image.new("RGB", (8, 8), (255, 0, face.number))
 
     def paste(
@@ -207,8 +201,8 @@ def test_a_clip_and_a_folder_with_one(
     stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def restyle(model: Any, film: Any, style: Any, out: Path) -> Iterator[Any]:
-        stylizer.calls.append(("restyle", film.path.name, style.domain, style.strength, style.detail, out.suffix))
+    def restyle(model: Any, film: Any, look: Any, out: Path) -> Iterator[Any]:
+        stylizer.calls.append(("restyle", film.path.name, look.domain, look.strength, look.detail, out.suffix))
         for number in range(1, film.count + 1):
             yield SimpleNamespace(done=number / film.count)
         out.write_bytes(b"moving")
@@ -219,7 +213,7 @@ def test_a_clip_and_a_folder_with_one(
     clip = write_clip(clips / "clip.mov", [np.full((32, 32, 3), 9, np.uint8)] * 4)
     domain = FakeDomain({"sepia": 1.0})
     assert run(clip, "--to", "sepia", "-o", tmp_path / "out.mp4", "--strength", "0.5") == 0
-    assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, 1.0, ".mp4")]
+    assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, None, ".mp4")]
     said = capsys.readouterr().err
     assert re.search(r"50 %, about \d+ s left", said)
     assert "4 frames at" in said
@@ -314,8 +308,7 @@ def test_mix_blends_domains_by_weight_and_level(stylizer: FakeStylizer, tmp_path
         values = torch.tensor(vector[text]).repeat_interleave(2).repeat(8)
         return Domain(values, (4,) * 8, "pre_demod", "0123456789abcdef", text)
 
-    stylizer.domain, stylizer.has_hypernet = domain, True
-    stylizer.instant = lambda picture, name: domain(name)
+    vars(stylizer).update(domain=domain, has_hypernet=True, instant=lambda picture, name: domain(name))
     assert run("mix", "sepia=0.5", "gold=-1,coarse=0,fine=0.5", "-o", out) == 0
     pieces = Domain.load(out).vector.view(8, 2, 2).mean(2)  # at 4, 8, 8, 16, 16, 32, 32, 64 px
     assert pieces[:, 0].tolist() == [0.5] * 8
@@ -335,7 +328,7 @@ def test_a_picture_is_a_style_at_once_or_trained(
             [SimpleNamespace(step=1, steps=1, losses={}, domain=FakeDomain({f"trained {name}": 1.0}), note="")]
         ),
     )
-    stylizer.instant = lambda picture, name: FakeDomain({name: float(picture.width)})
+    vars(stylizer)["instant"] = lambda picture, name: FakeDomain({name: float(picture.width)})
     for has_hypernet, method, name in (
         (True, "auto", "photo"),
         (False, "auto", "trained photo"),
@@ -343,7 +336,7 @@ def test_a_picture_is_a_style_at_once_or_trained(
         (False, "instant", "photo"),
     ):
         stylizer.calls.clear()
-        stylizer.has_hypernet = has_hypernet
+        vars(stylizer)["has_hypernet"] = has_hypernet
         assert run(photo, "--to", photo, "--method", method, "--face", 1, "-o", tmp_path / "out.png") == 0
         assert list(stylizer.calls[1][2].terms) == [name]
 
@@ -379,7 +372,7 @@ def test_domains_are_listed(stylizer: FakeStylizer, capsys: pytest.CaptureFixtur
 
 
 def test_training_modules_bring_their_own_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
+    seen: list[Any] = []
     for name in (*cli_models.TRAINING.values(), cli_models.EVALUATE):
 
         def add_arguments(parser: Any) -> None:

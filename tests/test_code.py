@@ -48,6 +48,7 @@ def test_codes_are_indexed_joined_and_blended() -> None:
     assert [len(part) for part in both.split(2)] == [2, 2, 1]
     assert all(len(one) == 1 for one in both)
     half = plain[:2].lerp(rich, 0.5)
+    assert rich.features is not None
     torch.testing.assert_close(half.features, rich.features / 2)
     torch.testing.assert_close(half.ws, (plain.ws[:2] + rich.ws) / 2)
     assert cat([plain, plain]).features is None

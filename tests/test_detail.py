@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -37,7 +39,7 @@ def error(a: Tensor, b: Tensor) -> float:
     return float((a - b).abs().mean())
 
 
-CHANGES = {
+CHANGES: dict[str, Callable[[Tensor], Tensor]] = {
     "nothing": lambda x: x,
     "negative": lambda x: -x,
     "sepia": lambda x: torch.einsum("oi,nihw->nohw", SEPIA, x) * 0.7,

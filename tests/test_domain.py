@@ -27,7 +27,7 @@ SIZES = tuple(CONFIG.domain_sizes)
 
 def make(name: str = "pencil sketch", seed: int = 0, **changes: Any) -> Domain:
     vector = torch.randn(CONFIG.domain_dim, generator=torch.Generator().manual_seed(seed))
-    made = {"target": name, "source": "a photo of a face", "method": "text-guided", "seed": seed}
+    made: dict[str, Any] = {"target": name, "source": "a photo of a face", "method": "text-guided", "seed": seed}
     domain = Domain(vector, SIZES, "pre_demod", "0123456789abcdef", name, **made)
     return replace(domain, **changes)
 
@@ -51,6 +51,7 @@ def test_style_rows_are_kept_mixed_and_blended_in(tmp_path: Path) -> None:
     domain = make(style=style)
     domain.save(tmp_path / "a.safetensors")
     back = Domain.load(tmp_path / "a.safetensors")
+    assert back.style is not None
     assert torch.equal(back.style, style)
     assert back.style_share == 1
 
@@ -143,7 +144,12 @@ def test_a_mix_keeps_the_levels_of_its_ingredients() -> None:
     ids=["order", "generator", "layout"],
 )
 def test_what_does_not_fit_is_not_mixed(other: Domain, difference: str) -> None:
-    for combine in (lambda: make() + other, lambda: make() - other, lambda: mix([(0.5, make()), (0.5, other)])):
+    ways: list[Callable[[], Domain]] = [
+        lambda: make() + other,
+        lambda: make() - other,
+        lambda: mix([(0.5, make()), (0.5, other)]),
+    ]
+    for combine in ways:
         with pytest.raises(DomainError, match=difference) as caught:
             combine()
         assert one_sentence(str(caught.value))

@@ -20,13 +20,16 @@ import open_clip
 import pytest
 import torch
 from conftest import PATIENCE
+from huggingface_hub import constants
 from PIL import Image
 from safetensors.torch import save_file
 from tiny import CLIP
 
 from stylize.convert import download as catalogue
-from stylize.convert.download import WEIGHTS, Progress, Weight, choose, describe, download, fetch
+from stylize.convert.catalogue import WEIGHTS, Weight, choose, describe
+from stylize.convert.download import Progress, download, fetch
 from stylize.errors import CheckpointError
+from stylize.models.encoders import BETTER
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
@@ -44,6 +47,7 @@ class Hub(ThreadingHTTPServer):
         self.content = CONTENT
         self.sha256 = hashlib.sha256(CONTENT).hexdigest()
         self.status = 200  # of the hub
+        self.gone: dict[str, int] = {}  # statuses by the beginning of the path
         self.cuts = 0  # how many transfers still break off half-way
         self.ranges = True
         self.kind = "application/octet-stream"
@@ -66,6 +70,8 @@ class Answer(BaseHTTPRequestHandler):
         hub.asked.append((self.path, wanted, self.headers.get("Authorization")))
         if self.path.startswith("/store"):
             self.store(wanted)
+        elif gone := next((code for start, code in hub.gone.items() if self.path.startswith(start)), 0):
+            self.send_error(gone)
         elif hub.status != 200:
             self.send_error(hub.status)
         else:
@@ -101,7 +107,6 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     server = Hub()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
-    constants = catalogue.constants
     monkeypatch.setattr(constants, "ENDPOINT", server.address)
     monkeypatch.setattr(
         constants, "HUGGINGFACE_CO_URL_TEMPLATE", server.address + "/{repo_id}/resolve/{revision}/{filename}"
@@ -161,7 +166,7 @@ def test_an_interrupted_download_goes_on_in_the_next_call(hub: Hub) -> None:
     for report in reports:
         if report.done > len(CONTENT) // 3:
             break
-    reports.close()
+    reports.close()  # type: ignore[attr-defined]
     have = weight().part.stat().st_size
     assert 0 < have < len(CONTENT)
     assert next(fetch(weight())).done == have
@@ -211,6 +216,22 @@ def test_another_size_is_seen_before_the_transfer(hub: Hub) -> None:
     assert f"{len(CONTENT) * 2} bytes instead of {len(CONTENT)}" in refused(weight())
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_is_gone_is_fetched_from_its_second_place(hub: Hub, status: int) -> None:
+    hub.gone = {"/someone/something": status}
+    list(fetch(weight(also=(("another/place", "folder/tiny.pt"),))))
+    assert weight().path.read_bytes() == CONTENT
+    assert [path for path, _, _ in hub.asked if "/resolve/" in path] == [
+        "/someone/something/resolve/main/tiny.pt",
+        "/another/place/resolve/main/folder/tiny.pt",
+    ]
+
+
+def test_what_is_gone_everywhere_is_told_once(hub: Hub) -> None:
+    hub.status = 404
+    assert "someone/something/tiny.pt is not there (404)" in refused(weight(also=(("another/place", "tiny.pt"),)))
+
+
 @pytest.mark.parametrize(
     ("status", "words"), [(404, "is not there"), (401, "log in"), (403, "log in"), (503, "answers 503")]
 )
@@ -225,7 +246,7 @@ def test_a_quota_page_is_no_weight(hub: Hub) -> None:
 
 
 def test_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue.constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}{filename}")
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}{filename}")
     assert "check the network" in refused(weight())
 
 
@@ -236,7 +257,7 @@ def test_a_server_that_always_breaks_off_is_given_up(hub: Hub, monkeypatch: pyte
 
 
 def test_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     assert "HF_HUB_OFFLINE" in refused(weight())
     assert hub.asked == []
 
@@ -335,6 +356,11 @@ def test_the_catalogue_is_complete() -> None:
     text = describe(choose("full"))
     assert "non-commercial" in text
     assert "2,537.4 MB to fetch" in text
+    (offer,) = (line for line in text.splitlines() if "download sfe-ffhq" in line)
+    assert "StyleFeatureEditor" in offer
+    assert "about 650.0 MB; licence: MIT for the code" in offer
+    assert "download sfe-ffhq" not in describe(choose("e4e-ffhq"))
+    assert [item.target for item in choose("sfe-ffhq")] == [BETTER]
     assert "size unknown" in describe(choose("hyperdomainnet"))
     with pytest.raises(CheckpointError, match="use full"):
         choose("everything")

@@ -17,8 +17,8 @@ from torch import Tensor
 from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_into, save_checkpoint
 from stylize.models.e4e import E4e, E4eConfig, Flavour, ReStyle
+from stylize.models.encoders import load_encoder
 from stylize.models.generator import Generator, GeneratorConfig
-from stylize.pipeline import load_encoder
 
 TINY = E4eConfig(resolution=32, widths=(16, 16, 32, 32), blocks=(1, 1, 2, 1), num_ws=8, w_dim=32)
 GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=32, mapping_layers=2)
@@ -87,6 +87,24 @@ def test_the_layout_of_the_published_file(shared: Path) -> None:
     encoder = empty()
     load_into(encoder, weights | {"latent_avg": file["latent_avg"]}, "e4e_opts_dict.pt")
     assert error(encoder(picture(numbers, "e4e/image_seed")), numbers["e4e/w_plus"]) <= TOLERANCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flavour", ["psp", "e4e"])
+@torch.no_grad()
+def test_two_steps_of_restyle(flavour: Flavour, shared: Path) -> None:
+    """Against the numbers of the official code (yuval-alaluf/restyle-encoder, 5e80276228cc)."""
+    numbers = dict(np.load(shared / "golden" / f"restyle_{flavour}.npz"))
+    drawn = draw_weights(shared / "golden" / f"manifest_restyle_{flavour}.json")
+    seen: list[Tensor] = []
+    with torch.device("meta"):
+        encoder = ReStyle(E4eConfig(), flavour, lambda ws: seen.pop(0)).eval().requires_grad_(False)
+    weights = {name.removeprefix("encoder."): tensor for name, tensor in drawn.items()}
+    load_into(encoder, weights | {"latent_avg": torch.from_numpy(numbers["latent_avg"])}, "golden")
+    for steps in (1, 2):
+        seen[:] = [picture(numbers, "avg_image_seed"), picture(numbers, "y_hat_seed")]  # instead of drawn ones
+        encoder.STEPS = steps
+        assert error(encoder(picture(numbers, "image_seed")), numbers[f"step{steps}"]) <= TOLERANCE
 
 
 def tiny_restyle(flavour: Flavour) -> tuple[ReStyle, Generator]:

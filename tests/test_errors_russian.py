@@ -19,6 +19,7 @@ ERRORS = {name for name in vars(errors) if name.endswith("Error")}
 SILENT = {
     "convert.common": "files of other projects are read by the command line",
     "convert.generators": "files of other projects are read by the command line",
+    "convert.sfe": "files of other projects are read by the command line",
     "convert.formats": "files of other projects are read by the command line",
     "convert.unpickle": "files of other projects are read by the command line",
     "faces.identity": "trains what ships",
@@ -27,7 +28,10 @@ SILENT = {
     "ui.texts": "the page's own words are in both languages there",
     "ui.errors_russian": "the translations themselves",
 }
-NO_ERROR = {"Disk: {}{} to fetch, and at most as much converted."}  # a list of files with their licences
+NO_ERROR = {  # a list of files with their licences
+    "Disk: {}{} to fetch, and at most as much converted.",
+    "Afterwards, if you like, python -m stylize download {}: {}; {}.",
+}
 
 
 def template(node: ast.AST) -> str | None:

@@ -168,7 +168,7 @@ def test_with_gradients_the_picture_is_the_same(order: Order, dtype: torch.dtype
 def test_changed_weights_are_seen_at_once(dtype: torch.dtype) -> None:
     generator, (ws, _) = tiny(), inputs()
     before = generator.synthesis(ws, dtype=dtype)
-    generator.convs[0].weight.add_(1)
+    generator.get_parameter("convs.0.weight").add_(1)
     added = generator.synthesis(ws, dtype=dtype)
     generator.load_state_dict(tiny(seed=1).state_dict())
     loaded = generator.synthesis(ws, dtype=dtype)

@@ -5,6 +5,7 @@ Part of the numbers lies in tests/golden; the rest is in ../shared/golden, whose
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,11 @@ def check_embedding_losses(numbers: dict[str, Tensor]) -> set[str]:
         if t.ndim == 3:  # (batch, templates, D)
             t, t0 = t.mean(1), t0.mean(1)
         value = {
-            "direction": lambda t=t, t0=t0: directional_loss(moved, source, t - t0),
-            "indomain": lambda: indomain_loss(moved, source),
-            "tt_direction": lambda t=t: tt_direction_loss(moved, t),
-            "clip_within": lambda t=t, t0=t0: clip_within_loss(moved, source, t, t0),
-            "global": lambda t=t: global_loss(moved, t),
+            "direction": partial(directional_loss, moved, source, t - t0),
+            "indomain": partial(indomain_loss, moved, source),
+            "tt_direction": partial(tt_direction_loss, moved, t),
+            "clip_within": partial(clip_within_loss, moved, source, t, t0),
+            "global": partial(global_loss, moved, t),
         }[name]()
         assert abs(value.item() - expected.item()) < TOLERANCE, key
         seen.add(name)

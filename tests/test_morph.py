@@ -58,7 +58,7 @@ def test_files_hold_every_frame(tmp_path: Path, suffix: str) -> None:
         assert np.abs(read[-1].mean((0, 1)) - (200, 55, 90)).max() < 8
     else:
         with Image.open(out) as image:
-            assert image.n_frames == 10  # there and back
+            assert image.n_frames == 10  # type: ignore[attr-defined]  # there and back
 
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:

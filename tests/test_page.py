@@ -22,6 +22,7 @@ from tiny import load_tiny_model_with_style
 from stylize.adaptation.pictures import OneShotSettings
 from stylize.adaptation.text import AdaptSettings
 from stylize.errors import DomainError
+from stylize.look import Look
 from stylize.models.domain import LEVELS, Domain, Part
 from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
@@ -30,7 +31,7 @@ from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.result import SLOTS, TURNING, greeting, read_query, read_recipe, write_query
-from stylize.ui.studio import CELL, GRID, Look, Recipe, corner_weights, safe_name
+from stylize.ui.studio import CELL, GRID, Recipe, corner_weights, safe_name
 from stylize.ui.texts import I18N, WORDS, say
 from stylize.ui.video import camera_frame
 
@@ -220,7 +221,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
         ("🔥🔥", "no words", "нет слов"),
         ("?!", "no words", "нет слов"),
         ("僵尸", "reads English and Russian, and does not know '僵尸'", "не знает «僵尸»"),
-        ("a red mosaic", "By words", "«red mosaic» не готов"),
+        ("a red mosaic", "By words", "«a red mosaic» не готов"),
         ("/etc/secret.safetensors", "library", "Мои"),
         (" /etc/secret.SAFETENSORS ", "library", "Мои"),
     ],
@@ -253,9 +254,11 @@ def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> No
 def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     parts = (Part("red mosaic"), Part("a & b=c", 0.3, (1.0, 0.0, 2.0)))
     recipe = Recipe(parts, (1.0, 1.0, 0.5), spherical=True)
-    query = write_query(replace(recipe, parts=(parts[0], Part(""), parts[1])), Look(0.75, 0.5, True), 7)
+    query = write_query(
+        replace(recipe, parts=(parts[0], Part(""), parts[1])), Look(None, 0.75, 0.5, keep_colours=True), 7
+    )
     assert read_query(query) == (recipe, 0.75, 0.5, True, 7)
-    assert write_query(Recipe(parts[:1]), Look(), None) == "?to=red+mosaic&weight=1&strength=1&detail=1"
+    assert write_query(Recipe(parts[:1]), Look(detail=1.0), None) == "?to=red+mosaic&weight=1&strength=1&detail=1"
     values = page.shared.linked(query, ENGLISH)
     mixed, (*look, seed, visit) = values[: len(page.instant.recipe)], values[len(page.instant.recipe) :][:5]
     assert mixed[:SLOTS] == ["red mosaic", "a & b=c", "", ""]
@@ -421,7 +424,7 @@ def test_a_frame_of_the_camera_is_read_as_a_photo_is(kind: str, tmp_path: Path) 
     words = base64.b64encode(path.read_bytes()).decode()
     for payload in (ImageData(path=str(path)), ImageData(url=f"data:image/webp;base64,{words}")):
         frame = camera_frame(payload)
-        assert frame is None if kind in ("EPS", "none") else frame.size == (40, 30)
+        assert (frame and frame.size) == (None if kind in ("EPS", "none") else (40, 30))
     assert camera_frame(ImageData(url="data:image/webp;base64,a")) is None
     assert camera_frame(None) is None
 
@@ -453,9 +456,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def picture(model: Any, name: str = "", **given: Any) -> OneShotSettings:
         return OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given})
 
-    for place in ("text", "visit"):
+    for place in ("text", "studio"):
         monkeypatch.setattr(f"stylize.ui.{place}.preset", words)
-    for place in ("oneshot", "visit"):
+    for place in ("oneshot", "studio"):
         monkeypatch.setattr(f"stylize.ui.{place}.one_shot_preset", picture)
 
 
@@ -507,7 +510,7 @@ def test_trainings_that_cannot_start_say_why(page: Page, photo: str, tmp_path: P
 def test_who_leaves_stops_the_training(page: Page, visit: Any) -> None:
     loop = page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", "")
     next(loop), next(loop)
-    loop.close()  # what the queue does
+    loop.close()  # type: ignore[attr-defined]  # what the queue does
     assert list(page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", ""))[-1][0].progress.step == 4
 
 
@@ -544,15 +547,15 @@ def test_a_mix_is_kept_and_its_link_says_who_else_needs_it(page: Page, visit: An
     own, *_, note = page.library.keep_shown({}, RUSSIAN, *mixed)
     assert "«1 pencil sketch + 0.5 карандаш»" in note
     kept = {"visit": visit, "own": own, "text0": "1 pencil sketch + 0.5 карандаш"}
-    again, direct = show(page, **kept)[1][1], page.studio.picture(visit, None, *page_mix(page, mixed))[0]
+    again, direct = show(page, **kept)[1][1], page.studio.picture(visit, None, page_mix(page, mixed))[0]
     assert difference(again, direct) <= 1
     assert "which only you have" in page.shared.query(ENGLISH, *inputs(page, **kept))[1]
     assert page.library.keep_shown({}, ENGLISH, *inputs(page))[-1].endswith(WORDS["en"]["need_style"])
 
 
-def page_mix(page: Page, values: list[Any]) -> tuple[Any, Any]:
+def page_mix(page: Page, values: list[Any]) -> Look:
     _, _, own, recipe, look = page.shared.read(values)
-    return page.studio.compose(recipe, own), look
+    return look.in_domain(page.studio.compose(recipe, own))
 
 
 def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 from tiny import CLIP, load_tiny_model, save_tiny_model
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.look import Look
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
@@ -180,12 +181,12 @@ def test_edits_move_along_a_direction(tmp_path: Path, astronaut: Image.Image) ->
     torch.testing.assert_close(model.edit(ws, {"smile": 2.0}).ws, ws.ws + 2 * direction)
     torch.testing.assert_close(model.edit(ws, {"smile": 1.5, "age": 1.5}).ws, ws.ws)
     face = model.faces(astronaut)[0]
-    plain, smiling = (pixels(model.render(face, None, detail=0.0, edits=e)) for e in ({}, {"smile": 3.0}))
+    plain, smiling = (pixels(model.render(face, Look(detail=0.0, edits=e))) for e in ({}, {"smile": 3.0}))
     assert not np.array_equal(plain, smiling)
     with pytest.raises(StylizeError, match="no edit 'pose'; it has: age, smile"):
         model.edit(ws, {"pose": 1.0})
     with pytest.raises(StylizeError, match="between -10 and 10"):
-        model.edit(ws, {"age": float("nan")})
+        Look(edits={"age": float("nan")})
     save_checkpoint(folder / "directions.safetensors", {"smile": torch.zeros(3)}, {})
     with pytest.raises(CheckpointError, match="'smile' has the shape"):
         Stylizer.load(str(folder), "cpu").edits()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from skimage import data
 from stylize.errors import StylizeError
 from stylize.prompts import vocabulary
 from stylize.prompts.parse import parse
-from stylize.training.filters import COLOURS, STYLES, Face, draw, stylise
+from stylize.training.filters import STYLES, draw, stylise
+from stylize.training.filters.face import Face
+from stylize.training.filters.tools import COLOURS
 
 NAMES = list(STYLES)
 
@@ -57,7 +61,7 @@ def test_strength_lies_between_photo_and_style(face: np.ndarray) -> None:
 
 @pytest.mark.parametrize("size", [32, 67, 128, 256])
 def test_any_size(size: int, face: np.ndarray) -> None:
-    picture = cv2.resize(face, (size, size))
+    picture = cv2.resize(face, (size, size)).astype(np.uint8)
     for name in ("zombie", "mosaic", "pixel art", "low poly", "toy bricks", "matrix code", "embroidery"):
         assert stylise(picture, name).shape == (size, size, 3)
 
@@ -108,8 +112,8 @@ def test_one_face_may_be_drawn_in_several_styles(face: np.ndarray) -> None:
         ({"landmarks": np.zeros((5, 2))}, "68"),
     ],
 )
-def test_bad_arguments(change: dict, message: str, face: np.ndarray) -> None:
-    arguments = {"image": face, "style": "sepia"} | change
+def test_bad_arguments(change: dict[str, Any], message: str, face: np.ndarray) -> None:
+    arguments: dict[str, Any] = {"image": face, "style": "sepia"} | change
     with pytest.raises(StylizeError, match=message):
         stylise(arguments.pop("image"), arguments.pop("style"), **arguments)
 

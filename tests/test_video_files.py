@@ -58,7 +58,7 @@ def test_a_video_is_copied_with_its_sound(
     assert tone_of(tmp_path / "out.mp4") == pytest.approx(440, abs=3)
     with av.open(str(tmp_path / "out.mp4")) as file:
         assert file.streams.audio[0].codec_context.codec.canonical_name == kept
-        seconds = [float(stream.duration * stream.time_base) for stream in file.streams]
+        seconds = [float((stream.duration or 0) * (stream.time_base or 0)) for stream in file.streams]
     assert max(seconds) - min(seconds) < 0.1
 
 
@@ -79,7 +79,7 @@ def test_animated_pictures_go_in_and_out(tmp_path: Path, frames: list[NDArray[np
     film = copy(tmp_path / f"in{ending}", tmp_path / f"out{ending}")
     assert film.count == 8
     with Image.open(tmp_path / f"out{ending}") as image:
-        assert image.n_frames == 8
+        assert image.n_frames == 8  # type: ignore[attr-defined]
         assert image.info["loop"] == 0
         image.seek(3)
         image.load()
@@ -228,8 +228,8 @@ def bad(folder: Path, kind: str, frames: list[NDArray[np.uint8]]) -> Path:
             file.mux(stream.encode(None))
     elif kind == "no frames":
         with av.open(str(path), "w") as file:
-            stream = file.add_stream("libx264", rate=12)
-            stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+            video = file.add_stream("libx264", rate=12)
+            video.width, video.height, video.pix_fmt = 64, 64, "yuv420p"
             file.start_encoding()
     elif kind == "long":
         write_clip(path, frames[:2], times=[0, 90])

@@ -189,7 +189,7 @@ class Task:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        self.encoded = Code(stylizer.encode(list(references)).ws)  # a map of features would hold the style too
+        self.encoded = Code(stylizer.encode(list(references)).alone)  # a map of features would hold the style too
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))

@@ -11,7 +11,7 @@ from stylize.cli.arguments import HELP, TENSORS, add_output, check_output, comma
 
 CONVERT = """What FILE is shows in its contents:
   generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
-  encoders    e4e, ReStyle
+  encoders    e4e, ReStyle, StyleFeatureEditor
   domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
   directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
   losses      LPIPS (vgg.pth), and the VGG16 of torchvision under it
@@ -59,7 +59,8 @@ def download_files(words: list[str]) -> None:
 
     from tqdm import tqdm
 
-    from stylize.convert.download import choose, describe, download
+    from stylize.convert.catalogue import choose, describe
+    from stylize.convert.download import download
     from stylize.places import model_folder
 
     weights = choose(args.name)

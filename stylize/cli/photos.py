@@ -37,9 +37,9 @@ from stylize.errors import PhotoError, StylizeError
 
 if TYPE_CHECKING:
     from stylize.adaptation.descent import Progress, State
+    from stylize.look import Look
     from stylize.pipeline import Face, Stylizer
     from stylize.video.files import Film
-    from stylize.video.restyle import Style
 
     Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
@@ -83,10 +83,9 @@ def stylise(words: list[str]) -> None:
     check_styles([args.to] if args.to else [])
     folder = args.photo.is_dir()
 
-    from stylize.faces.detail import keep_colours
     from stylize.images import read_photo, save_image
+    from stylize.look import Look
     from stylize.video.files import LIMITS, Film, is_moving
-    from stylize.video.restyle import Style
 
     def makes_film(source: Path, out: Path) -> bool:
         kind = out.suffix.lower()
@@ -100,26 +99,21 @@ def stylise(words: list[str]) -> None:
 
     load = cache(lambda: load_model(args))  # once, after a first photo could be read
     make = cache(lambda: None if args.to is None else wanted_domain(load(), args.to, args))
-    names = ("to", "strength", "detail", "keep_colours", "background")
-    settings = {**{name: getattr(args, name) for name in names}, "edits": edits, **provenance(args)}
+    given = {name: getattr(args, name) for name in ("strength", "detail", "keep_colours", "background")}
+    look, settings = Look(**given, edits=edits), {"to": args.to, **given, "edits": edits, **provenance(args)}
 
     def stylise(source: Path, out: Path) -> None:
         photo, stylizer = read_photo(source), load()
         faces = pick(stylizer.faces(photo), args.face)
         if args.aligned:
             faces = only_one(faces)
-        domain = make()
-        pictures = [stylizer.render(face, domain, args.strength, args.detail, edits=edits) for face in faces]
-        if args.keep_colours:
-            pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
-        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, args.background)
+        pictures = [stylizer.render(face, look.in_domain(make())) for face in faces]
+        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, look.background)
         save_image(result, out, settings)
 
     def stylise_film(source: Path, out: Path) -> None:
         film, stylizer = Film.open(source, LIMITS[out.suffix.lower()]), load()
-        detail = stylizer.default_detail if args.detail is None else args.detail
-        style = Style(make(), args.strength, detail, args.keep_colours, args.background, edits)
-        restyle_film(stylizer, film, style, out)
+        restyle_film(stylizer, film, look.in_domain(make()), out)
 
     def work(source: Path, out: Path) -> None:
         (stylise_film if makes_film(source, out) else stylise)(source, out)
@@ -135,7 +129,7 @@ def stylise(words: list[str]) -> None:
         wrote(args.output)
 
 
-def restyle_film(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
+def restyle_film(stylizer: Stylizer, film: Film, look: Look, out: Path) -> None:
     from stylize.video.restyle import restyle
 
     if film.hdr:
@@ -145,7 +139,7 @@ def restyle_film(stylizer: Stylizer, film: Film, style: Style, out: Path) -> Non
         size = f"{film.size[0]}x{film.size[1]} px, {film.fps:.0f} frames a second"
         print(f"{film.path.name} is brought down to {size}.", file=sys.stderr)
     started, percent = time.monotonic(), 0
-    for progress in restyle(stylizer, film, style, out):
+    for progress in restyle(stylizer, film, look, out):
         if int(100 * progress.done) > percent:
             percent = int(100 * progress.done)
             spent = time.monotonic() - started
@@ -281,6 +275,7 @@ def morph(words: list[str]) -> None:
     check_styles(args.to)
 
     from stylize.images import read_photo
+    from stylize.look import Look
     from stylize.video.morph import path, save_moving
 
     photo = read_photo(args.photo)
@@ -289,9 +284,9 @@ def morph(words: list[str]) -> None:
     faces = pick(stylizer.faces(photo), args.face)
     if args.aligned:
         faces = only_one(faces)
-    frames = []
+    frames, look = [], Look(detail=args.detail)
     for domain in path([wanted_domain(stylizer, text, args) for text in args.to], args.frames, args.spherical):
-        pictures = [stylizer.render(face, domain, detail=args.detail) for face in faces]
+        pictures = [stylizer.render(face, look.in_domain(domain)) for face in faces]
         frames.append(pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures))
     save_moving(frames, args.output, args.fps)
     wrote(args.output)

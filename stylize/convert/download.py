@@ -1,4 +1,4 @@
-"""Weights of others: where they lie, what they are for, and how they come here.
+"""How the weights of others come here, see ``stylize.convert.catalogue``.
 
 Downloads go on where they stopped, also after days: ``huggingface_hub`` names the address, the token, the cache and
 the offline switch, but begins a broken file anew, so that the transfer itself is done here. Nothing is fetched unless
@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Literal
@@ -23,6 +23,7 @@ from typing import IO, Literal
 from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError
 
+from stylize.convert.catalogue import Weight, megabytes
 from stylize.convert.formats import convert
 from stylize.errors import CheckpointError
 from stylize.places import model_folder
@@ -31,112 +32,7 @@ CHUNK = 1 << 20  # bytes
 TIMEOUT = 30.0  # seconds without an answer
 ATTEMPTS = 3  # in a row, without a new byte
 PAUSE = 2.0  # seconds between them
-NVIDIA = "NVIDIA Source Code License, non-commercial"
-
-
-@dataclass(frozen=True)
-class Weight:
-    """A file of weights: ``file`` in the hub's repository ``repo``, or at the address ``url``.
-
-    sha256: None where nobody publishes it; size: bytes, without a sha256 only about, None where unknown.
-    target: what it becomes in the model's folder; clip: the open-clip architecture, for text-image models.
-    """
-
-    name: str
-    purpose: str
-    licence: str
-    target: str
-    repo: str = ""
-    file: str = ""
-    url: str = ""
-    sha256: str | None = None
-    size: int | None = None
-    clip: str = ""
-
-    @property
-    def origin(self) -> str:
-        return f"{self.repo}/{self.file}" if self.repo else self.url
-
-    @property
-    def path(self) -> Path:
-        """Where the download is kept."""
-        suffix = Path(self.file or self.url.partition("?")[0]).suffix
-        return Path(constants.HF_HOME) / "stylize" / f"{self.name}{suffix}"
-
-    @property
-    def part(self) -> Path:
-        """The beginning of it, while it is on its way."""
-        return self.path.with_name(self.path.name + ".part")
-
-
-WEIGHTS = (
-    Weight(
-        name="stylegan2-ffhq",
-        purpose="generator of faces, 1024 px (StyleGAN2, config-f)",
-        licence=NVIDIA,
-        target="generator.safetensors",
-        repo="aaronb/StyleGAN2",
-        file="stylegan2-ffhq-config-f.pt",
-        sha256="646c7e7c5e3fc4cf8e83dcfe5dce505cc74b61d8982c09563932aa15c4baf18c",
-        size=132717355,
-    ),
-    Weight(
-        name="e4e-ffhq",
-        purpose="encoder of faces (e4e)",
-        licence="MIT",
-        target="encoder.safetensors",
-        repo="zhengchong/e4e",
-        file="e4e_ffhq_encode.pt",
-        sha256="2ace1d9a8c05c10a399bcd500b8dda118f759ff1aac89dbdab7435f2136a0999",
-        size=1201649680,
-    ),
-    Weight(
-        name="clip-vit-b-32",
-        purpose="text-image model (OpenAI CLIP ViT-B/32)",
-        licence="MIT",
-        target="clip.safetensors",
-        repo="timm/vit_base_patch32_clip_224.openai",
-        file="open_clip_model.safetensors",
-        size=605_000_000,
-        clip="ViT-B-32-quickgelu",
-    ),
-    Weight(
-        name="clip-vit-b-16",
-        purpose="text-image model (OpenAI CLIP ViT-B/16)",
-        licence="MIT",
-        target="clip_b16.safetensors",
-        repo="timm/vit_base_patch16_clip_224.openai",
-        file="open_clip_model.safetensors",
-        size=598_000_000,
-        clip="ViT-B-16-quickgelu",
-    ),
-    Weight(
-        name="hyperdomainnet",
-        purpose="published domains and hypernetworks (HyperDomainNet)",
-        licence="MIT",
-        target="mapper_large_resample_td.safetensors",  # one of many
-        url="https://www.dropbox.com/s/r8816i09t9n94hy/checkpoints.zip?dl=1",
-    ),
-    Weight(
-        name="vgg16",
-        purpose="features in which LPIPS compares pictures (torchvision's VGG16)",
-        licence="BSD-3-Clause",
-        target="vgg16.safetensors",
-        url="https://download.pytorch.org/models/vgg16-397923af.pth",
-        sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-        size=553433881,
-    ),
-    Weight(
-        name="lpips",
-        purpose="what each of these features weighs (LPIPS 0.1)",
-        licence="BSD-2-Clause",
-        target="lpips.safetensors",
-        url="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth",
-        sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
-        size=7289,
-    ),
-)
-FULL = ("stylegan2-ffhq", "e4e-ffhq", "clip-vit-b-32", "clip-vit-b-16")  # what the full model cannot do without
+GONE = (401, 403, 404, 410)  # what a server answers for a file that is not, or no longer, for everybody
 
 
 @dataclass(frozen=True)
@@ -147,30 +43,6 @@ class Progress:
     stage: Literal["download", "check", "convert", "ready"]
     done: int = 0
     total: int | None = None
-
-
-def choose(name: str) -> list[Weight]:
-    """The weights of "full", or the one of that name. Raises CheckpointError."""
-    table = {weight.name: weight for weight in WEIGHTS}
-    if name != "full" and name not in table:
-        raise CheckpointError(f"There is nothing to download under {name!r}; use full, {', '.join(table)}.")
-    return [table[part] for part in FULL] if name == "full" else [table[name]]
-
-
-def describe(weights: Sequence[Weight]) -> str:
-    """What a download brings, from where, under which licence, and the disk it takes."""
-    lines = []
-    for weight in weights:
-        size = "size unknown" if weight.size is None else megabytes(weight.size)
-        check = "" if weight.sha256 else "; no SHA-256 is known in advance"
-        lines.append(f"{weight.name}: {weight.purpose}; {size}; licence: {weight.licence}; from {weight.origin}{check}")
-    total = megabytes(sum(weight.size or 0 for weight in weights))
-    more = "" if all(weight.size for weight in weights) else " and more"
-    return "\n".join([*lines, f"Disk: {total}{more} to fetch, and at most as much converted."])
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[Progress]:
@@ -205,21 +77,25 @@ def fetch(weight: Weight) -> Iterator[Progress]:
     if constants.HF_HUB_OFFLINE:
         raise CheckpointError(f"{weight.name} is not here, and HF_HUB_OFFLINE forbids to fetch it; unset it once.")
     part = weight.part
+    place, others = weight, iter(weight.also)
     failures = 0
     while True:
         before = part.stat().st_size if part.is_file() else 0
         try:
             part.parent.mkdir(parents=True, exist_ok=True)
-            sha256 = yield from _transfer(weight, part)
+            sha256 = yield from _transfer(place, part)
             break
         except urllib.error.HTTPError as error:
-            raise CheckpointError(_explain(weight, error)) from None
+            other = next(others, None) if error.code in GONE else None
+            if other is None:
+                raise CheckpointError(_explain(weight, error)) from None
+            place = replace(weight, repo=other[0], file=other[1])
         except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
             there = part.stat().st_size if part.is_file() else 0
             failures = 0 if there > before else failures + 1
             if failures == ATTEMPTS:
                 raise CheckpointError(
-                    f"The connection to {weight.origin} fails ({getattr(error, 'reason', error)}) after "
+                    f"The connection to {place.origin} fails ({getattr(error, 'reason', error)}) after "
                     f"{megabytes(there)}; check the network or HF_ENDPOINT and repeat, which goes on from there."
                 ) from None
             time.sleep(PAUSE)
@@ -233,7 +109,7 @@ def fetch(weight: Weight) -> Iterator[Progress]:
     if sha256 is not None and found != sha256:
         part.unlink()
         raise CheckpointError(
-            f"{weight.origin} came whole, but its SHA-256 is {found[:16]}... instead of {sha256[:16]}...; "
+            f"{place.origin} came whole, but its SHA-256 is {found[:16]}... instead of {sha256[:16]}...; "
             "it was thrown away: try again, or through another HF_ENDPOINT."
         )
     part.replace(weight.path)

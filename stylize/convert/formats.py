@@ -1,9 +1,9 @@
 """Checkpoints of other projects, recognised by their contents and written anew in this project's formats.
 
 Generators of rosinality's StyleGAN2 (StyleGAN-NADA's and JoJoGAN's too), BasicSR and NVIDIA's stylegan2-ada-pytorch,
-the encoders e4e and ReStyle, domains and mappers of HyperDomainNet, directions of InterFaceGAN, LPIPS and its VGG16.
-Pickles are read by ``stylize.convert.unpickle``, which runs nothing in them; each file must hold exactly the tensors of
-its architecture.
+the encoders e4e, ReStyle and StyleFeatureEditor, domains and mappers of HyperDomainNet, directions of InterFaceGAN,
+LPIPS and its VGG16. Pickles are read by ``stylize.convert.unpickle``, which runs nothing in them; each file must hold
+exactly the tensors of its architecture.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ from stylize.convert.generators import (
     renamed,
     row,
 )
+from stylize.convert.sfe import from_sfe, holds_sfe
 from stylize.convert.unpickle import Array, load
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import check_tensors
@@ -235,7 +236,7 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
         return Weights(finite(directions, name), {"kind": "directions", "origin": {"file": name}})
     raise CheckpointError(
         f"{name} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, ReStyle, "
-        "HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one of them."
+        "StyleFeatureEditor, HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one of them."
     )
 
 
@@ -272,6 +273,8 @@ ENCODERS = {
 
 def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
     state = plain_tensors(content["state_dict"], name)
+    if holds_sfe(state):
+        return from_sfe(state, name)
     tensors = part_of(state, "encoder.")
     if not tensors and holds_generator(state):
         return from_state(state, content.get("latent_avg"), "rosinality", name, base)

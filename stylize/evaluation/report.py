@@ -315,7 +315,7 @@ def words_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     if args.photos is not None:
         photo = selfies(stylizer, args.photos, 1)[0].crop
     else:
-        photo = Image.fromarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
+        photo = Image.fromarray(skimage.data.astronaut())
     understood.sheet(stylizer, photo).save(args.out)
     return {"descriptions": list(understood.SHEET), "file": str(args.out)}
 
@@ -474,11 +474,11 @@ def speed(generate: Any, adapt: Any, app: Any, sliders: Any) -> list[str]:
     return parts
 
 
-def update_readme(readme: Path, folder: Path) -> None:
-    """Puts the tables between the marks."""
-    text = readme.read_text(encoding="utf-8")
+def update(page: Path, folder: Path) -> None:
+    """Puts the tables between the marks of a Markdown file."""
+    text = page.read_text(encoding="utf-8")
     start, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
-    readme.write_text(f"{text[:start]}\n\n{tables(folder)}\n\n{text[end:]}", encoding="utf-8")
+    page.write_text(f"{text[:start]}\n\n{tables(folder)}\n\n{text[end:]}", encoding="utf-8")
 
 
 def provenance(stylizer: Stylizer) -> dict[str, Any]:
@@ -506,7 +506,7 @@ def rounded(value: Any) -> Any:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", choices=[*MEASURES, "tables"], help="tables: put the figures in docs/results into the README"
+        "what", choices=[*MEASURES, "tables"], help="tables: put the figures in docs/results into docs/results.md"
     )
     parser.add_argument("--data", type=Path, help="folder with the face tars, of which the test split is used")
     parser.add_argument("--photos", type=Path, help="folder of ordinary photos, each with a face")
@@ -531,7 +531,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     if args.what == "tables":
-        update_readme(Path("README.md"), Path("docs/results"))
+        update(Path("docs/results.md"), Path("docs/results"))
         return
     stylizer = Stylizer.load(args.model, args.device)
     figures = rounded({**provenance(stylizer), "results": MEASURES[args.what](stylizer, args)})

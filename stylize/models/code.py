@@ -1,9 +1,9 @@
-"""What an encoder understands of pictures: W+ and, where it gives one, a map of features beside it."""
+"""What an encoder understands of pictures: W+ and, where it gives them, features beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -11,22 +11,55 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Inversion:
+    """What feature-space inversion (``stylize.models.sfe``) keeps of photos beside their W+.
+
+    fused (N, C, h, h): the photos' features, of which an editor makes those that enter the generator. before, after
+    (N, num_ws, w_dim): W+ of a second encoder, whose rows are fit for edits, as it gave them and after edits.
+    still (N, C, h, h): what the editor makes of ``fused`` where nothing changes; base (N, C, h, h): the generator's own
+    features of ``before``. Both follow from the rest, and are None where that is cheaper than to keep them.
+    """
+
+    fused: Tensor
+    before: Tensor
+    after: Tensor
+    still: Tensor | None = None
+    base: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Inversion:
+        """``change`` of every tensor."""
+        tensors: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
+        made: dict[str, Any] = {name: None if tensor is None else change(tensor) for name, tensor in tensors.items()}
+        return Inversion(**made)
+
+    def join(self, others: Sequence[Inversion], join: Callable[[list[Tensor]], Tensor]) -> Inversion:
+        """``join`` of every tensor and the same of the others; what one of them lacks is left out."""
+        made: dict[str, Any] = {}
+        for part in fields(self):
+            tensors = [getattr(one, part.name) for one in (self, *others)]
+            made[part.name] = None if any(tensor is None for tensor in tensors) else join(tensors)
+        return Inversion(**made)
+
+
+@dataclass(frozen=True)
 class Code:
     """A batch of codes.
 
     ws: W+ (N, num_ws, w_dim). features: (N, C, h, h), added to the generator's own features where a photo's enter
-    (``GeneratorConfig.inject``), so that zeros are what W+ alone gives; None stands for zeros.
+    (``GeneratorConfig.inject``), so that zeros are what W+ alone gives; None stands for zeros. inversion: of
+    feature-space inversion, whose features take the place of the generator's own there.
     """
 
     ws: Tensor
     features: Tensor | None = None
+    inversion: Inversion | None = None
 
     def __len__(self) -> int:
         return len(self.ws)
 
     def __getitem__(self, index: Any) -> Code:
         """Those codes that a slice, a mask or a tensor of numbers picks."""
-        return Code(self.ws[index], None if self.features is None else self.features[index])
+        return self._each(lambda tensor: tensor[index])
 
     def __iter__(self) -> Iterator[Code]:
         """Batches of one."""
@@ -36,22 +69,51 @@ class Code:
     def device(self) -> torch.device:
         return self.ws.device
 
+    @property
+    def alone(self) -> Tensor:
+        """The W+ that draws the faces best without features."""
+        return self.ws if self.inversion is None else self.inversion.before
+
     def split(self, size: int) -> list[Code]:
         """Batches of ``size`` and what is left over."""
         return [self[i : i + size] for i in range(0, len(self), size)]
 
     def to(self, device: torch.device | str) -> Code:
-        return Code(self.ws.to(device), None if self.features is None else self.features.to(device))
+        return self._each(lambda tensor: tensor.to(device))
 
     def detach(self) -> Code:
-        return Code(self.ws.detach(), None if self.features is None else self.features.detach())
+        return self._each(torch.Tensor.detach)
 
     def with_ws(self, ws: Tensor) -> Code:
         """The same features beside another W+."""
         return replace(self, ws=ws)
 
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Code:
+        """Edited codes: ``move`` of W+, which an inversion's features follow."""
+        inversion = self.inversion
+        if inversion is not None:
+            inversion = replace(inversion, after=move(inversion.after))
+        return replace(self, ws=move(self.ws), inversion=inversion)
+
+    @property
+    def rows(self) -> Tensor:
+        """W+ and, below it, an inversion's (N, num_ws or twice that, w_dim): all that may be smoothed over time."""
+        return self.ws if self.inversion is None else torch.cat([self.ws, self.inversion.before], 1)
+
+    def with_rows(self, rows: Tensor) -> Code:
+        """The same features beside other ``rows``, without edits."""
+        if self.inversion is None:
+            return self.with_ws(rows)
+        ws, before = rows.chunk(2, 1)
+        return replace(self, ws=ws, inversion=replace(self.inversion, before=before, after=before, base=None))
+
+    def light(self) -> Code:
+        """Without what an inversion can compute again: a third of its memory."""
+        inversion = self.inversion
+        return self if inversion is None else replace(self, inversion=replace(inversion, still=None, base=None))
+
     def lerp(self, other: Code, amount: float) -> Code:
-        """Halfway to ``other`` at 0.5."""
+        """Halfway to ``other`` at 0.5. Of an inversion and W+ alone only W+ is left."""
         a, b = (code.features for code in (self, other))
         if a is not None and b is not None:
             a = torch.lerp(a, b, amount)
@@ -59,12 +121,25 @@ class Code:
             a = a * (1 - amount)
         elif b is not None:
             a = b * amount
-        return Code(torch.lerp(self.ws, other.ws, amount), a)
+        inversion = None
+        if self.inversion is not None and other.inversion is not None:
+            inversion = self.inversion.join([other.inversion], lambda pair: torch.lerp(pair[0], pair[1], amount))
+            inversion = replace(inversion, still=None, base=None)
+        return Code(torch.lerp(self.ws, other.ws, amount), a, inversion)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Code:
+        features = None if self.features is None else change(self.features)
+        inversion = None if self.inversion is None else self.inversion.each(change)
+        return Code(change(self.ws), features, inversion)
 
 
 def cat(codes: Sequence[Code]) -> Code:
-    """One batch of several. Where only some have features, the others get zeros."""
+    """One batch of several. Where only some have features, the others get zeros; all or none have an inversion."""
     ws = torch.cat([code.ws for code in codes])
+    inversions = [code.inversion for code in codes if code.inversion is not None]
+    if inversions:
+        assert len(inversions) == len(codes), "codes with and without an inversion"
+        return Code(ws, None, inversions[0].join(inversions[1:], torch.cat))
     shape = next((code.features.shape[1:] for code in codes if code.features is not None), None)
     if shape is None:
         return Code(ws)

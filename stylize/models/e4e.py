@@ -124,6 +124,8 @@ class Backbone(nn.Module):
 class E4e(Backbone):
     """Pictures (N, 3, R, R) in [-1, 1] -> W+ (N, num_ws, w_dim): one w, and an offset for each further row."""
 
+    title = "e4e"
+
     def __init__(self, config: E4eConfig) -> None:
         super().__init__(config, 3)
         last, width = config.resolution // 16, config.widths[-1]
@@ -139,13 +141,17 @@ class E4e(Backbone):
         return self.stages(pictures)
 
     def forward(self, pictures: Tensor) -> Tensor:
+        return self.latent_avg + self.offsets(pictures)
+
+    def offsets(self, pictures: Tensor) -> Tensor:
+        """W+ (N, num_ws, w_dim), counted from ``latent_avg``."""
         _, fine, middle, coarse = self.stages(pictures)
         pyramid = [coarse]
         for skip in (self.latlayer1(middle), self.latlayer2(fine)):
             up = F.interpolate(pyramid[-1], size=skip.shape[-2:], mode="bilinear", align_corners=True)
             pyramid.append(up + skip)
         rows = [head(pyramid[(row >= COARSE) + (row >= MIDDLE)]) for row, head in enumerate(self.styles)]
-        return self.latent_avg + offsets_to_rows(rows)
+        return offsets_to_rows(rows)
 
 
 class ReStyle(Backbone):
@@ -156,6 +162,7 @@ class ReStyle(Backbone):
     """
 
     STEPS = 5
+    title = "ReStyle"
 
     def __init__(self, config: E4eConfig, flavour: Flavour, draw: Callable[[Tensor], Tensor]) -> None:
         super().__init__(config, 6)

@@ -4,13 +4,15 @@
     def mine(config: dict[str, Any], generator: Generator) -> nn.Module: ...
 
 It returns a module that takes pictures (N, 3, R, R) in [-1, 1] to W+ (N, num_ws, w_dim) or to a ``Code``, and has a
-``config`` with ``resolution`` (R), ``num_ws`` and ``w_dim``. It may be made on the device "meta": the file fills it.
+``config`` with ``resolution`` (R), ``num_ws`` and ``w_dim``, and may have a ``title``. It may be made on the device
+"meta": the file fills it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,10 @@ from stylize.models.checkpoints import load_checkpoint, load_into
 from stylize.models.e4e import E4e, E4eConfig, ReStyle
 from stylize.models.generator import Generator
 from stylize.models.mini_encoder import Encoder, EncoderConfig
+from stylize.models.sfe import Sfe, SfeConfig
 
+BASE = "encoder.safetensors"  # in a model's folder
+BETTER = "encoder_sfe.safetensors"  # is used instead where it is there
 Make = Callable[[dict[str, Any], Generator], nn.Module]
 ENCODERS: dict[str, Make] = {}
 
@@ -57,8 +62,21 @@ def _restyle_e4e(config: dict[str, Any], generator: Generator) -> nn.Module:
     return ReStyle(E4eConfig(**config), "e4e", generator.synthesis)
 
 
+@encoder("sfe")
+def _sfe(config: dict[str, Any], generator: Generator) -> nn.Module:
+    return Sfe(SfeConfig(**config), generator)
+
+
+def find_encoder(folder: Path) -> Path | None:
+    """The file of the best encoder in a model's folder."""
+    return next((folder / name for name in (BETTER, BASE) if (folder / name).is_file()), None)
+
+
 def load_encoder(path: Path, generator: Generator) -> nn.Module:
-    """The encoder that the file's settings name, for a generator. Raises CheckpointError."""
+    """The encoder that the file's settings name, for a generator, which is told where and how its features enter.
+
+    StyleFeatureEditor takes e4e from BASE beside its own file. Raises CheckpointError.
+    """
     tensors, settings = load_checkpoint(path)
     with _settings_of(path), torch.device("meta"):  # the file fills it: nothing is drawn or set before
         kind = settings.get("kind", "mini")
@@ -66,12 +84,23 @@ def load_encoder(path: Path, generator: Generator) -> nn.Module:
             raise ValueError(f"the kind {kind!r}")
         made = ENCODERS[kind](settings["config"], generator)
     config: Any = made.config
+    with _settings_of(path):
+        target = replace(generator.config, inject=config.inject) if isinstance(made, Sfe) else generator.config
     features = getattr(config, "features", 0)
-    if (config.num_ws, config.w_dim) != (generator.config.num_ws, generator.config.w_dim) or (
-        features and (not generator.config.inject or features != generator.config.features_shape[0])
+    if (
+        (config.num_ws, config.w_dim) != (target.num_ws, target.w_dim)
+        or (features and (not target.inject or features != target.features_shape[0]))
+        or (isinstance(made, Sfe) and made.config.side != target.features_shape[1])
     ):
         raise CheckpointError(f"The encoder and the generator in {path.parent} do not belong together.")
     load_into(made, tensors, path.name)
+    if isinstance(made, Sfe) and made.editor is not None:
+        beside = path.with_name(BASE)
+        base = load_encoder(beside, generator) if beside.is_file() and beside != path else None
+        if not isinstance(base, E4e) or base.config.resolution != made.config.small:
+            raise CheckpointError(f"{path.name} needs the encoder e4e as {BASE} beside it; download e4e-ffhq.")
+        made.e4e, generator.edit = base, made.edit
+    generator.config = target
     return made
 
 

@@ -13,7 +13,8 @@ demodulation (``pre_demod``, the article) or after it (``post_demod``, the offic
 
 A photo's features may enter at one place (``GeneratorConfig.inject``), as in StyleFeatureEditor (Bobkov, Titov, Alanov,
 Vetrov 2024): they are added to the generator's own, so that what a domain vector does below that place is kept,
-``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator.
+``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator. Where the encoder has an editor of
+features (``stylize.models.sfe``), what that makes of F and the change takes the place of the generator's own.
 
 Without gradients it is arranged for speed: what depends on the weights alone is kept between pictures, and where
 pictures are larger than weights the scalings go into the weights of each sample instead of passing over its pictures.
@@ -22,7 +23,7 @@ pictures are larger than weights the scalings go into the weights of each sample
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -34,7 +35,7 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
-from stylize.models.code import Code
+from stylize.models.code import Code, Inversion
 
 Order = Literal["pre_demod", "post_demod"]
 Noise = Literal["const", "random", "none"]
@@ -322,9 +323,12 @@ class ToRGB(nn.Module):
 
 
 class Generator(nn.Module):
-    """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped."""
+    """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped.
+
+    ``edit``: an encoder's editor of features, see ``Sfe.edit``, for codes with an inversion."""
 
     w_avg: Tensor
+    edit: Callable[[Inversion, Tensor | None, Order, torch.dtype], Tensor] | None = None
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -403,6 +407,9 @@ class Generator(nn.Module):
         lower = cut(lower, window)
         if code.features is not None:
             lower = lower + code.features.to(lower.dtype)
+        if code.inversion is not None:
+            assert self.edit is not None, "a code of another model"
+            lower = self.edit(code.inversion, domain, order, dtype)
         return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window)
 
     def lower(

@@ -107,6 +107,8 @@ class FeatureMap(nn.Module):
 class Encoder(nn.Module):
     """Pictures (N, 3, R, R) in [-1, 1] -> codes: W+ (N, num_ws, w_dim), and features where there is a map of them."""
 
+    title = "mini"
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.config = config

@@ -15,6 +15,7 @@ from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo
+from stylize.look import Look
 from stylize.models.domain import Domain, Part, blend
 from stylize.prompts.vocabulary import SOURCE
 from stylize.ui.arguments import (
@@ -32,12 +33,11 @@ from stylize.ui.arguments import (
     yes_or_no,
 )
 from stylize.ui.instant import QUEUE as MOVING
-from stylize.ui.studio import Look, Studio, domain_file, nearer, temporary
+from stylize.ui.studio import Studio, domain_file, nearer, temporary
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.video.files import LIMITS, Film
 from stylize.video.morph import save_moving
-from stylize.video.restyle import Style
 
 Preset = Literal["fast", "balanced", "strong"]
 Format = Literal["mp4", "gif", "webp"]
@@ -86,9 +86,8 @@ class Api:
             visit = self.studio.open(photo)
             if not 0 <= face <= len(visit.faces):
                 raise StylizeError(f"There is no face {face}: the photo has {len(visit.faces)}.")
-            look = Look(strength, detail, keep_colours)
-            chosen = [str(face)] if face else []
-            return self.studio.picture(visit, chosen, self._domain(text, domain), look, full=True)[0]
+            look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
+            return self.studio.picture(visit, [str(face)] if face else [], look, full=True)[0]
 
     def invert(self, photo: str) -> list[tuple[Image.Image, str]]:
         """Shows what the model understood of every face of a photo.
@@ -203,8 +202,8 @@ class Api:
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")
             face = nearer(self.studio.open(photo).faces[0], 1.0, MORPH_SIDE)
-            look, pictures = Look(detail=self.studio.stylizer.default_detail), []
-            for picture in self.studio.walk(face, domains, int(frames), look, spherical):
+            pictures = []
+            for picture in self.studio.walk(face, domains, int(frames), Look(), spherical):
                 pictures.append(picture)
                 yield None  # so that a caller who leaves stops it
             path = temporary(f".{file_format}", "morph")
@@ -238,8 +237,8 @@ class Api:
         with sentences():
             out = temporary(f".{file_format}", "stylised")
             film = Film.open(video, LIMITS[out.suffix])
-            style = Style(self._domain(text, domain), strength, detail, keep_colours)
-            for _ in self.studio.restyle(film, style, out):
+            look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
+            for _ in self.studio.restyle(film, look, out):
                 yield None  # so that a caller who leaves stops it
             yield str(out)
 

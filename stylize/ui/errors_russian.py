@@ -265,6 +265,9 @@ SENTENCES: dict[str, str] = {
     "The encoder and the generator in {} do not belong together.": (
         "Кодировщик и генератор в {0} не подходят друг другу."
     ),
+    "{} needs the encoder e4e as {} beside it; download e4e-ffhq.": (
+        "Файлу {0} нужен рядом кодировщик e4e под именем {1}; скачайте e4e-ffhq."
+    ),
     "The device {} is not available here; leave it out or use cpu.": (
         "Устройства {0} здесь нет; не указывайте его или возьмите cpu."
     ),

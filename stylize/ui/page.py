@@ -10,7 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from stylize.convert.download import choose, describe, download, megabytes
+from stylize.convert.catalogue import choose, describe, megabytes
+from stylize.convert.download import download
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.ui.api import add_api

@@ -14,10 +14,11 @@ import gradio as gr
 
 from stylize.errors import StylizeError
 from stylize.faces.align import LEAST_FACE
+from stylize.look import Look
 from stylize.models.domain import LEVELS, Domain, Levels, Part
 from stylize.places import EXAMPLES
 from stylize.ui.errors_russian import in_russian
-from stylize.ui.studio import Look, Recipe, Studio, Visit, mark_faces
+from stylize.ui.studio import Recipe, Studio, Visit, mark_faces
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say
 
@@ -204,9 +205,9 @@ class Shared:
             own |= domains_in(next(rest), number(style_mix, 1.0))
         recipe = read_recipe([next(rest) for _ in self.recipe])
         strength, detail = number(next(rest), 1.0), number(next(rest), self.studio.stylizer.default_detail)
-        own_colours = bool(next(rest))
+        keep_colours = bool(next(rest))
         edits = {name: amount for name, amount in zip(self.edit_names, rest, strict=True) if amount}
-        return visit, chosen, own, recipe, Look(strength, detail, own_colours, edits)
+        return visit, chosen, own, recipe, Look(None, strength, detail, keep_colours=keep_colours, edits=edits)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
 
@@ -265,7 +266,7 @@ class Shared:
                 return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
             notes = (explain(note, request) for note in self.studio.notes(recipe, own))
             words = " ".join([say(request, "done", name=recipe.title or ", ".join(look.edits)), *notes])
-            result, face = self.studio.picture(visit, chosen, domain, look)
+            result, face = self.studio.picture(visit, chosen, look.in_domain(domain))
         except StylizeError as error:
             return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip
         if self._latest.get(session) is not mine:
@@ -286,8 +287,8 @@ class Shared:
         try:
             if visit is None:
                 raise StylizeError(say(request, "need_photo"))
-            domain = self.studio.compose(recipe, own)
-            return self.studio.file(visit, chosen, domain, look, recipe)
+            look = look.in_domain(self.studio.compose(recipe, own))
+            return self.studio.file(visit, chosen, look, recipe)
         except StylizeError as error:
             raise gr.Error(explain(str(error), request), print_exception=False) from None
 
@@ -363,7 +364,7 @@ def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
     if recipe.spherical:
         pairs.append(("way", TURNING))
     pairs += [("strength", f"{look.strength:g}"), ("detail", f"{look.detail:g}")]
-    if look.own_colours:
+    if look.keep_colours:
         pairs.append(("colours", "own"))
     if seed is not None:
         pairs.append(("seed", seed))

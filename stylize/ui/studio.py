@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,14 +21,14 @@ from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset, preview
 from stylize.errors import DomainError
 from stylize.faces.align import Box, DetectedFace
-from stylize.faces.detail import keep_colours
 from stylize.images import read_photo, save_image, to_image
+from stylize.look import Look
 from stylize.models.domain import Domain, Levels, Part, blend, mix
 from stylize.pipeline import Face, Stylizer
 from stylize.video.files import Film
 from stylize.video.morph import walk
 from stylize.video.restyle import Progress as FilmProgress
-from stylize.video.restyle import Style, restyle
+from stylize.video.restyle import restyle
 
 KEPT_SECONDS = 3600
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
@@ -74,16 +74,6 @@ class Recipe:
         if [part.weight for part in self.named] == [1]:
             return self.named[0].text.strip()
         return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a style is laid on a face; see ``Stylizer.render`` and ``keep_colours``."""
-
-    strength: float = 1.0
-    detail: float = 1.0
-    own_colours: bool = False
-    edits: Mapping[str, float] = field(default_factory=dict)
 
 
 def temporary(suffix: str, name: str = "stylize") -> Path:
@@ -211,34 +201,28 @@ class Studio:
         read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
         return [note for domain in read for note in domain.settings.get("notes", ())]
 
-    # Visit and domain -> pictures
-
-    def render(self, face: Face, domain: Domain | None, look: Look) -> Image.Image:
-        picture = self.stylizer.render(face, domain, look.strength, look.detail, edits=look.edits)
-        return keep_colours(picture, face.crop) if look.own_colours else picture
+    # Visit and look -> pictures
 
     def picture(
-        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, full: bool = False
+        self, visit: Visit, numbers: Sequence[str] | None, look: Look, full: bool = False
     ) -> tuple[Image.Image, Image.Image]:
         """(the photo with the chosen faces stylised, the first of them alone), ``full`` in the photo's own size."""
         photo, faces = (visit.photo, visit.faces) if full else (visit.view, visit.near)
         faces = [faces[index] for index in visit.chosen(numbers)]
-        pictures = [self.render(face, domain, look) for face in faces]
+        pictures = [self.stylizer.render(face, look) for face in faces]
         if visit.seed is not None:
             return pictures[0], pictures[0]
-        return self.stylizer.paste(photo, faces, pictures), pictures[0]
+        return self.stylizer.paste(photo, faces, pictures, look.background), pictures[0]
 
-    def file(
-        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, recipe: Recipe
-    ) -> str:
+    def file(self, visit: Visit, numbers: Sequence[str] | None, look: Look, recipe: Recipe) -> str:
         """A PNG in the photo's own size that carries its settings."""
-        picture, _ = self.picture(visit, numbers, domain, look, full=True)
+        picture, _ = self.picture(visit, numbers, look, full=True)
         settings = {
-            "to": domain.label if domain else "",
+            "to": look.domain.label if look.domain else "",
             "parts": [[part.text, part.weight, list(part.levels)] for part in recipe.named],
             "levels": list(recipe.levels),
             "spherical": recipe.spherical,
-            **{name: getattr(look, name) for name in ("strength", "detail", "own_colours")},
+            **{name: getattr(look, name) for name in ("strength", "detail", "keep_colours")},
             "edits": dict(look.edits),
             "seed": visit.seed,
             "model": self.stylizer.fingerprint,
@@ -257,19 +241,18 @@ class Studio:
             for column in range(GRID):
                 weights = corner_weights(column / (GRID - 1), row / (GRID - 1))
                 domain = mix(list(zip(weights, corners, strict=False)), spherical)
-                yield self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
+                yield self.stylizer.render(small, look.in_domain(domain)).resize((CELL, CELL), Image.Resampling.LANCZOS)
 
     def walk(
         self, face: Face, domains: Sequence[Domain], frames: int, look: Look, spherical: bool = False
     ) -> Iterator[Image.Image]:
         """``frames`` pictures from the face itself through every domain."""
         stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
-        for picture in walk(self.stylizer, face, stages, frames, look.detail, spherical):
-            yield keep_colours(picture, face.crop) if look.own_colours else picture
+        yield from walk(self.stylizer, face, stages, frames, replace(look, strength=1.0, edits={}), spherical)
 
-    def restyle(self, film: Film, style: Style, out: Path) -> Iterator[FilmProgress]:
-        """The film in a style, written to ``out``."""
-        yield from restyle(self.stylizer, film, style, out)
+    def restyle(self, film: Film, look: Look, out: Path) -> Iterator[FilmProgress]:
+        """The film in a look, written to ``out``."""
+        yield from restyle(self.stylizer, film, look, out)
 
     # Training, and what it shows
 

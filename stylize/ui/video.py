@@ -16,12 +16,13 @@ from PIL import Image
 
 from stylize.errors import FilmError, PhotoError, StylizeError
 from stylize.images import read_photo
+from stylize.look import Look
 from stylize.ui.result import Shared, failed, playing
 from stylize.ui.studio import Studio, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
 from stylize.video.files import LIMITS, Film
-from stylize.video.restyle import Progress, Seen, Style, restyle_live
+from stylize.video.restyle import Progress, Seen, restyle_live
 
 KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
@@ -126,7 +127,7 @@ class VideoTab:
         """Yields (note, the frame last drawn, the result to play, and to download)."""
         hidden = gr.update(value=None, visible=False)
         try:
-            style = self._style(values, request)
+            look = self._look(values, request)
             if path is None:
                 raise FilmError(say(request, "need_video"))
             out = temporary(KINDS[kind], Path(path).stem)
@@ -137,7 +138,7 @@ class VideoTab:
                 changed = f"{changed} {say(request, 'video_hdr', kind=film.hdr)}".strip()
             yield say(request, "video_waiting"), hidden, hidden, hidden
             started, shown = time.monotonic(), 0.0
-            with closing(self.studio.restyle(film, style, out)) as work:  # type: ignore[type-var]
+            with closing(self.studio.restyle(film, look, out)) as work:  # type: ignore[type-var]
                 for progress in work:
                     if request.session_hash in self._stopped:
                         self.forget(request)
@@ -160,13 +161,13 @@ class VideoTab:
         picture = gr.skip() if frame is None else gr.update(value=Image.fromarray(frame), visible=True)
         return " ".join((words, changed)), picture
 
-    def _style(self, values: Sequence[Any], request: gr.Request) -> Style:
-        """The style that the first tab composes. Raises StylizeError where it names none."""
+    def _look(self, values: Sequence[Any], request: gr.Request) -> Look:
+        """The look with the style that the first tab composes. Raises StylizeError where it names none."""
         _, _, own, recipe, look = self.shared.read(values)
         domain = self.studio.compose(recipe, own)
         if domain is None and not look.edits:
             raise StylizeError(say(request, "need_style"))
-        return Style(domain, look.strength, look.detail, look.own_colours, edits=look.edits)
+        return look.in_domain(domain)
 
     def live(
         self, request: gr.Request, frame: Image.Image | None, seen: list[Seen] | None, *values: Any
@@ -175,6 +176,6 @@ class VideoTab:
         if frame is None:
             return gr.skip(), None
         try:
-            return restyle_live(self.studio.stylizer, frame, self._style(values, request), seen or ())
+            return restyle_live(self.studio.stylizer, frame, self._look(values, request), seen or ())
         except StylizeError:  # while no style is named, or is being typed: the face itself
             return frame, None

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stylize.errors import StylizeError
+from stylize.look import Look
 from stylize.models.domain import Domain, interpolate
 from stylize.pipeline import Face, Stylizer
 
@@ -39,12 +40,12 @@ def walk(
     face: Face,
     domains: Sequence[Domain],
     frames: int = 48,
-    detail: float | None = None,
+    look: Look = Look(),  # noqa: B008 (frozen)
     spherical: bool = False,
 ) -> Iterator[Image.Image]:
-    """The aligned face along ``path``, one picture after the other."""
+    """The aligned face in a look along ``path``, one picture after the other."""
     for domain in path(domains, frames, spherical):
-        yield stylizer.render(face, domain, detail=detail)
+        yield stylizer.render(face, look.in_domain(domain))
 
 
 def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None:

@@ -1,0 +1,250 @@
+"""StyleFeatureEditor: feature-space inversion for the full model, which keeps what W+ cannot hold of a photo.
+
+Bobkov, Titov, Alanov, Vetrov, "The Devil is in the Details: StyleFeatureEditor for Detail-Rich StyleGAN Inversion and
+High Quality Image Editing" (CVPR 2024). With x the picture at 256 px, H(w; d) the generator's own features of 64 px
+under a domain vector d (``Generator.lower``), and U what the generator makes of features (``Generator.upper``):
+
+    w, P    = backbone(x)                           W+ and a map of features
+    F       = fuser([P, H(w; 0)])                   the photo's features
+    picture = U(editor([F, 0]), w)                  the inversion
+    D       = H(v; 0) - H(v + e; d),  v = e4e(x)    the change: before minus after, as the editor was trained
+    picture = U(editor([F, D]), w + e; d)           the edit e, or the domain d, or both
+
+The editor's map takes the place of the generator's own before ``GeneratorConfig.inject``, where the RGB of the lower
+half is drawn already. Names of the parameters are those of the published checkpoints. For inference: BatchNorm is not
+trained, gradients pass through to a domain vector.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylize.models.code import Code, Inversion
+from stylize.models.e4e import E4e
+from stylize.models.generator import Generator, Order
+
+POOLED = 3  # px on a side, to which each stage is brought for the rows of W+
+
+
+@dataclass(frozen=True)
+class SfeConfig:
+    """``resolution`` of the pictures it is given, ``small`` of those it reads. ``widths``: channels of the stages,
+    ``blocks``: residual blocks in each, ``strides``: how each shrinks the picture.
+
+    ``features``: channels of the map, as large as the third stage; ``depth``: residual blocks of fuser and editor;
+    ``inject``: see ``GeneratorConfig``. ``editor``: whether there is one, or the inverter alone.
+    """
+
+    resolution: int = 1024
+    small: int = 256
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    blocks: tuple[int, ...] = (3, 4, 14, 3)
+    strides: tuple[int, ...] = (2, 2, 1, 2)
+    num_ws: int = 18
+    w_dim: int = 512
+    features: int = 512
+    depth: int = 5
+    inject: int = 9
+    editor: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "blocks", "strides"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not len(self.widths) == len(self.blocks) == len(self.strides) == 4:
+            raise ValueError("there are not four stages")
+        if not all(type(stride) is int and stride > 0 for stride in self.strides):
+            raise ValueError(f"there are no strides {self.strides}")
+
+    @property
+    def side(self) -> int:
+        """Pixels on a side of the map."""
+        return self.small // math.prod(self.strides[:3])
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Conv(nn.Conv2d):
+    """In the type of what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return F.conv2d(x, self.weight.to(x.dtype), bias, self.stride, self.padding)
+
+
+class PReLU(nn.PReLU):
+    """One slope for each channel, in the type of what it is given."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.prelu(x, self.weight.to(x.dtype))
+
+
+def conv3x3(c_in: int, c_out: int, stride: int = 1) -> Conv:
+    return Conv(c_in, c_out, 3, stride, 1, bias=False)
+
+
+def branch(c_in: int, c_out: int) -> nn.Sequential:
+    """BatchNorm, convolution, BatchNorm, PReLU, convolution, BatchNorm."""
+    return nn.Sequential(
+        nn.BatchNorm2d(c_in),
+        conv3x3(c_in, c_out),
+        nn.BatchNorm2d(c_out),
+        PReLU(c_out),
+        conv3x3(c_out, c_out),
+        nn.BatchNorm2d(c_out),
+    )
+
+
+class Block(nn.Module):
+    """Residual block of ArcFace's iResNet (Duta et al. 2020); the second convolution carries the stride."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int, first: bool) -> None:
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(c_in), conv3x3(c_in, c_out)
+        self.bn2, self.prelu = nn.BatchNorm2d(c_out), PReLU(c_out)
+        self.conv2, self.bn3 = conv3x3(c_out, c_out, stride), nn.BatchNorm2d(c_out)
+        self.downsample: nn.Module = nn.Identity()
+        if first:
+            self.downsample = nn.Sequential(Conv(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.prelu(self.bn2(self.conv1(self.bn1(x))))
+        return self.bn3(self.conv2(out)) + self.downsample(x)
+
+
+class Backbone(nn.Module):
+    """Pictures (N, 3, S, S) -> (offsets to the mean w (N, num_ws, w_dim), map (N, C, S/4, S/4))."""
+
+    def __init__(self, config: SfeConfig) -> None:
+        super().__init__()
+        width, widths = config.widths[0], config.widths
+        self.conv = nn.Sequential(conv3x3(3, width), nn.BatchNorm2d(width), PReLU(width))
+        stages = []
+        for (c_in, c_out), count, stride in zip(pairwise((width, *widths)), config.blocks, config.strides, strict=True):
+            rest = [Block(c_out, c_out, 1, first=False) for _ in range(count - 1)]
+            stages.append(nn.Sequential(Block(c_in, c_out, stride, first=True), *rest))
+        self.block_1, self.block_2, self.block_3, self.block_4 = stages
+        self.content_layer = branch(widths[2], config.features)
+        self.styles = nn.ModuleList(nn.Linear(sum(widths) * POOLED**2, config.w_dim) for _ in range(config.num_ws))
+
+    def stages(self, x: Tensor) -> list[Tensor]:
+        """The last map of every stage, from fine to coarse."""
+        maps = [self.conv(x)]
+        for block in (self.block_1, self.block_2, self.block_3, self.block_4):
+            maps.append(block(maps[-1]))
+        return maps[1:]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        maps = self.stages(x)
+        seen = torch.cat([F.adaptive_avg_pool2d(stage.float(), POOLED) for stage in maps], 1).flatten(1)
+        return torch.stack([head(seen) for head in self.styles], 1), self.content_layer(maps[2])
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = branch(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class Joiner(nn.Module):
+    """Two maps (N, C, h, h) -> one: the fuser and the editor."""
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+        self.conv = Conv(2 * width, width, 1)
+        self.body = nn.Sequential(*(Residual(width) for _ in range(depth)))
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        joined = torch.cat([a, b], 1).contiguous(memory_format=torch.channels_last)
+        return self.body(self.conv(joined))
+
+
+class Inverter(nn.Module):
+    """Backbone and fuser, alone a smaller encoder: its map replaces the generator's own, and what a domain vector does
+    to that is added, F + H(w; d) - H(w; 0)."""
+
+    def __init__(self, config: SfeConfig) -> None:
+        super().__init__()
+        self.fs_backbone = Backbone(config)
+        self.fuser = Joiner(config.features, config.depth)
+
+
+class Sfe(nn.Module):
+    """Pictures (N, 3, R, R) in [-1, 1] -> codes for ``generator``, whose ``config.inject`` is that of ``config``.
+
+    ``e4e`` is given after loading, since it has a file of its own. ``dtype``: of the convolutions; the heads of W+ are
+    float32.
+    """
+
+    generator: Generator
+
+    def __init__(self, config: SfeConfig, generator: Generator) -> None:
+        super().__init__()
+        self.config, self.dtype = config, torch.float32
+        self.inverter = Inverter(config)
+        self.editor = Joiner(config.features, config.depth) if config.editor else None
+        self.e4e: E4e | None = None
+        self.__dict__["generator"] = generator  # no part of this network: it is moved and saved elsewhere
+
+    @property
+    def title(self) -> str:
+        return "StyleFeatureEditor" if self.config.editor else "StyleFeatureEditor, inverter alone"
+
+    def small(self, pictures: Tensor) -> Tensor:
+        """As it reads them: without a low-pass, as it was trained."""
+        size = self.config.small
+        if pictures.shape[-1] == size:
+            return pictures
+        return F.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
+
+    def maps(self, pictures: Tensor) -> list[Tensor]:
+        """Its features of the pictures, from fine to coarse."""
+        return self.inverter.fs_backbone.stages(self.small(pictures))
+
+    def forward(self, pictures: Tensor) -> Code:
+        x, mean = self.small(pictures), self.generator.w_avg
+        offsets, seen = self.inverter.fs_backbone(x.to(self.dtype).contiguous(memory_format=torch.channels_last))
+        ws = offsets + mean
+        own, _ = self.generator.lower(ws, dtype=self.dtype)
+        fused = self.inverter.fuser(seen, own)
+        if self.editor is None or self.e4e is None:
+            return Code(ws, (fused - own).float())
+        before = self.e4e.offsets(x) + mean
+        base, _ = self.generator.lower(before, dtype=self.dtype)
+        return Code(ws, None, Inversion(fused, before, before, self.editor(fused, torch.zeros_like(fused)), base))
+
+    def change(self, inversion: Inversion, domain: Tensor | None, order: Order, dtype: torch.dtype) -> Tensor:
+        """D of the module's equations (N, C, h, h)."""
+        base = inversion.base
+        if base is None or base.dtype != dtype:
+            base, _ = self.generator.lower(inversion.before, dtype=dtype)
+        after, _ = self.generator.lower(inversion.after, domain, order, dtype=dtype)
+        return base - after
+
+    def edit(self, inversion: Inversion, domain: Tensor | None, order: Order, dtype: torch.dtype) -> Tensor:
+        """The features (N, C, h, h) that enter the generator. Where neither an edit nor the domain, (domain_dim,) or
+        (N, domain_dim), changes anything they are ``still``, bit for bit."""
+        assert self.editor is not None
+        changed = (inversion.after != inversion.before).flatten(1).any(1)
+        if domain is not None:
+            changed = changed | (domain.reshape(-1, domain.shape[-1]) != 0).any(1)
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (domain, inversion.after)):
+            changed = torch.ones_like(changed)  # a vector that learns may begin at zero
+        fused, still = inversion.fused.to(dtype), inversion.still
+        if still is None and not bool(changed.all()):
+            still = self.editor(fused, torch.zeros_like(fused))
+        if not bool(changed.any()):
+            assert still is not None
+            return still.to(dtype)
+        edited = self.editor(fused, self.change(inversion, domain, order, dtype))
+        return edited if still is None else torch.where(changed[:, None, None, None], edited, still.to(dtype))
