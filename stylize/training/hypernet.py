@@ -40,6 +40,7 @@ from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.models.domain import Domain
 from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
+from stylize.prompts.parse import parse
 from stylize.prompts.vocabulary import (
     NAMES,
     PHOTO,
@@ -47,9 +48,6 @@ from stylize.prompts.vocabulary import (
     WORDS,
     caption,
     combinations,
-    match,
-    match_colour,
-    unknown_words,
 )
 from stylize.training.filters import truth
 from stylize.training.generator import add_dtype
@@ -111,10 +109,10 @@ OFFICIAL = {
 
 def kind_of(text: str) -> Kind | None:
     """The one known style and colour that a description means, if it means no more."""
-    styles, colour = match(text), match_colour(text)
-    if unknown_words(text) or len(styles) > 1 or not (styles or colour):
+    prompt = parse(text)
+    if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
         return None
-    return colour, styles[0] if styles else PHOTO
+    return next(iter(prompt.colours), None), next(iter(prompt.styles), PHOTO)
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -275,7 +273,7 @@ class Trainer:
         if kind is None:
             return vector
         colour, style = kind
-        for name in ([] if style == PHOTO else [style]) + ([f"{colour} photo"] if colour else []):
+        for name in ([] if style == PHOTO else [style]) + ([colour] if colour else []):
             vector = vector + self.stylizer.ready_domain(name).vector
         return vector
 
