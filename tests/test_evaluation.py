@@ -86,6 +86,7 @@ def test_styles_learned_from_one_picture(model: Stylizer, tmp_path: Path, monkey
     assert row["distance_before"] == row["distance_fitted"] != row["distance_after"]
 
 
+@pytest.mark.slow
 def test_vectors_against_weights(
     model: Stylizer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +107,7 @@ def test_vectors_against_weights(
         assert picture.size == (32 * (2 + len(compare.WAYS)), 32)
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on(
     model: Stylizer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

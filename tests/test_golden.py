@@ -84,6 +84,7 @@ def test_64_px_thinned() -> None:
     check(HERE, 64, cases=11)
 
 
+@pytest.mark.slow
 def test_64_px(shared: Path) -> None:
     check(shared / "golden", 64, cases=11)
 

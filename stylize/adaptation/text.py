@@ -154,7 +154,7 @@ def adapt_text(
     s = settings or preset(stylizer)
     target, source = stylizer.check_description(target), stylizer.check_description(source)
     if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
-        raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
+        raise PromptError("The description {!r} is what the face is already; describe something else.", target)
     generator, config = stylizer.generator, stylizer.generator.config
     start, near = warm_start(stylizer, target) if s.start else (None, False)
     begin = torch.zeros(config.domain_dim)

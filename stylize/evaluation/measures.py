@@ -44,7 +44,7 @@ def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
     """The largest face of every photo in a folder, or of ``limit`` photos spread evenly over it."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
     if not paths:
-        raise StylizeError(f"There are no photos in {folder}.")
+        raise StylizeError("There are no photos in {}.", folder)
     chosen = np.linspace(0, len(paths) - 1, min(limit or len(paths), len(paths))).astype(int)
     return [stylizer.faces(read_photo(paths[i]))[0] for i in chosen]
 
@@ -139,7 +139,7 @@ def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace, referenc
         return stylizer.domain(name)
     if args.domains.startswith("one-shot"):
         if reference is None:
-            raise StylizeError(f"A reference is needed for --domains {args.domains}; measure styles.")
+            raise StylizeError("A reference is needed for --domains {}; measure styles.", args.domains)
         without = (name,) if args.domains == "one-shot-new" else ()
         settings_ = one_shot_preset(stylizer, seed=args.seed, without=without)
         *_, last = adapt_image(stylizer, [to_image(reference)], settings_)

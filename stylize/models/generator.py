@@ -152,7 +152,7 @@ class Generator(nn.Module):
             with torch.device("meta"):  # no random numbers that the file replaces at once
                 generator = cls(GeneratorConfig(**settings["config"]))
         except (KeyError, TypeError, ValueError):
-            raise CheckpointError(f"{Path(path).name} is not a generator; use a file that holds one.") from None
+            raise CheckpointError("{} is not a generator; use a file that holds one.", Path(path).name) from None
         load_into(generator, tensors, Path(path).name)
         return generator
 
@@ -170,8 +170,10 @@ class Generator(nn.Module):
             return [None] * len(self.convs)
         if domain.shape[-1] != self.config.domain_dim:
             raise DomainError(
-                f"The domain vector has {domain.shape[-1]} numbers but this {self.config.resolution} px generator "
-                f"takes {self.config.domain_dim}; use a domain made for it."
+                "The domain vector has {} numbers but this {} px generator takes {}; use a domain made for it.",
+                domain.shape[-1],
+                self.config.resolution,
+                self.config.domain_dim,
             )
         return domain.reshape(-1, self.config.domain_dim).split(self.config.domain_sizes, dim=1)
 

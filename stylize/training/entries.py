@@ -51,7 +51,7 @@ def read_entries(path: Path) -> list[Entry]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise StylizeError(f"The list of domains {path} cannot be read; give a text file in UTF-8.") from None
+        raise StylizeError("The list of domains {} cannot be read; give a text file in UTF-8.", path) from None
     entries = []
     for line in lines:
         target, _, source = line.split("#")[0].partition(" - ")
@@ -61,7 +61,7 @@ def read_entries(path: Path) -> list[Entry]:
         if target:
             entries.append(Entry((target,), source, kind_of(target)))
     if len(entries) < 2:
-        raise StylizeError(f"{path} lists {len(entries)} domains; write at least two, one on each line.")
+        raise StylizeError("{} lists {} domains; write at least two, one on each line.", path, len(entries))
     return entries
 
 

@@ -187,7 +187,7 @@ class GeneratorTraining:
             losses["adversarial"] = F.softplus(-nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
         total = torch.stack(list(losses.values())).sum()
         if not bool(total.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         self._calm()

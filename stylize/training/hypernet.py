@@ -235,7 +235,7 @@ class HyperNetTraining:
         torch.stack(list(losses.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         if not bool(norm.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.step()
         self.step += 1
         return {name: value.item() for name, value in losses.items()}

@@ -24,7 +24,7 @@ class Group:
     def share(self, count: int) -> slice:
         """The rows of this process."""
         if count % self.size:
-            raise StylizeError(f"{count} drawn domains cannot be shared by {self.size} processes; use a multiple.")
+            raise StylizeError("{} drawn domains cannot be shared by {} processes; use a multiple.", count, self.size)
         part = count // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 

@@ -86,7 +86,7 @@ class Api:
         with sentences():
             visit = self.studio.open(photo)
             if not 0 <= face <= len(visit.faces):
-                raise StylizeError(f"There is no face {face}: the photo has {len(visit.faces)}.")
+                raise StylizeError("There is no face {}: the photo has {}.", face, len(visit.faces))
             look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
             return self.studio.picture(visit, [str(face)] if face else [], look, full=True)[0]
 
@@ -198,7 +198,7 @@ class Api:
         """
         with sentences():
             if not 1 <= fps <= 60:
-                raise StylizeError(f"{fps} pictures a second cannot be shown; choose from 1 to 60.")
+                raise StylizeError("{} pictures a second cannot be shown; choose from 1 to 60.", fps)
             domains = [self.studio.domain(text, {}) for text in texts or ()]
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")

@@ -78,9 +78,11 @@ def read_pack(path: Path) -> dict[str, Domain]:
         with zipfile.ZipFile(path) as pack:
             entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
             if not entries:
-                raise DomainError(f"{path.name} holds no {SUFFIX} files; use a pack that this page exported.")
+                raise DomainError("{} holds no {} files; use a pack that this page exported.", path.name, SUFFIX)
             if len(pack.infolist()) > MOST_ENTRIES or len(entries) > MOST_KEPT:
-                raise DomainError(f"{path.name} holds {len(pack.infolist())} files; use packs of at most {MOST_KEPT}.")
+                raise DomainError(
+                    "{} holds {} files; use packs of at most {}.", path.name, len(pack.infolist()), MOST_KEPT
+                )
             domains: dict[str, Domain] = {}
             for entry in entries:
                 name = PurePosixPath(entry.filename.replace("\\", "/")).stem
@@ -89,13 +91,13 @@ def read_pack(path: Path) -> dict[str, Domain]:
                 with pack.open(entry) as file:
                     data = file.read(LARGEST_FILE + 1)
                 if len(data) > LARGEST_FILE:
-                    raise DomainError(f"{name} in {path.name} is far too large for a domain file.")
+                    raise DomainError("{} in {} is far too large for a domain file.", name, path.name)
                 domains[unused(safe_name(name), domains)] = from_bytes(data, name)
             return domains
     except DomainError:
         raise
     except Exception:  # of zip's parts each raises its own
-        raise DomainError(f"{path.name} is not a zip file that can be read; export it again.") from None
+        raise DomainError("{} is not a zip file that can be read; export it again.", path.name) from None
 
 
 def unused(name: str, used: Any) -> str:
@@ -203,7 +205,7 @@ class Library:
 
     def _add(self, own: dict[str, Kept], name: str, domain: Domain) -> dict[str, Kept]:
         if len(own) >= MOST_KEPT:
-            raise DomainError(f"There is room for {MOST_KEPT} kept styles; delete one first.")
+            raise DomainError("There is room for {} kept styles; delete one first.", MOST_KEPT)
         kept = self.entry(replace(domain, name=name))
         if self.folder is not None:
             kept.domain.save(self.folder / f"{safe_name(name)}{SUFFIX}")

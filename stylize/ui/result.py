@@ -66,7 +66,7 @@ def explain(message: str, request: gr.Request | None) -> str:
 
 
 def failed(error: StylizeError, request: gr.Request | None) -> str:
-    return f"⚠️ {explain(str(error), request)}"
+    return f"⚠️ {explain(error.sentence, request)}"
 
 
 def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -317,7 +317,7 @@ class Shared:
             look = asked.look.in_domain(self.studio.compose(asked.recipe, asked.own))
             return self.studio.file(asked.visit, asked.chosen, look, asked.recipe)
         except StylizeError as error:
-            raise gr.Error(explain(str(error), request), print_exception=False) from None
+            raise gr.Error(explain(error.sentence, request), print_exception=False) from None
 
     def query(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
         """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""

@@ -175,7 +175,7 @@ class Studio:
         if text in own:
             return own[text]
         if text.strip().lower().endswith(".safetensors"):  # a path on the host
-            raise DomainError(f"There is no style {text!r}; import domain files in the library.")
+            raise DomainError("There is no style {!r}; import domain files in the library.", text)
         try:
             return self._domain(text)
         except DomainError:
@@ -183,8 +183,8 @@ class Studio:
                 raise
             name = self.stylizer.check_description(text)
             raise DomainError(
-                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
-                "style."
+                "There is no ready style for {!r}; train one in the tab “By words”, or add a colour to a ready style.",
+                name,
             ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
