@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
+from stylize.faces.cover import Cover, covered, uncovered
 from stylize.faces.detail import FINER, transfer_detail
 from stylize.images import to_image, to_tensor
 from stylize.models.checkpoints import load_checkpoint
@@ -47,13 +48,14 @@ ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are mo
 class Face:
     """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
     (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
-    photo's other faces in unit coordinates of this one's frame."""
+    photo's other faces in unit coordinates of this one's frame. ``cover``: what hides a part of it."""
 
     detected: DetectedFace
     crop: Image.Image
     code: Code
     source: Tensor
     others: Sequence[NDArray[np.float64]] = ()
+    cover: Cover | None = None
 
     def __post_init__(self) -> None:
         for name in ("code", "source"):
@@ -224,9 +226,17 @@ class Stylizer:
         ]
         codes = self.encode(crops)
         return [
-            Face(face, crop, code, self.draw(code), face.beside(found))
+            Face(face, crop, code, self.draw(code), face.beside(found), self.cover(crop, code, face))
             for face, crop, code in zip(found, crops, codes, strict=True)
         ]
+
+    def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
+        """What hides a part of an aligned face; None where nothing does, or W+ is all that the code has."""
+        if code.features is None:
+            return None
+        plain = self.draw(code.ws)
+        small = crop.resize((plain.shape[-1],) * 2, Image.Resampling.LANCZOS)
+        return covered(to_tensor(small), plain, face.points)
 
     @torch.no_grad()
     def render(
@@ -250,6 +260,8 @@ class Stylizer:
         check_amounts(strength, detail)
         code, source = self.edit(face.code.to(self.device), edits or {}), face.source.to(self.device)
         target = source if domain is None and not edits else self.draw(code, domain, strength, style_mix)
+        if face.cover is not None and target is not source:
+            target = uncovered(source, target, face.cover)
         crop = to_tensor(face.crop).to(self.device)
         return to_image(transfer_detail(crop, source, target, detail))
 
