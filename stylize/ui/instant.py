@@ -25,12 +25,12 @@ from stylize.ui.result import (
     alone,
     failed,
     forgiving,
-    photo_input,
     playing,
 )
 from stylize.ui.studio import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name
+from stylize.ui.uploads import photo_input, viewable
 from stylize.video.morph import save_moving
 
 FORMATS = ("MP4", "GIF", "WebP")
@@ -166,6 +166,9 @@ class InstantTab:
             chosen = examples.load_input_event.then(alone, self.text, self.recipe, show_progress="hidden", **quiet)
             chosen.then(**shared.showing)
         if self.studio.stylizer.has_hypernet:
+            self.picture.upload(
+                lambda path: viewable(path)[0], self.picture, self.picture, show_progress="hidden", **quiet
+            )
             self.picture.upload(
                 self.add_picture,
                 [self.picture, self.pictured, *self.texts],
