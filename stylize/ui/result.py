@@ -30,9 +30,10 @@ from stylize.ui.recipe import (
     read_query,
     write_query,
 )
-from stylize.ui.studio import Studio, Visit, mark_faces
+from stylize.ui.studio import Studio, Visit, digest, mark_faces
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say
+from stylize.ui.uploads import photo_input, viewable
 
 # Waits until the typing pauses, then hands over what stands in the box by then.
 TYPED = """async () => {
@@ -42,13 +43,6 @@ TYPED = """async () => {
 }"""
 SAVE = """() => { const find = () => document.querySelector("#png a, a#png, #png button, button#png");
     setTimeout(() => find()?.click(), 200); }"""
-
-
-def photo_input(**settings: Any) -> gr.Image:
-    """An image input that hands over the uploaded file itself: this project's reader knows more kinds of file."""
-    image = gr.Image(type="filepath", **settings)
-    image.preprocess = lambda payload: None if payload is None else payload.path
-    return image
 
 
 def forgiving(field: Any) -> Any:
@@ -105,6 +99,7 @@ class Shared:
 
     def lay_photo(self) -> None:
         self.visit = gr.State(None)
+        self.stand_in = gr.State(None)  # the digest of what shows a photo that browsers cannot
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
@@ -196,7 +191,9 @@ class Shared:
         opened = self.opened
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
         redraw = {**self.showing, "fn": self.redraw}
-        self.photo.change(self.open, [self.photo, self.visit], opened, **quiet).then(**redraw)
+        self.photo.upload(viewable, self.photo, [self.photo, self.stand_in], show_progress="hidden", **quiet)
+        given = [self.photo, self.visit, self.stand_in]
+        self.photo.change(self.arrived, given, [*opened, self.stand_in], **quiet).then(**redraw)
         rolls = self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet)
         for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
             # In the browser: an update from here would make a photo field anew, without its own reader.
@@ -230,6 +227,12 @@ class Shared:
         return Inputs(values[self.visit], values[self.chosen], own, self.recipe.read(values), look)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
+
+    def arrived(self, path: str | None, before: Visit | None, stand_in: str | None, request: gr.Request) -> list[Any]:
+        """``open``, and the stand-in from now on; one that arrives is no new photo."""
+        if path is not None and stand_in is not None and digest(path) == stand_in:
+            return [*[gr.skip()] * len(self.opened), None]
+        return [*self.open(path, before, request), gr.skip()]
 
     def open(self, path: str | None, before: Visit | None, request: gr.Request) -> tuple[Any, ...]:
         """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood.

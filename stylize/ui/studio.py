@@ -142,11 +142,11 @@ class Studio:
             visit = self.open(path)
             for face in visit.near:
                 _ = face.head  # found once
-            self._opened[_sha256(path)] = visit
+            self._opened[digest(path)] = visit
 
     def open(self, path: str) -> Visit:
         """Raises PhotoError for what is no picture with a face."""
-        if self._opened and (kept := self._opened.get(_sha256(path))):
+        if self._opened and (kept := self._opened.get(digest(path))):
             return kept
         photo = read_photo(path)
         found, small = self.stylizer.find(photo)
@@ -271,7 +271,8 @@ class Studio:
         return preview(self.stylizer, domain, faces, count)
 
 
-def _sha256(path: str) -> str:
+def digest(path: str) -> str:
+    """The SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
