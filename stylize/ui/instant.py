@@ -14,20 +14,8 @@ from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.models.domain import LEVELS, Domain
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
-from stylize.ui.result import (
-    ADDED,
-    HIGH,
-    LOW,
-    SLOTS,
-    STRAIGHT,
-    TURNING,
-    Shared,
-    alone,
-    failed,
-    forgiving,
-    photo_input,
-    playing,
-)
+from stylize.ui.recipe import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, alone
+from stylize.ui.result import Shared, failed, forgiving, photo_input, playing
 from stylize.ui.studio import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name

@@ -24,7 +24,8 @@ from PIL import Image
 from stylize.errors import DomainError, StylizeError
 from stylize.models.domain import LARGEST_FILE, Domain
 from stylize.prompts.russian import russian_name
-from stylize.ui.result import SLOTS, Shared, alone, failed
+from stylize.ui.recipe import SLOTS, alone
+from stylize.ui.result import Shared, failed
 from stylize.ui.studio import Studio, domain_file, safe_name, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name

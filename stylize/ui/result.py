@@ -5,28 +5,34 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
 
 from stylize.errors import StylizeError
 from stylize.faces.align import LEAST_FACE
 from stylize.look import Look
-from stylize.models.domain import LEVELS, Domain, Levels, Part
+from stylize.models.domain import Domain
 from stylize.places import EXAMPLES
 from stylize.ui.errors_russian import in_russian
+from stylize.ui.recipe import (
+    LARGEST_SEED,
+    SLOTS,
+    alone,
+    number,
+    read_query,
+    read_recipe,
+    write_query,
+    write_recipe,
+)
 from stylize.ui.studio import Recipe, Studio, Visit, mark_faces
 from stylize.ui.texts import I18N as t
-from stylize.ui.texts import language, say
+from stylize.ui.texts import language, say, style_name
 
-SLOTS = 4  # styles in a mix
-LARGEST_SEED = 2**31 - 1
-ADDED = 0.5  # weight of a style that is added to the first
-LOW, HIGH = -1, 2  # of weights, levels and strength
-STRAIGHT, TURNING = "straight", "turning"
+OFFERED = 3  # styles near a description that is not understood
 
 # Waits until the typing pauses, then hands over what stands in the box by then.
 TYPED = """async () => {
@@ -108,6 +114,11 @@ class Shared:
 
     def lay_result(self) -> None:
         self.status = gr.Markdown(t("start"), elem_id="status")
+        with gr.Row(elem_id="nearest"):
+            self.offered = [
+                gr.Button("", visible=False, size="sm", min_width=90, elem_id=f"nearest-{place}")
+                for place in range(OFFERED)
+            ]
         with gr.Tabs():
             with gr.Tab(t("whole")):
                 self.result = gr.ImageSlider(
@@ -160,7 +171,7 @@ class Shared:
         self.showing: dict[str, Any] = {
             "fn": self.show,
             "inputs": self.inputs,
-            "outputs": [self.status, self.result, self.face],
+            "outputs": [self.status, self.result, self.face, *self.offered],
             "show_progress": "hidden" if self.studio.stylizer.resolution < 512 else "minimal",
             "show_progress_on": self.status,
             "trigger_mode": "always_last",
@@ -182,6 +193,11 @@ class Shared:
         for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
             # In the browser: an update from here would make a photo field anew, without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
+        for place, button in enumerate(self.offered):
+            taken = button.click(
+                partial(self.take, place), self.inputs, texts, show_progress="hidden", api_visibility="private"
+            )
+            taken.then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
@@ -250,32 +266,48 @@ class Shared:
         values = [*(write_recipe(recipe) if recipe.parts else alone("")), *look, seed or 0]
         return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
 
-    def show(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
-        """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
-        has come meanwhile."""
+    def show(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
+        """(status, before and after, the first chosen face alone, the buttons of near styles); nothing where nothing
+        has changed, or a newer call has come meanwhile."""
         session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
+        same = (skip,) * (3 + OFFERED)
         if session in self._latest and self._latest[session][1] == values:
-            return skip, skip, skip
+            return same
         self._latest[session] = mine
         visit, chosen, own, recipe, look = self.read(values)
+        offered = self.offers(self.studio.nearest(recipe, own)[1], request)
         try:
             domain = self.studio.compose(recipe, own)
             if visit is None:
-                return skip if domain is None else say(request, "need_photo"), skip, skip
+                return skip if domain is None else say(request, "need_photo"), skip, skip, *offered
             if domain is None and not look.edits:
-                return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
+                face = visit.near[visit.chosen(chosen)[0]].crop
+                return greeting(visit, request), (visit.view, visit.view), face, *offered
             notes = (explain(note, request) for note in self.studio.notes(recipe, own))
             words = " ".join([say(request, "done", name=recipe.title or ", ".join(look.edits)), *notes])
             result, face = self.studio.picture(visit, chosen, look.in_domain(domain))
         except StylizeError as error:
-            return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip
+            return (failed(error, request), skip, skip, *offered) if self._latest.get(session) is mine else same
         if self._latest.get(session) is not mine:
-            return skip, skip, skip
-        return words, (visit.view, result), face
+            return same
+        return words, (visit.view, result), face, *offered
 
-    def redraw(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+    @staticmethod
+    def offers(names: Sequence[str], request: gr.Request) -> list[Any]:
+        """The buttons of near styles."""
+        shown = [gr.update(value=style_name(request, name), visible=True) for name in names[:OFFERED]]
+        return shown + [gr.update(visible=False)] * (OFFERED - len(shown))
+
+    def take(self, place: int, request: gr.Request, *values: Any) -> list[Any]:
+        """The texts, with the offered style of that place instead of the description that it was offered for."""
+        _, _, own, recipe, _ = self.read(values)
+        slot, names = self.studio.nearest(recipe, own)
+        filled = slot if place < len(names) else None
+        return [style_name(request, names[place]) if at == filled else gr.skip() for at in range(SLOTS)]
+
+    def redraw(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
         """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
-        return self.show(request, *values) if values[0] is not None else (gr.skip(),) * 3
+        return self.show(request, *values) if values[0] is not None else (gr.skip(),) * (3 + OFFERED)
 
     def forget(self, request: gr.Request) -> None:
         """The visitor has left."""
@@ -324,85 +356,3 @@ def domains_in(state: Any, style_mix: float) -> Mapping[str, Domain]:
     if isinstance(state, Mapping):
         return {name: kept.domain for name, kept in state.items()}
     return {state.name: replace(state.domain, style_share=style_mix)}
-
-
-def number(value: Any, default: float) -> float:
-    """What a cleared field stands for."""
-    return default if value is None else float(value)
-
-
-def read_recipe(values: Sequence[Any]) -> Recipe:
-    """Of the values of SLOTS texts, SLOTS weights, the levels of each slot, those of the mix, and "turning" or not."""
-    rest = iter(values[:-1])
-    texts = [next(rest) or "" for _ in range(SLOTS)]
-    weights = [number(next(rest), 1.0) for _ in range(SLOTS)]
-    *own, levels = (
-        (number(next(rest), 1.0), number(next(rest), 1.0), number(next(rest), 1.0)) for _ in range(SLOTS + 1)
-    )
-    parts = (Part(text, weight, of_it) for text, weight, of_it in zip(texts, weights, own, strict=True))
-    return Recipe(tuple(parts), levels, values[-1] == TURNING)
-
-
-def write_recipe(recipe: Recipe) -> list[Any]:
-    """The values that ``read_recipe`` reads; the slots that are left are empty."""
-    parts = [*recipe.parts, *[Part("", ADDED)] * (SLOTS - len(recipe.parts))]
-    own = [level for part in parts for level in part.levels]
-    way = TURNING if recipe.spherical else STRAIGHT
-    return [*(part.text for part in parts), *(part.weight for part in parts), *own, *recipe.levels, way]
-
-
-def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
-    """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE for each where one has its own; then what of the
-    mix is not as it usually is, the look, and the seed of a random face."""
-    pairs: list[tuple[str, Any]] = []
-    own_levels = any(part.levels != Part.levels for part in recipe.named)
-    for part in recipe.named:
-        pairs += [("to", part.text), ("weight", f"{part.weight:g}")]
-        if own_levels:
-            pairs.append(("levels", ",".join(f"{level:g}" for level in part.levels)))
-    pairs += [(name, f"{level:g}") for name, level in zip(LEVELS, recipe.levels, strict=True) if level != 1]
-    if recipe.spherical:
-        pairs.append(("way", TURNING))
-    pairs += [("strength", f"{look.strength:g}"), ("detail", f"{look.detail:g}")]
-    if look.keep_colours:
-        pairs.append(("colours", "own"))
-    if seed is not None:
-        pairs.append(("seed", seed))
-    return "?" + urlencode(pairs, safe=",")
-
-
-def read_query(query: str) -> tuple[Recipe, float | None, float | None, bool, int | None]:
-    """(recipe, strength, detail, own colours, seed) of an address; what is no number in its range is left out."""
-    fields = parse_qs(query.lstrip("?")[:4000])
-
-    def within(word: str, low: float, high: float) -> float | None:
-        try:
-            value = float(word)
-        except ValueError:
-            return None
-        return value if low <= value <= high else None
-
-    def first(name: str, low: float = LOW, high: float = HIGH) -> float | None:
-        return within(fields.get(name, [""])[0], low, high)
-
-    def levels(words: Sequence[str]) -> Levels:
-        """Of as many words as there are levels; of others the usual ones."""
-        coarse, medium, fine = (number(within(w, LOW, HIGH), 1.0) for w in (words if len(words) == 3 else [""] * 3))
-        return coarse, medium, fine
-
-    texts = [text[:300] for text in fields.get("to", [])][:SLOTS]
-    weights, own = ([*fields.get(name, []), *[""] * SLOTS] for name in ("weight", "levels"))
-    parts = [
-        Part(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
-        for text, weight, of_it in zip(texts, weights, own, strict=False)
-    ]
-    of_all = levels([fields.get(name, [""])[0] for name in LEVELS])
-    recipe = Recipe(tuple(parts), of_all, fields.get("way") == [TURNING])
-    seed = first("seed", 0, LARGEST_SEED)
-    own_colours = fields.get("colours") == ["own"]
-    return recipe, first("strength"), first("detail", 0, 1), own_colours, None if seed is None else int(seed)
-
-
-def alone(name: str) -> list[Any]:
-    """The recipe of one style, as ``write_recipe`` gives it."""
-    return write_recipe(Recipe((Part(name),)))

@@ -15,7 +15,8 @@ from stylize.adaptation.descent import Progress, State
 from stylize.errors import StylizeError
 from stylize.models.domain import Domain
 from stylize.ui.library import Library
-from stylize.ui.result import Shared, alone, explain, failed, forgiving
+from stylize.ui.recipe import alone
+from stylize.ui.result import Shared, explain, failed, forgiving
 from stylize.ui.studio import Studio, Visit, domain_file, nearer, seconds_left
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
