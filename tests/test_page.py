@@ -108,7 +108,7 @@ def test_near_styles_are_offered_for_what_is_not_understood(page: Page, visit: A
     assert len(offered) == OFFERED
     names = [button["value"] for button in offered]
     assert all(button["visible"] for button in offered)
-    taken = page.shared.take(1, RUSSIAN, *values)
+    taken = page.shared.take(RUSSIAN, 1, *values)
     assert (taken[1], taken[0]) == (names[1], gr.skip())
     page.shared.forget(RUSSIAN)
     values = inputs(page, visit=visit, text0="sepia")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -195,7 +194,7 @@ class Shared:
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
         for place, button in enumerate(self.offered):
             taken = button.click(
-                partial(self.take, place), self.inputs, texts, show_progress="hidden", api_visibility="private"
+                self.take, [gr.State(place), *self.inputs], texts, show_progress="hidden", api_visibility="private"
             )
             taken.then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
@@ -298,7 +297,7 @@ class Shared:
         shown = [gr.update(value=style_name(request, name), visible=True) for name in names[:OFFERED]]
         return shown + [gr.update(visible=False)] * (OFFERED - len(shown))
 
-    def take(self, place: int, request: gr.Request, *values: Any) -> list[Any]:
+    def take(self, request: gr.Request, place: int, *values: Any) -> list[Any]:
         """The texts, with the offered style of that place instead of the description that it was offered for."""
         _, _, own, recipe, _ = self.read(values)
         slot, names = self.studio.nearest(recipe, own)
