@@ -407,6 +407,25 @@ def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("locale", "text", "said"),
+    [("en-US", "qwertz", "does not know"), ("ru-RU", "мокрый воробей", "Ближайшее, что можно нарисовать")],
+)
+def test_near_styles_are_buttons(browser: Browser, address: str, me: Path, locale: str, text: str, said: str) -> None:
+    page = visit(browser, address, locale)
+    page.locator("#photo input[type=file]").set_input_files(str(me))
+    expect(page.locator("#result img").first).to_be_visible()
+    page.locator("#text textarea").fill(text)
+    expect(page.locator("#status")).to_contain_text(said)
+    expect(page.locator("#nearest button")).to_have_count(3)
+    name = page.locator("#nearest-0").inner_text()
+    page.locator("#nearest-0").click()
+    expect(page.locator("#text textarea")).to_have_value(name)
+    expect(page.locator("#status")).to_contain_text(name)
+    expect(page.locator("#nearest button")).to_have_count(0)
+    page.context.close()
+
+
+@pytest.mark.parametrize(
     ("locale", "kind", "size"),
     [("en-US", "not of the kind", "larger than 100 MB"), ("ru-RU", "другого рода", "больше 100 МБ")],
 )

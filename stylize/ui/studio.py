@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from stylize.adaptation.descent import Progress, State
 from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset, preview
-from stylize.errors import DomainError
+from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.faces.align import Box, DetectedFace
 from stylize.images import read_photo, save_image, to_image
 from stylize.look import Look
@@ -195,6 +195,19 @@ class Studio:
         """How its descriptions were understood, where that is not plain."""
         read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
         return [note for domain in read for note in domain.settings.get("notes", ())]
+
+    def nearest(self, recipe: Recipe, own: Mapping[str, Domain]) -> tuple[int, Sequence[str]]:
+        """(the slot of the first description that is refused or understood with doubt, styles to offer for it)."""
+        for slot, part in enumerate(recipe.parts):
+            if not part.text.strip() or part.text in own:
+                continue
+            try:
+                offered = self.domain(part.text, own).settings.get("nearest", ())
+            except StylizeError as error:
+                offered = error.nearest if isinstance(error, PromptError) else ()
+            if offered:
+                return slot, offered
+        return 0, ()
 
     # Visit and look -> pictures
 
