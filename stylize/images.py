@@ -231,11 +231,13 @@ def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, obje
     info = PngImagePlugin.PngInfo()
     if settings:
         info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
+    data = io.BytesIO()  # into a file Pillow's encoders write by themselves, and take a full disk for success
+    if path.suffix.lower() == ".png":
+        image.save(data, "PNG", pnginfo=info)
+    else:
+        image.save(data, Image.registered_extensions().get(path.suffix.lower()), quality=95)
     with whole(path) as part:
-        if path.suffix.lower() == ".png":
-            image.save(part, pnginfo=info)
-        else:
-            image.save(part, quality=95)
+        part.write_bytes(data.getvalue())
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
