@@ -41,6 +41,7 @@ Order = Literal["pre_demod", "post_demod"]
 Noise = Literal["const", "random", "none"]
 EPS = 1e-8
 SQRT2 = math.sqrt(2.0)
+LARGE = 512  # px: pictures drawn one after the other on a CPU, whose caches several overflow
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -408,6 +409,14 @@ class Generator(nn.Module):
         window: draw only that part, in pixels of the features; the code's features are that part already.
         """
         code = code if isinstance(code, Code) else Code(code)
+        here = code.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if here and len(code) > 1 and (resolution or self.config.resolution) >= LARGE:
+            own = [domain] * len(code) if domain is None or domain.ndim == 1 else domain.split(1)
+            pictures = (
+                self.synthesis(one, vector, order, noise, dtype, resolution, window)
+                for one, vector in zip(code, own, strict=True)
+            )
+            return torch.cat(list(pictures))
         lower, rgb = self.lower(code.ws, domain, order, noise, dtype, resolution)
         if rgb is not None and rgb.shape[-1] == resolution:
             return rgb
