@@ -25,6 +25,7 @@ from stylize.loading import Later, ModelFolder, now, pick_device
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
+from stylize.models.e4e import E4e
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
 from stylize.models.lpips import Lpips
@@ -143,7 +144,7 @@ class Stylizer:
     def folder(self) -> Path:
         """Where the model lies. Raises StylizeError for one whose parts were handed in."""
         if self._folder is None:
-            raise StylizeError(f"The {self.name} model lies in no folder; load one from a folder.")
+            raise StylizeError("The {} model lies in no folder; load one from a folder.", self.name)
         return self._folder
 
     @property
@@ -151,7 +152,7 @@ class Stylizer:
         """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
         if self._encoder is None:
             raise StylizeError(
-                f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."
+                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
             )
         return self._encoder
 
@@ -166,13 +167,27 @@ class Stylizer:
         encoder: Any = self._encoder
         return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it has two encoders, whose ``views`` of a photo may be compared."""
+        return isinstance(self._encoder, Sfe) and self._encoder.e4e is not None
+
+    def views(self, face: Face) -> dict[str, Image.Image]:
+        """What each encoder understood of a photo's face, by its title; the one in use last. Empty where it has one
+        encoder, or the face is of no photo."""
+        if face.code.inversion is None:
+            return {}
+        plain = self.draw(face.code.alone.to(self.device))
+        return {E4e.title: to_image(plain), self.encoder_title: face.reconstruction}
+
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
         if not self._clips:
             raise CheckpointError(
-                f"The {self.name} model has no clip.safetensors, which understands descriptions; "
-                "python -m stylize download full fetches that of the full model."
+                "The {} model has no clip.safetensors, which understands descriptions; "
+                "python -m stylize download full fetches that of the full model.",
+                self.name,
             )
         return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
 
@@ -294,7 +309,7 @@ class Stylizer:
         for name, direction in directions.items():
             if direction.shape != (w_dim,):
                 shape = tuple(direction.shape)
-                raise CheckpointError(f"The direction {name!r} has the shape {shape} instead of ({w_dim},).")
+                raise CheckpointError("The direction {!r} has the shape {} instead of ({},).", name, shape, w_dim)
         return directions
 
     def edits(self) -> list[str]:
@@ -308,7 +323,7 @@ class Stylizer:
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
-                raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
+                raise StylizeError("The {} model has no edit {!r}; it has: {}.", self.name, name, known)
             way += amount * self.directions[name]
         return code.moved(lambda ws: ws + way) if amounts else code
 
@@ -366,25 +381,30 @@ class Stylizer:
         near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
         if prompt.shapes:
             raise PromptError(
-                f"The {self.name} model draws colours and strokes, not shapes such as {prompt.shapes[0]!r}; the full "
-                "model can (python -m stylize download full, then --model full)."
+                "The {} model draws colours and strokes, not shapes such as {!r}; the full "
+                "model can (python -m stylize download full, then --model full).",
+                self.name,
+                prompt.shapes[0],
             )
         if prompt.parts:
             raise PromptError(
-                f"The {self.name} model cannot colour one part of the face alone, as {prompt.parts[0]!r} asks; name a "
-                "colour for all of it."
+                "The {} model cannot colour one part of the face alone, as {!r} asks; name a colour for all of it.",
+                self.name,
+                prompt.parts[0],
             )
         if prompt.without and not prompt.unknown:
             raise PromptError(
-                f"The description {prompt.text!r} only says what not to draw; say what the face should become."
+                "The description {!r} only says what not to draw; say what the face should become.", prompt.text
             )
         words = ", ".join(map(repr, prompt.unknown or (prompt.text,)))
         if not CYRILLIC.search(text) and not prompt.text.isascii():
             raise PromptError(
-                f"The {self.name} model reads English and Russian, and does not know {words}; "
-                f"the nearest it knows: {near}."
+                "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.",
+                self.name,
+                words,
+                near,
             )
-        raise PromptError(f"The {self.name} model does not know {words}; the nearest it knows: {near}.")
+        raise PromptError("The {} model does not know {}; the nearest it knows: {}.", self.name, words, near)
 
     @cached_property
     def reads_english(self) -> bool:
@@ -449,18 +469,20 @@ class Stylizer:
         net = now(self._hypernet)
         if net is None:
             raise CheckpointError(
-                f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
+                "The {} model has no hypernetwork; use a ready domain, or adapt to the description.", self.name
             )
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
+                "The hypernetwork was made for {}, not for {}; train it anew or use its own.", maker, self.fingerprint
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
-                f"gives {width}; use the one it was trained with."
+                "The hypernetwork reads {} numbers of a description, but this text-image model "
+                "gives {}; use the one it was trained with.",
+                net.config.embedding,
+                width,
             )
         return net.eval().requires_grad_(False).to(self.device)
 
@@ -473,7 +495,7 @@ class Stylizer:
         known = all(part in self.domains for part in parts)
         if not parts or not known or len(styles) > 1 or unknown_words(text):
             raise DomainError(
-                f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(self.ready())}."
+                "There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(self.ready())
             )
         if len(parts) == 1:
             return self._shipped(parts[0])
@@ -503,7 +525,7 @@ def check_prompt(text: str) -> str:
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:
-        raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
+        raise PromptError("The description has {} characters; use at most {}.", len(text), LONGEST_PROMPT)
     if not any(letter.isalnum() for letter in text):
-        raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
+        raise PromptError("The description {!r} has no words; say it in words, such as 'pencil sketch'.", text)
     return text

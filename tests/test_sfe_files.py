@@ -12,8 +12,7 @@ import pytest
 import torch
 from clips import read_clip, still, write_clip
 from PIL import Image
-from tiny import CLIP
-from tiny_sfe import CONFIG, as_published, draws, parts, save_parts
+from tiny_sfe import CONFIG, as_published, draws, load_model, parts, save_parts
 
 from stylize.adaptation.pictures import OneShotSettings, adapt_image
 from stylize.adaptation.text import AdaptSettings, adapt_text, preview
@@ -25,7 +24,6 @@ from stylize.models.domain import Domain
 from stylize.models.e4e import E4e, E4eConfig
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.sfe import Sfe, SfeConfig
-from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Face, Stylizer
 from stylize.video.files import Film
 from stylize.video.morph import walk
@@ -120,11 +118,8 @@ def test_truncated_and_hostile_files_are_refused(tmp_path: Path) -> None:
 def stylizer(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
     folder = tmp_path_factory.mktemp("sfe")
     save_parts(folder)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
     save_checkpoint(folder / "directions.safetensors", {"age": draws(16), "smile": draws(16, seed=2)}, {})
-    return Stylizer.load(str(folder), "cpu")
+    return load_model(folder)
 
 
 @pytest.fixture(scope="module")

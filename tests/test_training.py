@@ -16,6 +16,7 @@ from PIL import Image
 from tiny import load_tiny_model
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
+from stylize.cli import main
 from stylize.errors import StylizeError
 from stylize.faces.align import FaceFinder, crop_face, model_file
 from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
@@ -31,7 +32,7 @@ from stylize.training import text_image as clip_training
 from stylize.training.data import Faces, augment, scenes, skin_light, tones
 from stylize.training.generator import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
-from stylize.training.ready_domains import fit
+from stylize.training.ready_domains import PREVIEW_SIDE, fit
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,20 @@ def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
         before = pyramid_loss(tiny.generator.synthesis(ws), targets)
         vector = fit(tiny.generator, ws, targets, steps=60, batch=8)
         assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
+
+
+def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut: Image.Image) -> None:
+    load_tiny_model(tmp_path / "model")
+    astronaut.save(tmp_path / "me.png")
+    words = ["--model", str(tmp_path / "model"), "--styles", "sepia", "--colours", "--steps", "1", "--faces", "2"]
+    assert main(["train", "domains", *words, "--photo", str(tmp_path / "me.png")]) == 0
+    made = Stylizer.load(str(tmp_path / "model"), "cpu")
+    assert made.ready() == ["sepia"]
+    photo = made.render(made.faces(astronaut)[0], made.domain("sepia")).resize((PREVIEW_SIDE,) * 2)
+    path = made.preview("sepia")
+    assert isinstance(path, Path)
+    with Image.open(path) as preview:
+        assert np.abs(np.asarray(preview).astype(float) - np.asarray(photo)).mean() < 8
 
 
 @pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones

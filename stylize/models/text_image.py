@@ -110,7 +110,7 @@ class TextImageModel(nn.Module):
         """Raises PromptError for letters that are not Latin."""
         foreign = "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))
         if foreign:
-            raise PromptError(f"The text-image model reads English, not {foreign!r}; describe it in English.")
+            raise PromptError("The text-image model reads English, not {!r}; describe it in English.", foreign)
 
     def check_length(self, text: str) -> None:
         """Raises PromptError for a text whose end the model would not read."""
@@ -119,7 +119,7 @@ class TextImageModel(nn.Module):
         tokens = self.tokenize.encode(self._phrase(text))
         if len(tokens) > room:
             cut = self.tokenize.decode(tokens[room:]).strip()
-            raise PromptError(f"The description is too long for the text-image model, which would cut {cut!r}.")
+            raise PromptError("The description is too long for the text-image model, which would cut {!r}.", cut)
 
     def _phrase(self, text: str) -> str:
         """What fills a template: those of the mini model take an article, those of ImageNet bring their own."""

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from stylize.errors import Sentence
 from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
 from stylize.prompts.russian import PATTERNS
 from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
@@ -79,14 +80,18 @@ class Prompt:
     @property
     def notes(self) -> list[str]:
         """What a reader should be told of how it was understood."""
-        said = []
+        said: list[str] = []
         if not self.named and not self.photo:
             nearest_ = ", ".join((*self.styles, *self.colours))
-            said.append(f"The nearest that can be drawn: {nearest_} ({self.sure:.0%} sure).")
-        said += [f"Left out: {words}, for a part of the face cannot be coloured alone." for words in self.parts]
-        said += [f"Left out: {words}, for it needs another shape; the full model can." for words in self.shapes]
+            said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.sure))
+        said += [
+            Sentence("Left out: {}, for a part of the face cannot be coloured alone.", words) for words in self.parts
+        ]
+        said += [
+            Sentence("Left out: {}, for it needs another shape; the full model can.", words) for words in self.shapes
+        ]
         if self.named and self.unknown:
-            said.append(f"Left out: {', '.join(self.unknown)}, for it is not known.")
+            said.append(Sentence("Left out: {}, for it is not known.", ", ".join(self.unknown)))
         return said
 
     @property

@@ -125,7 +125,7 @@ def read_entries(path: Path) -> list[Entry]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise StylizeError(f"The list of domains {path} cannot be read; give a text file in UTF-8.") from None
+        raise StylizeError("The list of domains {} cannot be read; give a text file in UTF-8.", path) from None
     entries = []
     for line in lines:
         target, _, source = line.split("#")[0].partition(" - ")
@@ -135,7 +135,7 @@ def read_entries(path: Path) -> list[Entry]:
         if target:
             entries.append(Entry((target,), source, kind_of(target)))
     if len(entries) < 2:
-        raise StylizeError(f"{path} lists {len(entries)} domains; write at least two, one on each line.")
+        raise StylizeError("{} lists {} domains; write at least two, one on each line.", path, len(entries))
     return entries
 
 
@@ -171,7 +171,7 @@ class Group:
     def share(self, count: int) -> slice:
         """The rows of this process."""
         if count % self.size:
-            raise StylizeError(f"{count} drawn domains cannot be shared by {self.size} processes; use a multiple.")
+            raise StylizeError("{} drawn domains cannot be shared by {} processes; use a multiple.", count, self.size)
         part = count // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
@@ -331,7 +331,7 @@ class Trainer:
         torch.stack(list(losses.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         if not bool(norm.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.step()
         self.step += 1
         return {name: value.item() for name, value in losses.items()}

@@ -138,11 +138,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colours", nargs="*", default=COLOURS, choices=COLOURS, metavar="NAME", help="default: all")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
+    parser.add_argument("--photo", type=Path, help="whose face the previews show (default: a random one)")
     add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fits and saves styles, each with a preview picture of one of the generator's own faces, and then colours."""
+    """Fits and saves styles, each with a preview picture, and then colours."""
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder / "domains"
     fitter = Fitter(stylizer, out, args)
@@ -150,7 +151,7 @@ def run(args: argparse.Namespace) -> None:
         fitter.style(name)
     for name in args.colours:
         fitter.colour(name)
-    write_previews(stylizer, out, args.styles)
+    write_previews(stylizer, out, args.styles, args.photo)
 
 
 def write_previews(stylizer: Stylizer, folder: Path, names: Sequence[str], photo: Path | None = None) -> None:

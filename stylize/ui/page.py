@@ -16,6 +16,7 @@ from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.ui.api import add_api
 from stylize.ui.arguments import Endpoints
+from stylize.ui.encoders import lay_encoder
 from stylize.ui.instant import InstantTab
 from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
@@ -190,6 +191,7 @@ class Page:
 def lay_model(stylizer: Stylizer) -> None:
     """Which model runs, and a button that fetches the full one where the page is somebody's own."""
     gr.Markdown(" · ".join((stylizer.name, f"{stylizer.resolution} px", str(stylizer.device))), elem_id="about")
+    lay_encoder(stylizer)
     if stylizer.name == "full" or "SPACE_ID" in os.environ:
         return
     gr.Markdown(t("full_info"))
