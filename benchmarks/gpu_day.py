@@ -32,7 +32,15 @@ def commands(small: bool, device: str, out: Path) -> dict[str, list[str]]:
         "generate": ["-m", "benchmarks.generate", *size, *on, "--json", str(out / "generate.json")],
         "adapt": ["-m", "benchmarks.adapt", *learn, *on, "--json", str(out / "adapt.json")],
         "tests": ["-m", "pytest", "-m", "gpu", "-q", "-rs", "-p", "no:cacheprovider"],
-        "live": ["-m", "benchmarks.gpu_day", "--live", *on, "--json", str(out / "live.json")],
+        "live": [
+            "-m",
+            "benchmarks.gpu_day",
+            "--live",
+            *(["--small"] if small else []),
+            *on,
+            "--json",
+            str(out / "live.json"),
+        ],
     }
 
 
@@ -53,7 +61,7 @@ def run(name: str, command: list[str], out: Path) -> dict[str, Any]:
     return {**spent, "said": words.splitlines()[-3:]}
 
 
-def camera(device: str) -> dict[str, float]:
+def camera(device: str, count: int) -> dict[str, float]:
     """Frames a second of the page's live camera: a face that moves by a pixel from frame to frame."""
     import torch
     from PIL import Image, ImageChops
@@ -67,7 +75,7 @@ def camera(device: str) -> dict[str, float]:
     photo, look = read_photo(ROOT / "examples" / "astronaut.jpg"), Look(stylizer.domain("pencil sketch"))
 
     def frames() -> Iterator[Image.Image]:
-        for number in range(FRAMES):
+        for number in range(count):
             yield ImageChops.offset(photo, number % 8, 0)
 
     seen: list[Seen] = []
@@ -98,7 +106,7 @@ def main() -> None:
     args = parser.parse_args()
     device = torch.device(args.device)
     if args.live:
-        report(camera(args.device), device, args.json)
+        report(camera(args.device, WARM + 3 if args.small else FRAMES), device, args.json)
         return
     if device.type == "cpu" and not args.small:
         parser.error("there is no GPU here; --small rehearses")
