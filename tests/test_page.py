@@ -222,7 +222,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
         ("🔥🔥", "no words", "нет слов"),
         ("?!", "no words", "нет слов"),
         ("僵尸", "reads English and Russian, and does not know '僵尸'", "не знает «僵尸»"),
-        ("a red mosaic", "By words", "«red mosaic» не готов"),
+        ("a red mosaic", "By words", "«a red mosaic» не готов"),
         ("/etc/secret.safetensors", "library", "Мои"),
         (" /etc/secret.SAFETENSORS ", "library", "Мои"),
     ],

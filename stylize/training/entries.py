@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from stylize.errors import StylizeError
+from stylize.prompts.parse import parse
 from stylize.prompts.vocabulary import (
     PHOTO,
     SOURCE,
     WORDS,
     caption,
     combinations,
-    match,
-    match_colour,
-    unknown_words,
 )
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -37,10 +35,10 @@ class Entry:
 
 def kind_of(text: str) -> Kind | None:
     """The one known style and colour that a description means, if it means no more."""
-    styles, colour = match(text), match_colour(text)
-    if unknown_words(text) or len(styles) > 1 or not (styles or colour):
+    prompt = parse(text)
+    if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
         return None
-    return colour, styles[0] if styles else PHOTO
+    return next(iter(prompt.colours), None), next(iter(prompt.styles), PHOTO)
 
 
 def read_entries(path: Path) -> list[Entry]:

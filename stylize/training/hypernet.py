@@ -179,7 +179,7 @@ class HyperNetTraining:
         if kind is None:
             return vector
         colour, style = kind
-        for name in ([] if style == PHOTO else [style]) + ([f"{colour} photo"] if colour else []):
+        for name in ([] if style == PHOTO else [style]) + ([colour] if colour else []):
             vector = vector + self.stylizer.ready_domain(name).vector
         return vector
 

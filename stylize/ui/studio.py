@@ -181,10 +181,9 @@ class Studio:
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
-            name = self.stylizer.check_description(text)
             raise DomainError(
                 "There is no ready style for {!r}; train one in the tab “By words”, or add a colour to a ready style.",
-                name,
+                text,
             ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
