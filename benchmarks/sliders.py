@@ -22,9 +22,11 @@ import torch
 from PIL import Image
 
 from benchmarks.generate import report
+from stylize.look import Look
 from stylize.models.domain import Domain, Part, mix
 from stylize.pipeline import Face, Stylizer
-from stylize.ui.studio import Look, Recipe, Studio, Visit, nearer
+from stylize.ui.recipe import Recipe
+from stylize.ui.studio import Studio, Visit, nearer
 
 PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
 PAIRS = (("pencil sketch", "bronze statue"), ("zombie", "a blue mosaic"), ("golden charcoal drawing", "neon"))
@@ -85,7 +87,7 @@ def redraws(studio: Studio, visit: Visit) -> Callable[[], None]:
 
     def redraw() -> None:
         recipe = Recipe((Part(PAIRS[0][0]), Part(PAIRS[0][1], next(weights))))
-        picture, _ = studio.picture(visit, None, studio.compose(recipe, {}), Look())
+        picture, _ = studio.picture(visit, None, Look(studio.compose(recipe, {}), detail=1.0))
         picture.save(io.BytesIO(), "JPEG")
 
     return redraw

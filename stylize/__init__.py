@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stylize.errors import StylizeError
+    from stylize.look import Look
     from stylize.models.domain import Domain
     from stylize.pipeline import Stylizer
 
 __version__ = "2.0.0"
-__all__ = ["Domain", "StylizeError", "Stylizer"]
+__all__ = ["Domain", "Look", "StylizeError", "Stylizer"]
 
-_HOMES = {"Domain": "models.domain", "StylizeError": "errors", "Stylizer": "pipeline"}
+_HOMES = {"Domain": "models.domain", "Look": "look", "StylizeError": "errors", "Stylizer": "pipeline"}
 
 
 def __getattr__(name: str) -> Any:

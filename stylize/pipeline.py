@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,29 +16,26 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.errors import CheckpointError, DomainError, PromptError, Sentence, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
 from stylize.faces.cover import Cover, covered, uncovered
-from stylize.faces.detail import FINER, transfer_detail
+from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
-from stylize.models.checkpoints import load_checkpoint
+from stylize.loading import Later, ModelFolder, now, pick_device
+from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
-from stylize.models.encoders import find_encoder, load_encoder
+from stylize.models.e4e import E4e
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
+from stylize.models.lpips import Lpips
 from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
-from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
-from stylize.prompts.russian import CYRILLIC, in_english, russian_name
-from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
-STRENGTHS = (-1.0, 2.0)
-EDITS = (-10.0, 10.0)
 ENCODE_BATCH = 4
 ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 
@@ -77,39 +73,47 @@ class Face:
         return to_image(self.source)
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
-    return device
-
-
 class Stylizer:
-    """The model behind one interface.
+    """The model behind one interface. Its parts are handed in, or read from a folder by ``load``.
 
-    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it;
-    ``dtype`` is that of the convolutions when pictures are drawn.
+    Only the generator must be there: without an encoder (see ``models.encoders``) the model only samples, without
+    text-image models (``clips``, the first of which reads descriptions) and a hypernetwork it only knows its ready
+    ``domains``, which are found by name, colours as "colours/red". ``directions`` of W by name are what ``edit`` knows.
+    ``english``: whether ``clips`` read any English; None asks them. ``folder``: where the parts were read from, if
+    anywhere. ``device``: the best one there is, where none is named.
+
+    ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
+    that of the convolutions when pictures are drawn.
     """
 
     def __init__(
-        self, generator: Generator, encoder: nn.Module | None, folder: Path, name: str, device: torch.device
+        self,
+        generator: Generator,
+        encoder: nn.Module | None = None,
+        *,
+        clips: Sequence[TextImageModel] | Later[Sequence[TextImageModel]] | None = None,
+        english: bool | Later[bool] | None = None,
+        hypernet: HyperNet | Later[HyperNet] | None = None,
+        domains: Mapping[str, Domain] | None = None,
+        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
+        lpips: Lpips | Later[Lpips | None] | None = None,
+        name: str = "own",
+        folder: Path | None = None,
+        device: str | None = None,
     ) -> None:
-        self.name, self.folder, self.device = name, folder, device
+        self.name, self.device = name, pick_device(device)
         self.fingerprint = generator.fingerprint()
-        self.generator = generator.eval().requires_grad_(False).to(device)
-        self.dtype = fast_dtype(device)
+        self.generator = generator.eval().requires_grad_(False).to(self.device)
+        self.dtype = fast_dtype(self.device)
         if encoder is not None:
-            encoder = encoder.eval().requires_grad_(False).to(device)
+            encoder = encoder.eval().requires_grad_(False).to(self.device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
         elif isinstance(encoder, Sfe):
             encoder.dtype = self.dtype
-        self._encoder = encoder
+        self._encoder, self._clips, self._english, self._hypernet = encoder, clips, english, hypernet
+        self.domains: Mapping[str, Domain] = {} if domains is None else domains
+        self._directions, self._lpips, self._folder = directions, lpips, folder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
         self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
@@ -119,24 +123,35 @@ class Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
         encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
         Raises CheckpointError."""
-        model = model or default_model()
-        folder = model_folder(model)
-        if model == "full" and not (folder / "generator.safetensors").is_file():
-            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
-        if not folder.is_dir():
-            raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
-        generator = Generator.load(folder / "generator.safetensors")
-        path = find_encoder(folder)
-        encoder = None if path is None else load_encoder(path, generator)
-        name = model if model == "full" else folder.name
-        return cls(generator, encoder, folder, name, pick_device(device))
+        folder = ModelFolder.find(model)
+        generator = folder.generator()
+        return cls(
+            generator,
+            folder.encoder(generator),
+            clips=folder.clips(),
+            english=folder.english(),
+            hypernet=folder.hypernet(),
+            domains=folder.domains(),
+            directions=folder.directions(),
+            lpips=folder.lpips(),
+            name=folder.name,
+            folder=folder.path,
+            device=device,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the model lies. Raises StylizeError for one whose parts were handed in."""
+        if self._folder is None:
+            raise StylizeError("The {} model lies in no folder; load one from a folder.", self.name)
+        return self._folder
 
     @property
     def encoder(self) -> Any:
         """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
         if self._encoder is None:
             raise StylizeError(
-                f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."
+                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
             )
         return self._encoder
 
@@ -151,21 +166,40 @@ class Stylizer:
         encoder: Any = self._encoder
         return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it has two encoders, whose ``views`` of a photo may be compared."""
+        return isinstance(self._encoder, Sfe) and self._encoder.e4e is not None
+
+    def views(self, face: Face) -> dict[str, Image.Image]:
+        """What each encoder understood of a photo's face, by its title; the one in use last. Empty where it has one
+        encoder, or the face is of no photo."""
+        if face.code.inversion is None:
+            return {}
+        plain = self.draw(face.code.alone.to(self.device))
+        return {E4e.title: to_image(plain), self.encoder_title: face.reconstruction}
+
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
-        paths = sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
-        if not paths:
+        if not self._clips:
             raise CheckpointError(
-                f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
-                "python -m stylize download full fetches that of the full model."
+                "The {} model has no clip.safetensors, which understands descriptions; "
+                "python -m stylize download full fetches that of the full model.",
+                self.name,
             )
-        return [TextImageModel.load(path).to(self.device) for path in paths]
+        return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
 
     @property
     def clip(self) -> TextImageModel:
         """The first of ``clips``."""
         return self.clips[0]
+
+    @property
+    def lpips(self) -> Lpips | None:
+        """How different two pictures look, where the model brings its weights."""
+        lpips = now(self._lpips)
+        return None if lpips is None else lpips.to(self.device)
 
     @property
     def resolution(self) -> int:
@@ -240,30 +274,19 @@ class Stylizer:
 
     @torch.no_grad()
     def render(
-        self,
-        face: Face,
-        domain: Domain | None,
-        strength: float = 1.0,
-        detail: float | None = None,
-        style_mix: float = 1.0,
-        edits: Mapping[str, float] | None = None,
+        self, face: Face, domain: Domain | Look | None, strength: float = 1.0, detail: float | None = None
     ) -> Image.Image:
-        """The stylised aligned face at the size of ``face.crop``.
-
-        strength: 0 is the source, 1 the domain as trained, from -1 to 2. detail: 0 is the model's own picture,
-        FINER adds what is finer than its pixels, 1 applies the change to the photo itself and keeps all its detail;
-        None is the model's default.
-        style_mix: see ``draw``.
-        edits: see ``edit``; they change shapes, which only a low detail shows.
-        """
-        detail = self.default_detail if detail is None else detail
-        check_amounts(strength, detail)
-        code, source = self.edit(face.code.to(self.device), edits or {}), face.source.to(self.device)
-        target = source if domain is None and not edits else self.draw(code, domain, strength, style_mix)
-        if face.cover is not None and target is not source:
+        """The stylised aligned face at the size of ``face.crop``: in a whole ``Look``, or in a domain with a strength
+        and a detail as they are described there."""
+        look = domain if isinstance(domain, Look) else Look(domain, strength, detail)
+        detail = self.default_detail if look.detail is None else look.detail
+        code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
+        plain = look.domain is None and not look.edits
+        target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        if face.cover is not None and not plain:
             target = uncovered(source, target, face.cover)
-        crop = to_tensor(face.crop).to(self.device)
-        return to_image(transfer_detail(crop, source, target, detail))
+        picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
+        return keep_colours(picture, face.crop) if look.keep_colours else picture
 
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
@@ -289,33 +312,27 @@ class Stylizer:
 
     @cached_property
     def directions(self) -> dict[str, Tensor]:
-        """Directions of W by name, each (w_dim,); none where the model's folder holds no directions.safetensors."""
-        path = self.folder / "directions.safetensors"
-        if not path.is_file():
-            return {}
-        tensors, _ = load_checkpoint(path, self.device)
+        """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
+        directions = {name: way.to(self.device) for name, way in (now(self._directions) or {}).items()}
         w_dim = self.generator.config.w_dim
-        for name, direction in tensors.items():
+        for name, direction in directions.items():
             if direction.shape != (w_dim,):
                 shape = tuple(direction.shape)
-                raise CheckpointError(f"{path.name}: {name!r} has the shape {shape} instead of ({w_dim},).")
-        return tensors
+                raise CheckpointError("The direction {!r} has the shape {} instead of ({},).", name, shape, w_dim)
+        return directions
 
     def edits(self) -> list[str]:
         """Names that ``edit`` takes, such as age and smile."""
         return sorted(self.directions)
 
     def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
-        """Codes whose W+ is moved by each amount, from -10 to 10, along its direction (Shen et al. 2020,
-        "InterFaceGAN", eq. 3). Raises StylizeError."""
-        low, high = EDITS
+        """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
+        StylizeError for a name that the model does not know."""
         way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
-                raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
-            if not low <= amount <= high:
-                raise StylizeError(f"The edit {name} is {amount} but must lie between {low:g} and {high:g}.")
+                raise StylizeError("The {} model has no edit {!r}; it has: {}.", self.name, name, known)
             way += amount * self.directions[name]
         return code.moved(lambda ws: ws + way) if amounts else code
 
@@ -323,11 +340,12 @@ class Stylizer:
 
     def ready(self) -> list[str]:
         """Names of the domains that ship with the model."""
-        return sorted(path.stem for path in (self.folder / "domains").glob("*.safetensors"))
+        return sorted(name for name in self.domains if "/" not in name)
 
-    def preview(self, name: str) -> Path:
-        """The little picture of a ready domain."""
-        return self.folder / "domains" / "previews" / f"{name}.webp"
+    def preview(self, name: str) -> Path | Image.Image:
+        """The little picture of a ready domain: its file, else a random face in it."""
+        path = self._folder / "domains" / "previews" / f"{name}.webp" if self._folder else None
+        return path if path and path.is_file() else self.sample(1, domain=self.domains[name])[0]
 
     def domain(self, text: str) -> Domain:
         """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
@@ -336,93 +354,67 @@ class Stylizer:
         Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
         PromptError when the text is empty, too long or not understood.
         """
-        if text.strip().endswith(".safetensors"):
-            domain = Domain.load(text.strip())
+        text = text.strip()
+        if text.endswith(".safetensors"):
+            domain = Domain.load(text)
             domain.check(self.fingerprint, self.generator.config)
             return domain
-        if self.reads_english:
-            text = check_prompt(text)
-            try:
-                return self.ready_domain(in_english(text))
-            except DomainError:
-                if not self.has_hypernet:
-                    raise
-                return self.instant(text)
-        if (name := " ".join(text.split()).lower()) in self.ready():
-            return self._shipped(name)
+        if text.lower() in self.ready():
+            return self.ready_domain(text.lower())
         prompt = self.prompt(text)
-        if prompt.plain:
-            try:
-                domain = self.ready_domain(prompt.caption)
-            except DomainError:
-                if not self.has_hypernet:
-                    raise
-                domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
-            domain = domain if prompt.named and domain.method != "mix" else replace(domain, name=prompt.text)
-        else:
-            domain = replace(self.blended(prompt), name=prompt.text)
-        return replace(domain, settings=domain.settings | {"notes": prompt.notes}) if prompt.notes else domain
+        try:
+            if self.reads_english and not prompt.whole:
+                raise DomainError(_not_ready(prompt.text, self.ready()))
+            domain, notes = self.blended(prompt), prompt.notes
+        except DomainError:
+            if not self.has_hypernet:
+                raise
+            domain, notes = self.instant(prompt), self.clip.notes(prompt)
+        told = {"notes": notes, "nearest": list(prompt.nearest)}
+        return replace(domain, settings=domain.settings | told) if notes else domain
 
     def prompt(self, text: str) -> Prompt:
-        """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
-        that it can draw; else PromptError that says why, with the nearest that it can."""
+        """A description, read once for all that follows. Raises PromptError where the model cannot follow it."""
         prompt = parse(check_prompt(text))
-        if prompt.drawable:
-            return prompt
-        near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
-        if prompt.shapes:
-            raise PromptError(
-                f"The {self.name} model draws colours and strokes, not shapes such as {prompt.shapes[0]!r}; the full "
-                "model can (python -m stylize download full, then --model full)."
-            )
-        if prompt.parts:
-            raise PromptError(
-                f"The {self.name} model cannot colour one part of the face alone, as {prompt.parts[0]!r} asks; name a "
-                "colour for all of it."
-            )
-        if prompt.without and not prompt.unknown:
-            raise PromptError(
-                f"The description {prompt.text!r} only says what not to draw; say what the face should become."
-            )
-        words = ", ".join(map(repr, prompt.unknown or (prompt.text,)))
-        if not CYRILLIC.search(text) and not prompt.text.isascii():
-            raise PromptError(
-                f"The {self.name} model reads English and Russian, and does not know {words}; "
-                f"the nearest it knows: {near}."
-            )
-        raise PromptError(f"The {self.name} model does not know {words}; the nearest it knows: {near}.")
+        if self.reads_english:
+            self.clip.read(prompt)
+        else:
+            prompt.check(self.name)
+        return prompt
 
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
+        if not self._clips:
+            return False
+        english = now(self._english)
+        return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
-        colours on top."""
-        missing: list[DomainError] = []
-        styles: list[tuple[float, Domain]] = []
-        for name, weight in prompt.styles.items():
-            try:
-                styles.append((weight, self._styled(name)))
-            except DomainError as error:
-                missing.append(error)
-        if missing and not styles:
-            raise missing[0]
-        parts = [(1.0, mix(styles, spherical=True))] if styles else []
-        for name, weight in prompt.colours.items():
-            with suppress(DomainError):  # a model may ship without colours
-                parts.append((weight, self.ready_domain(name)))
-        return mix(parts)
+        colours on top. Raises DomainError where one of them is not ready."""
+        try:
+            styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
+            parts = [(weight, self.ready_domain(name)) for name, weight in prompt.colours.items()]
+        except DomainError:
+            raise DomainError(_not_ready(prompt.text, self.ready())) from None
+        if len(styles) > 1:
+            styles = [(1.0, mix(styles, spherical=True))]
+        parts = styles + parts
+        if not parts:
+            raise DomainError(_not_ready(prompt.text, self.ready()))
+        if len(parts) == 1 and parts[0][0] == 1 and prompt.named and parts[0][1].method != "mix":
+            return parts[0][1]
+        return replace(mix(parts), name=prompt.text)
 
-    def instant(self, prompt: str | Image.Image, name: str = "picture") -> Domain:
+    def instant(self, prompt: str | Prompt | Image.Image, name: str = "picture") -> Domain:
         """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
         pictures: of a small model it takes the tones and colours.
 
         Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
         """
-        if isinstance(prompt, str):
-            text = self.check_description(prompt)
+        if not isinstance(prompt, Image.Image):
+            text = self.clip.read(self.prompt(prompt) if isinstance(prompt, str) else prompt)
             return self.hypernet.domain(self.clip.describe(text), text)
         with torch.no_grad():
             seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
@@ -432,11 +424,6 @@ class Stylizer:
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
 
-    def _styled(self, name: str) -> Domain:
-        """A ready style, else what the hypernetwork makes of its name."""
-        shipped = name in self.ready() or not self.has_hypernet
-        return self.ready_domain(name) if shipped else self.hypernet.domain(self.clip.describe(name), name)
-
     @cached_property
     def styles_in_words(self) -> Tensor:
         """(ready styles, D): the embeddings of their names, of length 1."""
@@ -444,79 +431,50 @@ class Stylizer:
 
     @property
     def has_hypernet(self) -> bool:
-        return (self.folder / "hypernet.safetensors").is_file()
+        return self._hypernet is not None
 
     @cached_property
     def hypernet(self) -> HyperNet:
         """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
-        path = self.folder / "hypernet.safetensors"
-        if not path.is_file():
+        net = now(self._hypernet)
+        if net is None:
             raise CheckpointError(
-                f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
+                "The {} model has no hypernetwork; use a ready domain, or adapt to the description.", self.name
             )
-        net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
+                "The hypernetwork was made for {}, not for {}; train it anew or use its own.", maker, self.fingerprint
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
-                f"gives {width}; use the one it was trained with."
+                "The hypernetwork reads {} numbers of a description, but this text-image model "
+                "gives {}; use the one it was trained with.",
+                net.config.embedding,
+                width,
             )
-        return net.to(self.device)
+        return net.eval().requires_grad_(False).to(self.device)
 
-    def ready_domain(self, text: str) -> Domain:
-        """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
-        if text.lower() in self.ready():
-            return self._shipped(text.lower())
-        styles, colour = match(text), match_colour(text)
-        parts = [*styles, *([f"colours/{colour}"] if colour else [])]
-        known = all((self.folder / "domains" / f"{part}.safetensors").is_file() for part in parts)
-        if not parts or not known or len(styles) > 1 or unknown_words(text):
-            raise DomainError(
-                f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(self.ready())}."
-            )
-        if len(parts) == 1:
-            return self._shipped(parts[0])
-        return replace(mix([(1.0, self._shipped(part)) for part in parts]), name=text)
-
-    def _shipped(self, name: str) -> Domain:
-        return Domain.load(self.folder / "domains" / f"{name}.safetensors")
-
-    def check_description(self, text: str) -> str:
-        """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
-        with near words, or with what it would leave out."""
-        text = check_prompt(text)
-        if self.reads_english:
-            text = in_english(text)
-            if CYRILLIC.search(text) and (prompt := parse(text)).drawable:
-                text = prompt.caption
-            self.clip.check_english(text)
-        else:
-            text = self.prompt(text).caption
-        self.clip.check_length(text)
-        return text
+    def ready_domain(self, name: str) -> Domain:
+        """The style or colour of that name that ships with the model. Raises DomainError when there is none."""
+        for own in (name, f"colours/{name}"):
+            if own in self.domains:
+                return self.domains[own]
+        raise DomainError(_not_ready(name, self.ready()))
 
 
-def check_amounts(strength: float, detail: float) -> None:
-    """Raises StylizeError for what ``Stylizer.render`` cannot take."""
-    low, high = STRENGTHS
-    if not low <= strength <= high:
-        raise StylizeError(f"The strength is {strength} but must lie between {low:g} and {high:g}.")
-    if not 0 <= detail <= 1:
-        raise StylizeError(f"The detail is {detail} but must lie between 0 and 1.")
+def _not_ready(text: str, ready: Sequence[str]) -> str:
+    return Sentence("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(ready))
 
 
 def check_prompt(text: str) -> str:
     """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
-    text = " ".join(text.split())
+    text = " ".join(text.encode(errors="replace").decode().split())  # half a character is none
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:
-        raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
+        raise PromptError("The description has {} characters; use at most {}.", len(text), LONGEST_PROMPT)
     if not any(letter.isalnum() for letter in text):
-        raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
+        raise PromptError("The description {!r} has no words; say it in words, such as 'pencil sketch'.", text)
     return text

@@ -69,15 +69,9 @@ class FakeStylizer:
             raise DomainError(f"No ready domain {text}.")
         return FakeDomain({text: 1.0})
 
-    def render(
-        self,
-        face: Any,
-        domain: FakeDomain | None,
-        strength: float = 1.0,
-        detail: float | None = None,
-        edits: dict[str, float] | None = None,
-    ) -> Image.Image:
-        self.calls.append(("render", face.number, domain, strength, detail, *([edits] if edits else [])))
+    def render(self, face: Any, look: Any) -> Image.Image:
+        edits = [look.edits] if look.edits else []
+        self.calls.append(("render", face.number, look.domain, look.strength, look.detail, *edits))
         return Image.new("RGB", (8, 8), (255, 0, face.number))
 
     def paste(
@@ -207,8 +201,8 @@ def test_a_clip_and_a_folder_with_one(
     stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def restyle(model: Any, film: Any, style: Any, out: Path) -> Iterator[Any]:
-        stylizer.calls.append(("restyle", film.path.name, style.domain, style.strength, style.detail, out.suffix))
+    def restyle(model: Any, film: Any, look: Any, out: Path) -> Iterator[Any]:
+        stylizer.calls.append(("restyle", film.path.name, look.domain, look.strength, look.detail, out.suffix))
         for number in range(1, film.count + 1):
             yield SimpleNamespace(done=number / film.count)
         out.write_bytes(b"moving")
@@ -219,7 +213,7 @@ def test_a_clip_and_a_folder_with_one(
     clip = write_clip(clips / "clip.mov", [np.full((32, 32, 3), 9, np.uint8)] * 4)
     domain = FakeDomain({"sepia": 1.0})
     assert run(clip, "--to", "sepia", "-o", tmp_path / "out.mp4", "--strength", "0.5") == 0
-    assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, 1.0, ".mp4")]
+    assert stylizer.calls[1:] == [("restyle", "clip.mov", domain, 0.5, None, ".mp4")]
     said = capsys.readouterr().err
     assert re.search(r"50 %, about \d+ s left", said)
     assert "4 frames at" in said

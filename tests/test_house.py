@@ -20,7 +20,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors places images prompts
     models
-    faces
+    faces look loading
     pipeline
     video adaptation
     convert
@@ -88,7 +88,7 @@ def test_no_module_imports_in_a_circle() -> None:
 
 
 def test_the_order_is_the_documented_one() -> None:
-    layers = ["errors", "models", "faces", "pipeline", "adaptation", "training", "evaluation", "cli", "__main__"]
+    layers = ["errors", "models", "look", "pipeline", "adaptation", "training", "evaluation", "cli", "__main__"]
     assert all(may_import(later, earlier) for earlier, later in pairwise(layers))
     assert not any(may_import(earlier, later) for earlier, later in pairwise(layers))
     assert may_import("adaptation.text", "adaptation.losses")

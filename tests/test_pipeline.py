@@ -11,11 +11,12 @@ from PIL import Image
 from tiny import CLIP, load_tiny_model, save_tiny_model
 
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.look import Look
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.text_image import ENGLISH_TEMPLATES, TextImageModel
-from stylize.pipeline import Face, Stylizer
+from stylize.models.text_image import TextImageModel, english_templates
+from stylize.pipeline import Face, Stylizer, check_prompt
 from stylize.places import default_model, model_folder
 
 
@@ -90,7 +91,7 @@ def test_a_colour_is_added_to_a_ready_domain(stylizer: Stylizer) -> None:
     both = stylizer.domain("a red mosaic")
     assert both.name == "a red mosaic"
     assert both.ingredients() == {"mosaic": 1.0, "red": 1.0}
-    torch.testing.assert_close(both.vector, stylizer.domain("mosaic").vector + stylizer.domain("red photo").vector)
+    torch.testing.assert_close(both.vector, stylizer.domain("mosaic").vector + stylizer.domain("red").vector)
 
 
 @pytest.mark.parametrize("text", ["zombie", "a blue mosaic"])
@@ -113,13 +114,13 @@ def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
         ("in the style of a", "does not know 'in the style of a'"),
     ):
         with pytest.raises(PromptError, match=words):
-            stylizer.check_description(text)
+            stylizer.prompt(text)
 
 
 def test_russian_descriptions_are_answered_everywhere(stylizer: Stylizer) -> None:
     assert stylizer.domain("красная мозаика").ingredients() == {"mosaic": 1.0, "red": 1.0}
     assert stylizer.domain("СЕПИЯ 🔥").name == "sepia"
-    assert stylizer.check_description("зомби углём") == "zombie charcoal drawing"
+    assert stylizer.prompt("зомби углём").caption == "zombie charcoal drawing"
 
 
 def test_a_domain_of_another_generator_is_refused(stylizer: Stylizer, face: Face, tmp_path: Path) -> None:
@@ -180,12 +181,12 @@ def test_edits_move_along_a_direction(tmp_path: Path, astronaut: Image.Image) ->
     torch.testing.assert_close(model.edit(ws, {"smile": 2.0}).ws, ws.ws + 2 * direction)
     torch.testing.assert_close(model.edit(ws, {"smile": 1.5, "age": 1.5}).ws, ws.ws)
     face = model.faces(astronaut)[0]
-    plain, smiling = (pixels(model.render(face, None, detail=0.0, edits=e)) for e in ({}, {"smile": 3.0}))
+    plain, smiling = (pixels(model.render(face, Look(detail=0.0, edits=e))) for e in ({}, {"smile": 3.0}))
     assert not np.array_equal(plain, smiling)
     with pytest.raises(StylizeError, match="no edit 'pose'; it has: age, smile"):
         model.edit(ws, {"pose": 1.0})
     with pytest.raises(StylizeError, match="between -10 and 10"):
-        model.edit(ws, {"age": float("nan")})
+        Look(edits={"age": float("nan")})
     save_checkpoint(folder / "directions.safetensors", {"smile": torch.zeros(3)}, {})
     with pytest.raises(CheckpointError, match="'smile' has the shape"):
         Stylizer.load(str(folder), "cpu").edits()
@@ -199,15 +200,31 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
     model = Stylizer.load(str(folder), "cpu")
     assert [clip.describe("x").shape for clip in model.clips] == [(16,), (24,)]
     assert model.clip is model.clips[0]
-    assert model.check_description("  a wistful   qwertz, d\u00e9j\u00e0 vu ") == "a wistful qwertz, d\u00e9j\u00e0 vu"
-    assert model.check_description("красная мозаика") == "red mosaic"
-    assert model.check_description("грустная красная мозаика") == "red mosaic"
+    assert told(model, "  a wistful   qwertz, d\u00e9j\u00e0 vu ") == ("a wistful qwertz, d\u00e9j\u00e0 vu", [])
+    words, notes = told(model, "грустная красная мозаика")
+    assert words == "red mosaic"
+    assert notes[0] == "The text-image model reads English; it was told: red mosaic."
+    words, notes = told(model, "a face without wrinkles")
+    assert words == "a face without wrinkles"
+    assert "does not understand 'without'" in notes[0]
     with pytest.raises(PromptError, match="reads English, not 'йцукен'"):
-        model.check_description("йцукен")
+        model.prompt("йцукен")
     with pytest.raises(PromptError, match=r"would cut 'red red"):
-        model.check_description("red " * 60)
+        model.prompt("red " * 60)
+    with pytest.raises(DomainError, match="no ready domain for 'elf'"):
+        model.domain("elf")
+
+
+def told(model: Stylizer, text: str) -> tuple[str, list[str]]:
+    prompt = model.prompt(text)
+    return model.clip.read(prompt), model.clip.notes(prompt)
 
 
 def test_the_templates_are_those_of_the_article() -> None:
-    assert len(ENGLISH_TEMPLATES) == len(set(ENGLISH_TEMPLATES)) == 79
-    assert all(template.count("{}") == 1 for template in ENGLISH_TEMPLATES)
+    templates = english_templates()
+    assert len(templates) == len(set(templates)) == 79
+    assert all(template.count("{}") == 1 for template in templates)
+
+
+def test_half_a_character_is_a_word_that_is_not_known() -> None:
+    assert check_prompt(" a\ud800  b ") == "a? b"

@@ -14,10 +14,11 @@ from PIL import Image
 from tiny import load_tiny_model_with_style
 
 from stylize.errors import NoFaceError, StylizeError
+from stylize.look import Look
 from stylize.pipeline import Stylizer
 from stylize.video import restyle as video
 from stylize.video.files import LIMITS, Film
-from stylize.video.restyle import Change, Progress, Seen, Style, lay, restyle, restyle_live, steady_keys
+from stylize.video.restyle import Change, Progress, Seen, lay, restyle, restyle_live, steady_keys
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def stylizer(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
 
 
 @pytest.fixture(scope="module")
-def style(stylizer: Stylizer) -> Style:
-    return Style(stylizer.domain("pencil sketch"))
+def look(stylizer: Stylizer) -> Look:
+    return Look(stylizer.domain("pencil sketch"), detail=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +36,8 @@ def face(astronaut: Image.Image) -> Image.Image:
     return astronaut.crop((100, 0, 380, 280))
 
 
-def draw(stylizer: Stylizer, source: Path, style: Style, out: Path) -> list[Progress]:
-    return list(restyle(stylizer, Film.open(source, LIMITS[out.suffix]), style, out))
+def draw(stylizer: Stylizer, source: Path, look: Look, out: Path) -> list[Progress]:
+    return list(restyle(stylizer, Film.open(source, LIMITS[out.suffix]), look, out))
 
 
 def flicker(frames: list[NDArray[np.uint8]]) -> float:
@@ -45,10 +46,10 @@ def flicker(frames: list[NDArray[np.uint8]]) -> float:
     return float(np.abs(np.diff(middle, axis=0)).mean())
 
 
-def test_a_clip_is_restyled_with_its_sound(stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path) -> None:
+def test_a_clip_is_restyled_with_its_sound(stylizer: Stylizer, look: Look, face: Image.Image, tmp_path: Path) -> None:
     frames = moved(face, 10, lambda frame: (3 * frame, 30))
     source = write_clip(tmp_path / "in.mp4", frames, "aac")
-    reports = draw(stylizer, source, style, tmp_path / "out.mp4")
+    reports = draw(stylizer, source, look, tmp_path / "out.mp4")
     assert [report.stage for report in reports[::10]] == ["faces", "encode", "draw"]
     done = [report.done for report in reports]
     assert done == sorted(done)
@@ -63,21 +64,21 @@ def test_a_clip_is_restyled_with_its_sound(stylizer: Stylizer, style: Style, fac
     assert tone_of(tmp_path / "out.mp4") == pytest.approx(440, abs=3)
 
 
-def test_a_still_clip_does_not_flicker(stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path) -> None:
+def test_a_still_clip_does_not_flicker(stylizer: Stylizer, look: Look, face: Image.Image, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", still(face, 10))
-    reports = draw(stylizer, source, style, tmp_path / "out.mp4")
+    reports = draw(stylizer, source, look, tmp_path / "out.mp4")
     assert flicker([report.picture for report in reports if report.picture is not None]) < 0.5
 
 
 def test_smoothing_takes_flicker_away(
-    stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stylizer: Stylizer, look: Look, face: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_clip(tmp_path / "in.mp4", still(face, 6, noise=12))
 
     def measured() -> float:
         blurred = [
             np.asarray(Image.fromarray(report.picture).reduce(4).resize((240, 240)))
-            for report in draw(stylizer, source, style, tmp_path / "out.mp4")
+            for report in draw(stylizer, source, look, tmp_path / "out.mp4")
             if report.picture is not None
         ]
         return flicker(blurred)
@@ -102,73 +103,73 @@ def test_codes_are_steadied_but_not_across_a_change() -> None:
     assert steady_keys(ws[:1], heads[:1], [0], 8)[0] is not None
 
 
-def test_every_setting_reaches_the_picture(stylizer: Stylizer, style: Style, face: Image.Image) -> None:
+def test_every_setting_reaches_the_picture(stylizer: Stylizer, look: Look, face: Image.Image) -> None:
     frame = np.asarray(face.resize((200, 200)))
     quad = np.array([[20, 20], [20, 180], [180, 180], [180, 20]], float)
     change = Change(*(np.zeros(shape, np.float32) for shape in ((15, 8, 8), (3, 32, 32), (160, 160))))
     change.maps[9:12] = 0.5
     change.head[:] = 1
 
-    def middle(style: Style, weight: float = 1.0) -> float:
+    def middle(look: Look, weight: float = 1.0) -> float:
         picture = frame.copy()
-        lay(picture, quad, change, style, weight)
+        lay(picture, quad, change, look, weight)
         return float(picture[90:110, 90:110].mean())
 
     before = float(frame[90:110, 90:110].mean())
-    assert middle(replace(style, detail=1.0)) == pytest.approx(191, abs=1)
-    assert middle(replace(style, detail=0.0)) == pytest.approx(128, abs=1)
-    assert middle(style, 0.0) == pytest.approx(before, abs=0.5)
-    assert middle(style, 0.5) == pytest.approx((before + 191) / 2, abs=2)
+    assert middle(replace(look, detail=1.0)) == pytest.approx(191, abs=1)
+    assert middle(replace(look, detail=0.0)) == pytest.approx(128, abs=1)
+    assert middle(look, 0.0) == pytest.approx(before, abs=0.5)
+    assert middle(look, 0.5) == pytest.approx((before + 191) / 2, abs=2)
     change.head[:] = 0
-    assert middle(style) == before
-    assert middle(replace(style, background=True)) == pytest.approx(191, abs=1)
+    assert middle(look) == before
+    assert middle(replace(look, background=True)) == pytest.approx(191, abs=1)
     outside = frame.copy()
-    lay(outside, quad + 500, change, style)
+    lay(outside, quad + 500, change, look)
     assert np.array_equal(outside, frame)
 
 
 @pytest.mark.parametrize("ending", [".gif", ".webp"])
 def test_an_animated_picture_stays_one(
-    stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path, ending: str
+    stylizer: Stylizer, look: Look, face: Image.Image, tmp_path: Path, ending: str
 ) -> None:
     first, *rest = (Image.fromarray(frame) for frame in still(face, 4))
     rest = [picture.rotate(number) for number, picture in enumerate(rest)]  # equal frames are written once
     first.save(tmp_path / f"in{ending}", save_all=True, append_images=rest, duration=100)
-    draw(stylizer, tmp_path / f"in{ending}", style, tmp_path / f"out{ending}")
+    draw(stylizer, tmp_path / f"in{ending}", look, tmp_path / f"out{ending}")
     with Image.open(tmp_path / f"out{ending}") as image:
         frames = image.n_frames  # type: ignore[attr-defined]
     assert frames == Film.open(tmp_path / f"in{ending}").count
 
 
 def test_no_face_wrong_settings_and_stopping_leave_no_file(
-    stylizer: Stylizer, style: Style, face: Image.Image, tmp_path: Path
+    stylizer: Stylizer, look: Look, face: Image.Image, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mp4"
     grey = write_clip(tmp_path / "grey.mp4", [np.full((120, 160, 3), 90, np.uint8)] * 3)
     with pytest.raises(NoFaceError, match=r"No face found in grey\.mp4; use"):
-        draw(stylizer, grey, style, out)
+        draw(stylizer, grey, look, out)
     source = write_clip(tmp_path / "in.mp4", still(face, 3))
     with pytest.raises(StylizeError, match="strength is 9"):
-        draw(stylizer, source, replace(style, strength=9), out)
-    work = restyle(stylizer, Film.open(source), style, out)
+        draw(stylizer, source, replace(look, strength=9), out)
+    work = restyle(stylizer, Film.open(source), look, out)
     while next(work).stage != "draw":
         pass
     work.close()  # type: ignore[attr-defined]
     assert not out.exists()
 
 
-def test_a_camera_is_steadied_from_frame_to_frame(stylizer: Stylizer, style: Style, face: Image.Image) -> None:
+def test_a_camera_is_steadied_from_frame_to_frame(stylizer: Stylizer, look: Look, face: Image.Image) -> None:
     shown: list[np.ndarray] = []
     seen: list[Seen] = []
     for frame in still(face, 3, noise=12):
-        picture, seen = restyle_live(stylizer, Image.fromarray(frame), style, seen)
+        picture, seen = restyle_live(stylizer, Image.fromarray(frame), look, seen)
         shown.append(np.asarray(Image.fromarray(np.asarray(picture)).reduce(4).resize((240, 240))))
     alone = [
-        np.asarray(restyle_live(stylizer, Image.fromarray(frame), style, ())[0].reduce(4).resize((240, 240)))
+        np.asarray(restyle_live(stylizer, Image.fromarray(frame), look, ())[0].reduce(4).resize((240, 240)))
         for frame in still(face, 3, noise=12)
     ]
     assert len(seen) == 1
     assert flicker(shown) < 0.9 * flicker(alone)
     blank = Image.new("RGB", (1280, 720), "grey")
-    picture, seen = restyle_live(stylizer, blank, style, seen)
+    picture, seen = restyle_live(stylizer, blank, look, seen)
     assert (max(picture.size), seen) == (640, [])

@@ -37,9 +37,9 @@ from stylize.errors import PhotoError, StylizeError
 
 if TYPE_CHECKING:
     from stylize.adaptation.descent import Progress, State
+    from stylize.look import Look
     from stylize.pipeline import Face, Stylizer
     from stylize.video.files import Film
-    from stylize.video.restyle import Style
 
     Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
@@ -83,10 +83,9 @@ def stylise(words: list[str]) -> None:
     check_styles([args.to] if args.to else [])
     folder = args.photo.is_dir()
 
-    from stylize.faces.detail import keep_colours
     from stylize.images import read_photo, save_image
+    from stylize.look import Look
     from stylize.video.files import LIMITS, Film, is_moving
-    from stylize.video.restyle import Style
 
     def makes_film(source: Path, out: Path) -> bool:
         kind = out.suffix.lower()
@@ -100,26 +99,21 @@ def stylise(words: list[str]) -> None:
 
     load = cache(lambda: load_model(args))  # once, after a first photo could be read
     make = cache(lambda: None if args.to is None else wanted_domain(load(), args.to, args))
-    names = ("to", "strength", "detail", "keep_colours", "background")
-    settings = {**{name: getattr(args, name) for name in names}, "edits": edits, **provenance(args)}
+    given = {name: getattr(args, name) for name in ("strength", "detail", "keep_colours", "background")}
+    look, settings = Look(**given, edits=edits), {"to": args.to, **given, "edits": edits, **provenance(args)}
 
     def stylise(source: Path, out: Path) -> None:
         photo, stylizer = read_photo(source), load()
         faces = pick(stylizer.faces(photo), args.face)
         if args.aligned:
             faces = only_one(faces)
-        domain = make()
-        pictures = [stylizer.render(face, domain, args.strength, args.detail, edits=edits) for face in faces]
-        if args.keep_colours:
-            pictures = [keep_colours(picture, face.crop) for picture, face in zip(pictures, faces, strict=True)]
-        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, args.background)
+        pictures = [stylizer.render(face, look.in_domain(make())) for face in faces]
+        result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, look.background)
         save_image(result, out, settings)
 
     def stylise_film(source: Path, out: Path) -> None:
         film, stylizer = Film.open(source, LIMITS[out.suffix.lower()]), load()
-        detail = stylizer.default_detail if args.detail is None else args.detail
-        style = Style(make(), args.strength, detail, args.keep_colours, args.background, edits)
-        restyle_film(stylizer, film, style, out)
+        restyle_film(stylizer, film, look.in_domain(make()), out)
 
     def work(source: Path, out: Path) -> None:
         (stylise_film if makes_film(source, out) else stylise)(source, out)
@@ -135,7 +129,7 @@ def stylise(words: list[str]) -> None:
         wrote(args.output)
 
 
-def restyle_film(stylizer: Stylizer, film: Film, style: Style, out: Path) -> None:
+def restyle_film(stylizer: Stylizer, film: Film, look: Look, out: Path) -> None:
     from stylize.video.restyle import restyle
 
     if film.hdr:
@@ -145,7 +139,7 @@ def restyle_film(stylizer: Stylizer, film: Film, style: Style, out: Path) -> Non
         size = f"{film.size[0]}x{film.size[1]} px, {film.fps:.0f} frames a second"
         print(f"{film.path.name} is brought down to {size}.", file=sys.stderr)
     started, percent = time.monotonic(), 0
-    for progress in restyle(stylizer, film, style, out):
+    for progress in restyle(stylizer, film, look, out):
         if int(100 * progress.done) > percent:
             percent = int(100 * progress.done)
             spent = time.monotonic() - started
@@ -168,11 +162,11 @@ def each_photo(
     from tqdm import tqdm
 
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
-        raise StylizeError(f"Cannot write to {out}: give another folder for the results of a folder.")
+        raise StylizeError("Cannot write to {}: give another folder for the results of a folder.", out)
     out.mkdir(parents=True, exist_ok=True)
     photos = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not photos:
-        raise StylizeError(f"There are no files in {folder}; give a folder of photos.")
+        raise StylizeError("There are no files in {}; give a folder of photos.", folder)
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     targets = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
     todo = [pair for pair in targets if not pair[1].exists()]
@@ -193,7 +187,7 @@ def each_photo(
         print(f"{len(photos) - len(failed)} of {len(photos)} photos are in {out}")
         print(*failed, sep="\n", end="\n" if failed else "", file=sys.stderr)
         if failed:
-            raise StylizeError(f"{len(failed)} of {len(photos)} photos could not be done, for the reasons above.")
+            raise StylizeError("{} of {} photos could not be done, for the reasons above.", len(failed), len(photos))
 
 
 def gathered(words: list[str], rank: int, size: int) -> list[str]:
@@ -251,7 +245,7 @@ def sample(words: list[str]) -> None:
     add_method(parser)
     args = parser.parse_args(words)
     if args.number > MOST_SAMPLES:
-        raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
+        raise StylizeError("{} faces do not fit in one picture; ask for at most {}.", args.number, MOST_SAMPLES)
     check_output(args.output, PICTURES)
     check_styles([args.to] if args.to else [])
 
@@ -281,6 +275,7 @@ def morph(words: list[str]) -> None:
     check_styles(args.to)
 
     from stylize.images import read_photo
+    from stylize.look import Look
     from stylize.video.morph import path, save_moving
 
     photo = read_photo(args.photo)
@@ -289,9 +284,9 @@ def morph(words: list[str]) -> None:
     faces = pick(stylizer.faces(photo), args.face)
     if args.aligned:
         faces = only_one(faces)
-    frames = []
+    frames, look = [], Look(detail=args.detail)
     for domain in path([wanted_domain(stylizer, text, args) for text in args.to], args.frames, args.spherical):
-        pictures = [stylizer.render(face, domain, detail=args.detail) for face in faces]
+        pictures = [stylizer.render(face, look.in_domain(domain)) for face in faces]
         frames.append(pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures))
     save_moving(frames, args.output, args.fps)
     wrote(args.output)
@@ -310,7 +305,7 @@ def pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:
         return faces
     if number > len(faces):
         found = "1 face was" if len(faces) == 1 else f"{len(faces)} faces were"
-        raise PhotoError(f"There is no face {number}: {found} found; --face counts from 1, the largest.")
+        raise PhotoError("There is no face {}: {} found; --face counts from 1, the largest.", number, found)
     return [faces[number - 1]]
 
 

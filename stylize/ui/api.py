@@ -15,6 +15,7 @@ from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo
+from stylize.look import Look
 from stylize.models.domain import Domain, Part, blend
 from stylize.prompts.vocabulary import SOURCE
 from stylize.ui.arguments import (
@@ -32,12 +33,12 @@ from stylize.ui.arguments import (
     yes_or_no,
 )
 from stylize.ui.instant import QUEUE as MOVING
-from stylize.ui.studio import Look, Studio, domain_file, nearer, temporary
+from stylize.ui.recipe import HIGH, LOW
+from stylize.ui.studio import Studio, domain_file, nearer, temporary
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.video.files import LIMITS, Film
 from stylize.video.morph import save_moving
-from stylize.video.restyle import Style
 
 Preset = Literal["fast", "balanced", "strong"]
 Format = Literal["mp4", "gif", "webp"]
@@ -85,10 +86,9 @@ class Api:
         with sentences():
             visit = self.studio.open(photo)
             if not 0 <= face <= len(visit.faces):
-                raise StylizeError(f"There is no face {face}: the photo has {len(visit.faces)}.")
-            look = Look(strength, detail, keep_colours)
-            chosen = [str(face)] if face else []
-            return self.studio.picture(visit, chosen, self._domain(text, domain), look, full=True)[0]
+                raise StylizeError("There is no face {}: the photo has {}.", face, len(visit.faces))
+            look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
+            return self.studio.picture(visit, [str(face)] if face else [], look, full=True)[0]
 
     def invert(self, photo: str) -> list[tuple[Image.Image, str]]:
         """Shows what the model understood of every face of a photo.
@@ -198,13 +198,13 @@ class Api:
         """
         with sentences():
             if not 1 <= fps <= 60:
-                raise StylizeError(f"{fps} pictures a second cannot be shown; choose from 1 to 60.")
+                raise StylizeError("{} pictures a second cannot be shown; choose from 1 to 60.", fps)
             domains = [self.studio.domain(text, {}) for text in texts or ()]
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")
             face = nearer(self.studio.open(photo).faces[0], 1.0, MORPH_SIDE)
-            look, pictures = Look(detail=self.studio.stylizer.default_detail), []
-            for picture in self.studio.walk(face, domains, int(frames), look, spherical):
+            pictures = []
+            for picture in self.studio.walk(face, domains, int(frames), Look(), spherical):
                 pictures.append(picture)
                 yield None  # so that a caller who leaves stops it
             path = temporary(f".{file_format}", "morph")
@@ -238,8 +238,8 @@ class Api:
         with sentences():
             out = temporary(f".{file_format}", "stylised")
             film = Film.open(video, LIMITS[out.suffix])
-            style = Style(self._domain(text, domain), strength, detail, keep_colours)
-            for _ in self.studio.restyle(film, style, out):
+            look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
+            for _ in self.studio.restyle(film, look, out):
                 yield None  # so that a caller who leaves stops it
             yield str(out)
 
@@ -269,45 +269,37 @@ def add_api(studio: Studio, blocks: Endpoints) -> None:
     quick: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
     with gr.Row(visible=False):
         button = gr.Button()
-        table: list[tuple[Callable[..., Any], list[Argument], Any, dict[str, Any]]] = [
-            (
-                api.stylize,
-                [photo(), words(), number(1.0, -1, 2), number(detail, 0, 1), file(DOMAIN), yes_or_no(), whole(0)],
-                gr.Image(type="pil", format="png"),
-                quick,
-            ),
-            (api.invert, [photo()], gr.Gallery(), quick),
-            (
-                api.adapt_text,
-                [words(), words(SOURCE), whole(0), whole(0), choice(*PRESETS, value="balanced")],
-                gr.File(),
-                QUEUE,
-            ),
-            (
-                api.adapt_image,
-                [files("pictures of the style"), whole(0), whole(0), choice(*PRESETS, value="balanced")],
-                gr.File(),
-                QUEUE,
-            ),
-            (api.hypernet, [words(), file("a picture of the style")], gr.File(), quick),
-            (api.mix, [many(), files("domain files"), yes_or_no()], gr.File(), quick),
-            (
-                api.morph,
-                [photo(), many(), whole(48), whole(24), choice(*formats), yes_or_no()],
-                gr.File(),
-                MOVING,
-            ),
-            (
-                api.video,
-                [
-                    file("a film or an animated picture", needed=True), words(), number(1.0, -1, 2),
-                    number(detail, 0, 1), file(DOMAIN), yes_or_no(), choice(*formats),
-                ],
-                gr.File(),
-                VIDEO_QUEUE,
-            ),
-        ]  # fmt: skip
-        for function, arguments, output, queue in table:
-            name = function.__name__
-            blocks.arguments[name] = dict(zip(inspect.signature(function).parameters, arguments, strict=True))
-            button.click(function, [argument.field for argument in arguments], output, api_name=name, **queue)
+
+        def add(function: Callable[..., Any], output: Any, queue: dict[str, Any], **arguments: Argument) -> None:
+            assert list(arguments) == list(inspect.signature(function).parameters)
+            blocks.arguments[function.__name__] = arguments
+            fields = [argument.field for argument in arguments.values()]
+            button.click(function, fields, output, api_name=function.__name__, **queue)
+
+        def style() -> dict[str, Argument]:
+            amounts = {"strength": number(1.0, LOW, HIGH), "detail": number(detail, 0, 1)}
+            return {"text": words(), **amounts, "domain": file(DOMAIN), "keep_colours": yes_or_no()}
+
+        def training() -> dict[str, Argument]:
+            return {"steps": whole(0), "seed": whole(0), "preset_name": choice(*PRESETS, value="balanced")}
+
+        picture = gr.Image(type="pil", format="png")
+        add(api.stylize, picture, quick, photo=photo(), **style(), face=whole(0))
+        add(api.invert, gr.Gallery(), quick, photo=photo())
+        add(api.adapt_text, gr.File(), QUEUE, text=words(), source=words(SOURCE), **training())
+        add(api.adapt_image, gr.File(), QUEUE, pictures=files("pictures of the style"), **training())
+        add(api.hypernet, gr.File(), quick, text=words(), picture=file("a picture of the style"))
+        add(api.mix, gr.File(), quick, parts=many(), domains=files("domain files"), spherical=yes_or_no())
+        add(
+            api.morph,
+            gr.File(),
+            MOVING,
+            photo=photo(),
+            texts=many(),
+            frames=whole(48),
+            fps=whole(24),
+            file_format=choice(*formats),
+            spherical=yes_or_no(),
+        )
+        film = file("a film or an animated picture", needed=True)
+        add(api.video, gr.File(), VIDEO_QUEUE, video=film, **style(), file_format=choice(*formats))

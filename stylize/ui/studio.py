@@ -9,9 +9,10 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -21,16 +22,18 @@ from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset, preview
 from stylize.errors import DomainError
 from stylize.faces.align import Box, DetectedFace
-from stylize.faces.detail import keep_colours
 from stylize.images import read_photo, save_image, to_image
-from stylize.models.domain import Domain, Levels, Part, blend, mix
+from stylize.look import Look
+from stylize.models.domain import Domain, blend, mix
 from stylize.pipeline import Face, Stylizer
+from stylize.ui.recipe import Recipe
 from stylize.video.files import Film
 from stylize.video.morph import walk
 from stylize.video.restyle import Progress as FilmProgress
-from stylize.video.restyle import Style, restyle
+from stylize.video.restyle import restyle
 
-KEPT_SECONDS = 3600
+KEPT_SECONDS = 3600  # at most, of what visitors bring and get
+SWEPT_SECONDS = KEPT_SECONDS // 12  # between two looks at what is old
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
 VIEW_CROP = 512  # px: largest aligned face of it
 RANDOM_SIDE = 512  # px: smallest random face
@@ -55,46 +58,28 @@ class Visit:
         return [int(number) - 1 for number in numbers or ()] or list(range(len(self.faces)))
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
-
-    parts: tuple[Part, ...]
-    levels: Levels = (1.0, 1.0, 1.0)
-    spherical: bool = False
-
-    @property
-    def named(self) -> list[Part]:
-        """The parts that name a style."""
-        return [part for part in self.parts if part.text.strip()]
-
-    @property
-    def title(self) -> str:
-        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
-        if [part.weight for part in self.named] == [1]:
-            return self.named[0].text.strip()
-        return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a style is laid on a face; see ``Stylizer.render`` and ``keep_colours``."""
-
-    strength: float = 1.0
-    detail: float = 1.0
-    own_colours: bool = False
-    edits: Mapping[str, float] = field(default_factory=dict)
-
-
 def temporary(suffix: str, name: str = "stylize") -> Path:
     """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    folder = clear_temporary()
+    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+
+
+def clear_temporary() -> Path:
+    """The folder of files that were handed out, without those that are old."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
         with suppress(FileNotFoundError):  # another visitor's call was faster
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS - SWEPT_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+    return folder
+
+
+def sweep() -> Never:
+    """Goes on deleting them, where no further visitor comes."""
+    while True:
+        clear_temporary()
+        time.sleep(SWEPT_SECONDS)
 
 
 def safe_name(name: str) -> str:
@@ -190,16 +175,15 @@ class Studio:
         if text in own:
             return own[text]
         if text.strip().lower().endswith(".safetensors"):  # a path on the host
-            raise DomainError(f"There is no style {text!r}; import domain files in the library.")
+            raise DomainError("There is no style {!r}; import domain files in the library.", text)
         try:
             return self._domain(text)
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
-            name = self.stylizer.check_description(text)
             raise DomainError(
-                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
-                "style."
+                "There is no ready style for {!r}; train one in the tab “By words”, or add a colour to a ready style.",
+                text,
             ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
@@ -212,34 +196,28 @@ class Studio:
         read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
         return [note for domain in read for note in domain.settings.get("notes", ())]
 
-    # Visit and domain -> pictures
-
-    def render(self, face: Face, domain: Domain | None, look: Look) -> Image.Image:
-        picture = self.stylizer.render(face, domain, look.strength, look.detail, edits=look.edits)
-        return keep_colours(picture, face.crop) if look.own_colours else picture
+    # Visit and look -> pictures
 
     def picture(
-        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, full: bool = False
+        self, visit: Visit, numbers: Sequence[str] | None, look: Look, full: bool = False
     ) -> tuple[Image.Image, Image.Image]:
         """(the photo with the chosen faces stylised, the first of them alone), ``full`` in the photo's own size."""
         photo, faces = (visit.photo, visit.faces) if full else (visit.view, visit.near)
         faces = [faces[index] for index in visit.chosen(numbers)]
-        pictures = [self.render(face, domain, look) for face in faces]
+        pictures = [self.stylizer.render(face, look) for face in faces]
         if visit.seed is not None:
             return pictures[0], pictures[0]
-        return self.stylizer.paste(photo, faces, pictures), pictures[0]
+        return self.stylizer.paste(photo, faces, pictures, look.background), pictures[0]
 
-    def file(
-        self, visit: Visit, numbers: Sequence[str] | None, domain: Domain | None, look: Look, recipe: Recipe
-    ) -> str:
+    def file(self, visit: Visit, numbers: Sequence[str] | None, look: Look, recipe: Recipe) -> str:
         """A PNG in the photo's own size that carries its settings."""
-        picture, _ = self.picture(visit, numbers, domain, look, full=True)
+        picture, _ = self.picture(visit, numbers, look, full=True)
         settings = {
-            "to": domain.label if domain else "",
+            "to": look.domain.label if look.domain else "",
             "parts": [[part.text, part.weight, list(part.levels)] for part in recipe.named],
             "levels": list(recipe.levels),
             "spherical": recipe.spherical,
-            **{name: getattr(look, name) for name in ("strength", "detail", "own_colours")},
+            **{name: getattr(look, name) for name in ("strength", "detail", "keep_colours")},
             "edits": dict(look.edits),
             "seed": visit.seed,
             "model": self.stylizer.fingerprint,
@@ -258,19 +236,18 @@ class Studio:
             for column in range(GRID):
                 weights = corner_weights(column / (GRID - 1), row / (GRID - 1))
                 domain = mix(list(zip(weights, corners, strict=False)), spherical)
-                yield self.render(small, domain, look).resize((CELL, CELL), Image.Resampling.LANCZOS)
+                yield self.stylizer.render(small, look.in_domain(domain)).resize((CELL, CELL), Image.Resampling.LANCZOS)
 
     def walk(
         self, face: Face, domains: Sequence[Domain], frames: int, look: Look, spherical: bool = False
     ) -> Iterator[Image.Image]:
         """``frames`` pictures from the face itself through every domain."""
         stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
-        for picture in walk(self.stylizer, face, stages, frames, look.detail, spherical):
-            yield keep_colours(picture, face.crop) if look.own_colours else picture
+        yield from walk(self.stylizer, face, stages, frames, replace(look, strength=1.0, edits={}), spherical)
 
-    def restyle(self, film: Film, style: Style, out: Path) -> Iterator[FilmProgress]:
-        """The film in a style, written to ``out``."""
-        yield from restyle(self.stylizer, film, style, out)
+    def restyle(self, film: Film, look: Look, out: Path) -> Iterator[FilmProgress]:
+        """The film in a look, written to ``out``."""
+        yield from restyle(self.stylizer, film, look, out)
 
     # Training, and what it shows
 

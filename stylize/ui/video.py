@@ -6,7 +6,7 @@ import base64
 import binascii
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ from PIL import Image
 
 from stylize.errors import FilmError, PhotoError, StylizeError
 from stylize.images import read_photo
+from stylize.look import Look
+from stylize.ui.recipe import Values
 from stylize.ui.result import Shared, failed, playing
 from stylize.ui.studio import Studio, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
 from stylize.video.files import LIMITS, Film
-from stylize.video.restyle import Progress, Seen, Style, restyle_live
+from stylize.video.restyle import Progress, Seen, restyle_live
 
 KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
@@ -94,13 +96,13 @@ class VideoTab:
         at_once: dict[str, Any] = {"queue": False, **quiet}
         shown = [self.note, self.picture, self.player, self.file]
         self.go.click(self.ask, None, None, **at_once).then(
-            self.film, [self.source, self.kind, *shared.inputs], shown, show_progress_on=self.note, **QUEUE, **quiet
+            self.film, {self.source, self.kind, *shared.inputs}, shown, show_progress_on=self.note, **QUEUE, **quiet
         )
         self.stop.click(self.ask_to_stop, None, None, **at_once)
         if self.camera is not None:
             self.camera.stream(
                 self.live,
-                [self.camera, self.seen, *shared.inputs],
+                {self.camera, self.seen, *shared.inputs},
                 [self.mirror, self.seen],
                 stream_every=LIVE_EVERY,
                 time_limit=LIVE_SECONDS,
@@ -122,14 +124,14 @@ class VideoTab:
         """The visitor has left."""
         self._stopped.discard(request.session_hash)
 
-    def film(self, request: gr.Request, path: str | None, kind: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def film(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
         """Yields (note, the frame last drawn, the result to play, and to download)."""
-        hidden = gr.update(value=None, visible=False)
+        hidden, path = gr.update(value=None, visible=False), values[self.source]
         try:
-            style = self._style(values, request)
+            look = self._look(values, request)
             if path is None:
                 raise FilmError(say(request, "need_video"))
-            out = temporary(KINDS[kind], Path(path).stem)
+            out = temporary(KINDS[values[self.kind]], Path(path).stem)
             film = Film.open(path, LIMITS[out.suffix])
             words = say(request, "video_smaller", width=film.size[0], height=film.size[1], fps=round(film.fps))
             changed = words if film.brought_down else ""
@@ -137,7 +139,7 @@ class VideoTab:
                 changed = f"{changed} {say(request, 'video_hdr', kind=film.hdr)}".strip()
             yield say(request, "video_waiting"), hidden, hidden, hidden
             started, shown = time.monotonic(), 0.0
-            with closing(self.studio.restyle(film, style, out)) as work:  # type: ignore[type-var]
+            with closing(self.studio.restyle(film, look, out)) as work:  # type: ignore[type-var]
                 for progress in work:
                     if request.session_hash in self._stopped:
                         self.forget(request)
@@ -160,21 +162,21 @@ class VideoTab:
         picture = gr.skip() if frame is None else gr.update(value=Image.fromarray(frame), visible=True)
         return " ".join((words, changed)), picture
 
-    def _style(self, values: Sequence[Any], request: gr.Request) -> Style:
-        """The style that the first tab composes. Raises StylizeError where it names none."""
-        _, _, own, recipe, look = self.shared.read(values)
-        domain = self.studio.compose(recipe, own)
-        if domain is None and not look.edits:
+    def _look(self, values: Values, request: gr.Request) -> Look:
+        """The look with the style that the first tab composes. Raises StylizeError where it names none."""
+        asked = self.shared.read(values)
+        domain = self.studio.compose(asked.recipe, asked.own)
+        if domain is None and not asked.look.edits:
             raise StylizeError(say(request, "need_style"))
-        return Style(domain, look.strength, look.detail, look.own_colours, edits=look.edits)
+        return asked.look.in_domain(domain)
 
-    def live(
-        self, request: gr.Request, frame: Image.Image | None, seen: list[Seen] | None, *values: Any
-    ) -> tuple[Any, Any]:
+    def live(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
         """(the camera's frame in the style, its faces)."""
+        frame: Image.Image | None = values[self.camera]
+        seen: list[Seen] | None = values[self.seen]
         if frame is None:
             return gr.skip(), None
         try:
-            return restyle_live(self.studio.stylizer, frame, self._style(values, request), seen or ())
+            return restyle_live(self.studio.stylizer, frame, self._look(values, request), seen or ())
         except StylizeError:  # while no style is named, or is being typed: the face itself
             return frame, None

@@ -7,8 +7,8 @@ laid on each frame itself, so that nothing is blurred by being cut out and paste
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -36,9 +36,10 @@ from stylize.faces.align import (
     plausible,
 )
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
+from stylize.images import whole
+from stylize.look import Look
 from stylize.models.code import Code, cat
-from stylize.models.domain import Domain
-from stylize.pipeline import Stylizer, check_amounts
+from stylize.pipeline import Stylizer
 from stylize.video.files import Film, Frame, Writer
 from stylize.video.tracking import MOST_FACES, Track, Tracker, steady
 
@@ -59,18 +60,6 @@ Planes = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Style:
-    """How faces are drawn; see ``Stylizer.render``, ``Stylizer.paste`` and ``keep_colours``."""
-
-    domain: Domain | None
-    strength: float = 1.0
-    detail: float = 1.0
-    own_colours: bool = False
-    background: bool = False
-    edits: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Progress:
     """``done``: share of all the work, 0 to 1; ``picture``: the last frame drawn, if any."""
 
@@ -81,7 +70,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Change:
-    """What a style does to an aligned face: affine colour maps and what is drawn over them, (15, s, s); the model's own
+    """What a look does to an aligned face: affine colour maps and what is drawn over them, (15, s, s); the model's own
     picture (3, r, r); all for colours in [-1, 1]; and where the head is (n, n) in [0, 1]."""
 
     maps: Planes
@@ -103,31 +92,32 @@ class Keys:
     heads: NDArray[np.uint8]
 
 
-def restyle(stylizer: Stylizer, film: Film, style: Style, out: Path) -> Iterator[Progress]:
-    """Writes the film with every face in the style, and the film's sound where ``out`` is an MP4.
+def restyle(stylizer: Stylizer, film: Film, look: Look, out: Path) -> Iterator[Progress]:
+    """Writes the film with every face in the look, and the film's sound where ``out`` is an MP4.
 
     Yields after every frame of each of its three rounds; closing it stops the work and leaves no file. Raises
     NoFaceError where no frame has a face, FilmError and StylizeError.
     """
-    check_amounts(style.strength, style.detail)
+    look = look.with_detail(stylizer.default_detail)
     _ = stylizer.encoder  # a model without one says so before any work
     tracks: list[Track] = []
     yield from _faces(stylizer, film, tracks)
     if not tracks:
         raise NoFaceError(
-            f"No face found in {film.path.name}; use a video with a face seen from the front, about a tenth of the "
-            "picture wide or more."
+            "No face found in {}; use a video with a face seen from the front, about a tenth of the "
+            "picture wide or more.",
+            film.path.name,
         )
     keys: list[Keys] = []
     yield from _encode(stylizer, film, tracks, keys)
-    with Writer(out, film) as writer:
-        drawn = [Drawn(stylizer, key, style) for key in keys]
+    with whole(out) as part, Writer(part, film) as writer:
+        drawn = [Drawn(stylizer, key, look) for key in keys]
         for number, (time, frame) in enumerate(film.frames()):
             picture = frame.copy()
             for face in drawn:
                 if face.track.first <= number <= face.track.last:
                     weight = face.track.weight(number, film.fps)
-                    lay(picture, face.track.face(number).quad, face.change(number), style, weight)
+                    lay(picture, face.track.face(number).quad, face.change(number), look, weight)
             writer.write(time, picture)
             yield _progress("draw", number, film, picture)
 
@@ -209,10 +199,10 @@ def _bell(*distances: Tensor) -> Tensor:
 class Drawn:
     """The changes of one track, drawn as its frames are asked for, in their order."""
 
-    def __init__(self, stylizer: Stylizer, keys: Keys, style: Style) -> None:
+    def __init__(self, stylizer: Stylizer, keys: Keys, look: Look) -> None:
         self.track = keys.track
-        self._pairs = pairwise(zip(keys.at, _changes(stylizer, keys, style), strict=True)) if len(keys.at) > 1 else None
-        self._alone = None if self._pairs else next(_changes(stylizer, keys, style))
+        self._pairs = pairwise(zip(keys.at, _changes(stylizer, keys, look), strict=True)) if len(keys.at) > 1 else None
+        self._alone = None if self._pairs else next(_changes(stylizer, keys, look))
         self._pair: tuple[tuple[int, Change], tuple[int, Change]] | None = None
 
     def change(self, frame: int) -> Change:
@@ -226,35 +216,37 @@ class Drawn:
 
 
 @torch.no_grad()
-def _changes(stylizer: Stylizer, keys: Keys, style: Style) -> Iterator[Change]:
+def _changes(stylizer: Stylizer, keys: Keys, look: Look) -> Iterator[Change]:
     batch = BATCH if stylizer.resolution <= LARGE else 1
     for start in range(0, len(keys.at), batch):
         part = slice(start, start + batch)
-        yield from changes(stylizer, keys.code[part], np.float32(1 / 255) * keys.heads[part], style)
+        yield from changes(stylizer, keys.code[part], np.float32(1 / 255) * keys.heads[part], look)
 
 
 @torch.no_grad()
-def changes(stylizer: Stylizer, code: Code, heads: Planes, style: Style) -> list[Change]:
-    """What the style does to faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
+def changes(stylizer: Stylizer, code: Code, heads: Planes, look: Look) -> list[Change]:
+    """What the look does to faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
     source = stylizer.draw(code)
-    target = stylizer.draw(stylizer.edit(code, style.edits), style.domain, style.strength)
+    target = stylizer.draw(stylizer.edit(code, look.edits), look.domain, look.strength, look.style_mix)
     maps = torch.cat(fit_change(source, target), 1)
     return [
         Change(*planes) for planes in zip(maps.float().cpu().numpy(), target.float().cpu().numpy(), heads, strict=True)
     ]
 
 
-def lay(frame: Frame, quad: Array, change: Change, style: Style, weight: float = 1.0) -> None:
-    """Changes the face in the quad of the frame, in place. weight: share of the change, 0 to 1."""
+def lay(frame: Frame, quad: Array, change: Change, look: Look, weight: float = 1.0) -> None:
+    """Changes the face in the quad of the frame, in place. The look has a detail; weight: share of the change, 0 to
+    1."""
+    assert look.detail is not None
     place = Place.of(quad, (frame.shape[1], frame.shape[0]))
     if place is None:
         return
     part = place.part(frame)
     head = change.head
-    soft = paste_mask(HEAD_SIDE) if style.background else edge_mask(len(head)) * head
+    soft = paste_mask(HEAD_SIDE) if look.background else edge_mask(len(head)) * head
     mask = np.float32(weight) * place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
     picture: Planes = np.zeros(part.shape, np.float32)
-    kept = share_of_photo(style.detail)
+    kept = share_of_photo(look.detail)
     if kept > 0:
         picture += np.float32(kept) * _with_detail(part, change.maps, place)
     if kept < 1:
@@ -265,7 +257,7 @@ def lay(frame: Frame, quad: Array, change: Change, style: Style, weight: float =
         smooth: Planes = place.warp(own, cv2.INTER_CUBIC, cv2.BORDER_REPLICATE).clip(-1, 1)
         picture += np.float32(1 - kept) * smooth
     picture = (picture + np.float32(1)) * np.float32(127.5)
-    if style.own_colours:
+    if look.keep_colours:
         drawn = Image.fromarray(np.rint(picture).astype(np.uint8))
         picture = np.asarray(keep_colours(drawn, Image.fromarray(part))).astype(np.float32)
     part[:] = np.rint(part + mask * (picture - part)).astype(np.uint8)
@@ -293,11 +285,11 @@ class Seen:
 
 
 def restyle_live(
-    stylizer: Stylizer, picture: Image.Image, style: Style, before: Sequence[Seen]
+    stylizer: Stylizer, picture: Image.Image, look: Look, before: Sequence[Seen]
 ) -> tuple[Image.Image, list[Seen]]:
-    """A camera's frame in the style, at most LIVE_SIDE px large, and its faces for the next call; without a face the
+    """A camera's frame in the look, at most LIVE_SIDE px large, and its faces for the next call; without a face the
     frame as it is. Raises StylizeError."""
-    check_amounts(style.strength, style.detail)
+    look = look.with_detail(stylizer.default_detail)
     picture = picture.convert("RGB")
     picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
     found = stylizer.finder.boxes(picture, LIVE_SIDE, LEAST_SCORE)
@@ -311,9 +303,9 @@ def restyle_live(
         for face, code, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
     ]
     frame = np.array(picture)
-    drawn = changes(stylizer, cat([face.code for face in seen]), np.stack([face.head for face in seen]), style)
+    drawn = changes(stylizer, cat([face.code for face in seen]), np.stack([face.head for face in seen]), look)
     for face, change in zip(seen, drawn, strict=True):
-        lay(frame, face.face.quad, change, style)
+        lay(frame, face.face.quad, change, look)
     return Image.fromarray(frame), seen
 
 
