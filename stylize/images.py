@@ -53,7 +53,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
     name = Path(source).name if isinstance(source, str | Path) else "The picture"
     data = _content(Path(source)) if isinstance(source, str | Path) else source
     if isinstance(data, bytes) and (kind := other_kind(data)):
-        raise PhotoError(f"{name} is of the kind {kind}, which cannot be used; save it as JPEG or PNG.")
+        raise PhotoError("{} is of the kind {}, which cannot be used; save it as JPEG or PNG.", name, kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow finds odd in a file
@@ -64,14 +64,14 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise
     except UnidentifiedImageError:
         raise PhotoError(
-            f"{name} is not a picture that can be read; use JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF."
+            "{} is not a picture that can be read; use JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.", name
         ) from None
     except Image.DecompressionBombError:
         raise PhotoError(
-            f"{name} has too many pixels; use a picture of at most {MOST_PIXELS // 10**6} megapixels."
+            "{} has too many pixels; use a picture of at most {} megapixels.", name, MOST_PIXELS // 10**6
         ) from None
     except Exception:  # a damaged file makes decoders raise nearly anything
-        raise PhotoError(f"{name} is damaged or cut off; save it again, or use another picture.") from None
+        raise PhotoError("{} is damaged or cut off; save it again, or use another picture.", name) from None
 
 
 def picture_kind(head: bytes) -> str | None:
@@ -99,26 +99,28 @@ def _accepts(kind: str, head: bytes) -> bool:
 
 def _content(path: Path) -> bytes:
     if not path.is_file():
-        raise PhotoError(f"There is no picture {path}; check the path.")
+        raise PhotoError("There is no picture {}; check the path.", path)
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise PhotoError(
-                f"{path.name} has {size // 10**6} megabytes; use a picture of at most {MOST_BYTES // 10**6}."
+                "{} has {} megabytes; use a picture of at most {}.", path.name, size // 10**6, MOST_BYTES // 10**6
             )
         return path.read_bytes()
     except OSError as error:
-        raise PhotoError(f"{path.name} cannot be read ({error.strerror}); check who may read it.") from None
+        raise PhotoError("{} cannot be read ({}); check who may read it.", path.name, error.strerror) from None
 
 
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
         raise PhotoError(
-            f"The picture has {image.width}x{image.height} pixels; use one of at most {MOST_PIXELS // 10**6} "
-            "megapixels."
+            "The picture has {}x{} pixels; use one of at most {} megapixels.",
+            image.width,
+            image.height,
+            MOST_PIXELS // 10**6,
         )
     if min(image.size) < LEAST_SIDE:
-        raise PhotoError(f"The picture has only {image.width}x{image.height} pixels; use a larger one.")
+        raise PhotoError("The picture has only {}x{} pixels; use a larger one.", image.width, image.height)
 
 
 def _decoded(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
@@ -215,7 +217,9 @@ def whole(path: Path) -> Iterator[Path]:
         yield part
         part.replace(path)
     except OSError as error:
-        raise StylizeError(f"{path} cannot be written ({error.strerror}); make room or choose another place.") from None
+        raise StylizeError(
+            "{} cannot be written ({}); make room or choose another place.", path, error.strerror
+        ) from None
     finally:
         with suppress(OSError):
             part.unlink()
@@ -227,11 +231,13 @@ def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, obje
     info = PngImagePlugin.PngInfo()
     if settings:
         info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
+    data = io.BytesIO()  # into a file Pillow's encoders write by themselves, and take a full disk for success
+    if path.suffix.lower() == ".png":
+        image.save(data, "PNG", pnginfo=info)
+    else:
+        image.save(data, Image.registered_extensions().get(path.suffix.lower()), quality=95)
     with whole(path) as part:
-        if path.suffix.lower() == ".png":
-            image.save(part, pnginfo=info)
-        else:
-            image.save(part, quality=95)
+        part.write_bytes(data.getvalue())
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:

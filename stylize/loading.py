@@ -78,7 +78,7 @@ class ModelFolder:
         if model == "full" and not (path / "generator.safetensors").is_file():
             raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
         if not path.is_dir():
-            raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
+            raise CheckpointError("There is no model {!r}; use mini, full or the path of a model's folder.", model)
         return cls(model if model == "full" else path.name, path)
 
     def generator(self) -> Generator:
@@ -125,5 +125,5 @@ def pick_device(name: str | None = None) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError):
-        raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
+        raise StylizeError("The device {!r} is not available here; leave it out or use cpu.", name) from None
     return device

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.errors import CheckpointError, DomainError, PromptError, Sentence, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
@@ -33,8 +32,6 @@ from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
 from stylize.prompts.parse import Prompt, parse
-from stylize.prompts.russian import CYRILLIC, in_english, russian_name
-from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
@@ -144,7 +141,7 @@ class Stylizer:
     def folder(self) -> Path:
         """Where the model lies. Raises StylizeError for one whose parts were handed in."""
         if self._folder is None:
-            raise StylizeError(f"The {self.name} model lies in no folder; load one from a folder.")
+            raise StylizeError("The {} model lies in no folder; load one from a folder.", self.name)
         return self._folder
 
     @property
@@ -152,7 +149,7 @@ class Stylizer:
         """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
         if self._encoder is None:
             raise StylizeError(
-                f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."
+                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
             )
         return self._encoder
 
@@ -185,8 +182,9 @@ class Stylizer:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
         if not self._clips:
             raise CheckpointError(
-                f"The {self.name} model has no clip.safetensors, which understands descriptions; "
-                "python -m stylize download full fetches that of the full model."
+                "The {} model has no clip.safetensors, which understands descriptions; "
+                "python -m stylize download full fetches that of the full model.",
+                self.name,
             )
         return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
 
@@ -308,7 +306,7 @@ class Stylizer:
         for name, direction in directions.items():
             if direction.shape != (w_dim,):
                 shape = tuple(direction.shape)
-                raise CheckpointError(f"The direction {name!r} has the shape {shape} instead of ({w_dim},).")
+                raise CheckpointError("The direction {!r} has the shape {} instead of ({},).", name, shape, w_dim)
         return directions
 
     def edits(self) -> list[str]:
@@ -322,7 +320,7 @@ class Stylizer:
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
-                raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
+                raise StylizeError("The {} model has no edit {!r}; it has: {}.", self.name, name, known)
             way += amount * self.directions[name]
         return code.moved(lambda ws: ws + way) if amounts else code
 
@@ -344,61 +342,33 @@ class Stylizer:
         Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
         PromptError when the text is empty, too long or not understood.
         """
-        if text.strip().endswith(".safetensors"):
-            domain = Domain.load(text.strip())
+        text = text.strip()
+        if text.endswith(".safetensors"):
+            domain = Domain.load(text)
             domain.check(self.fingerprint, self.generator.config)
             return domain
-        if self.reads_english:
-            text = check_prompt(text)
-            try:
-                return self.ready_domain(in_english(text))
-            except DomainError:
-                if not self.has_hypernet:
-                    raise
-                return self.instant(text)
-        if (name := " ".join(text.split()).lower()) in self.ready():
-            return self._shipped(name)
+        if text.lower() in self.ready():
+            return self.ready_domain(text.lower())
         prompt = self.prompt(text)
-        if prompt.plain:
-            try:
-                domain = self.ready_domain(prompt.caption)
-            except DomainError:
-                if not self.has_hypernet:
-                    raise
-                domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
-            domain = domain if prompt.named and domain.method != "mix" else replace(domain, name=prompt.text)
-        else:
-            domain = replace(self.blended(prompt), name=prompt.text)
-        return replace(domain, settings=domain.settings | {"notes": prompt.notes}) if prompt.notes else domain
+        try:
+            if self.reads_english and not prompt.whole:
+                raise DomainError(_not_ready(prompt.text, self.ready()))
+            domain, notes = self.blended(prompt), prompt.notes
+        except DomainError:
+            if not self.has_hypernet:
+                raise
+            domain, notes = self.instant(prompt), self.clip.notes(prompt)
+        told = {"notes": notes, "nearest": list(prompt.nearest)}
+        return replace(domain, settings=domain.settings | told) if notes else domain
 
     def prompt(self, text: str) -> Prompt:
-        """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
-        that it can draw; else PromptError that says why, with the nearest that it can."""
+        """A description, read once for all that follows. Raises PromptError where the model cannot follow it."""
         prompt = parse(check_prompt(text))
-        if prompt.drawable:
-            return prompt
-        near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
-        if prompt.shapes:
-            raise PromptError(
-                f"The {self.name} model draws colours and strokes, not shapes such as {prompt.shapes[0]!r}; the full "
-                "model can (python -m stylize download full, then --model full)."
-            )
-        if prompt.parts:
-            raise PromptError(
-                f"The {self.name} model cannot colour one part of the face alone, as {prompt.parts[0]!r} asks; name a "
-                "colour for all of it."
-            )
-        if prompt.without and not prompt.unknown:
-            raise PromptError(
-                f"The description {prompt.text!r} only says what not to draw; say what the face should become."
-            )
-        words = ", ".join(map(repr, prompt.unknown or (prompt.text,)))
-        if not CYRILLIC.search(text) and not prompt.text.isascii():
-            raise PromptError(
-                f"The {self.name} model reads English and Russian, and does not know {words}; "
-                f"the nearest it knows: {near}."
-            )
-        raise PromptError(f"The {self.name} model does not know {words}; the nearest it knows: {near}.")
+        if self.reads_english:
+            self.clip.read(prompt)
+        else:
+            prompt.check(self.name)
+        return prompt
 
     @cached_property
     def reads_english(self) -> bool:
@@ -410,30 +380,29 @@ class Stylizer:
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
-        colours on top."""
-        missing: list[DomainError] = []
-        styles: list[tuple[float, Domain]] = []
-        for name, weight in prompt.styles.items():
-            try:
-                styles.append((weight, self._styled(name)))
-            except DomainError as error:
-                missing.append(error)
-        if missing and not styles:
-            raise missing[0]
-        parts = [(1.0, mix(styles, spherical=True))] if styles else []
-        for name, weight in prompt.colours.items():
-            with suppress(DomainError):  # a model may ship without colours
-                parts.append((weight, self.ready_domain(name)))
-        return mix(parts)
+        colours on top. Raises DomainError where one of them is not ready."""
+        try:
+            styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
+            parts = [(weight, self.ready_domain(name)) for name, weight in prompt.colours.items()]
+        except DomainError:
+            raise DomainError(_not_ready(prompt.text, self.ready())) from None
+        if len(styles) > 1:
+            styles = [(1.0, mix(styles, spherical=True))]
+        parts = styles + parts
+        if not parts:
+            raise DomainError(_not_ready(prompt.text, self.ready()))
+        if len(parts) == 1 and parts[0][0] == 1 and prompt.named and parts[0][1].method != "mix":
+            return parts[0][1]
+        return replace(mix(parts), name=prompt.text)
 
-    def instant(self, prompt: str | Image.Image, name: str = "picture") -> Domain:
+    def instant(self, prompt: str | Prompt | Image.Image, name: str = "picture") -> Domain:
         """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
         pictures: of a small model it takes the tones and colours.
 
         Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
         """
-        if isinstance(prompt, str):
-            text = self.check_description(prompt)
+        if not isinstance(prompt, Image.Image):
+            text = self.clip.read(self.prompt(prompt) if isinstance(prompt, str) else prompt)
             return self.hypernet.domain(self.clip.describe(text), text)
         with torch.no_grad():
             seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
@@ -442,11 +411,6 @@ class Stylizer:
             alike = torch.softmax(ALIKE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
-
-    def _styled(self, name: str) -> Domain:
-        """A ready style, else what the hypernetwork makes of its name."""
-        shipped = name in self.ready() or not self.has_hypernet
-        return self.ready_domain(name) if shipped else self.hypernet.domain(self.clip.describe(name), name)
 
     @cached_property
     def styles_in_words(self) -> Tensor:
@@ -463,52 +427,33 @@ class Stylizer:
         net = now(self._hypernet)
         if net is None:
             raise CheckpointError(
-                f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
+                "The {} model has no hypernetwork; use a ready domain, or adapt to the description.", self.name
             )
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
+                "The hypernetwork was made for {}, not for {}; train it anew or use its own.", maker, self.fingerprint
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
-                f"gives {width}; use the one it was trained with."
+                "The hypernetwork reads {} numbers of a description, but this text-image model "
+                "gives {}; use the one it was trained with.",
+                net.config.embedding,
+                width,
             )
         return net.eval().requires_grad_(False).to(self.device)
 
-    def ready_domain(self, text: str) -> Domain:
-        """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
-        if text.lower() in self.ready():
-            return self._shipped(text.lower())
-        styles, colour = match(text), match_colour(text)
-        parts = [*styles, *([f"colours/{colour}"] if colour else [])]
-        known = all(part in self.domains for part in parts)
-        if not parts or not known or len(styles) > 1 or unknown_words(text):
-            raise DomainError(
-                f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(self.ready())}."
-            )
-        if len(parts) == 1:
-            return self._shipped(parts[0])
-        return replace(mix([(1.0, self._shipped(part)) for part in parts]), name=text)
+    def ready_domain(self, name: str) -> Domain:
+        """The style or colour of that name that ships with the model. Raises DomainError when there is none."""
+        for own in (name, f"colours/{name}"):
+            if own in self.domains:
+                return self.domains[own]
+        raise DomainError(_not_ready(name, self.ready()))
 
-    def _shipped(self, name: str) -> Domain:
-        return self.domains[name]
 
-    def check_description(self, text: str) -> str:
-        """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
-        with near words, or with what it would leave out."""
-        text = check_prompt(text)
-        if self.reads_english:
-            text = in_english(text)
-            if CYRILLIC.search(text) and (prompt := parse(text)).drawable:
-                text = prompt.caption
-            self.clip.check_english(text)
-        else:
-            text = self.prompt(text).caption
-        self.clip.check_length(text)
-        return text
+def _not_ready(text: str, ready: Sequence[str]) -> str:
+    return Sentence("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(ready))
 
 
 def check_prompt(text: str) -> str:
@@ -517,7 +462,7 @@ def check_prompt(text: str) -> str:
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:
-        raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
+        raise PromptError("The description has {} characters; use at most {}.", len(text), LONGEST_PROMPT)
     if not any(letter.isalnum() for letter in text):
-        raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
+        raise PromptError("The description {!r} has no words; say it in words, such as 'pencil sketch'.", text)
     return text

@@ -19,6 +19,7 @@ from tiny import load_tiny_model_with_style
 from stylize.ui.page import Page
 from stylize.ui.texts import I18N
 
+pytestmark = pytest.mark.slow
 FILE = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}  # not among the uploads
 
 # endpoint -> argument -> (its kind, what the sentences about its content say)

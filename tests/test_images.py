@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -274,4 +275,22 @@ def test_a_full_disk_ends_in_one_sentence(tmp_path: Path) -> None:
     told = r"out\.png cannot be written \(No space left on device\); make room"
     with pytest.raises(StylizeError, match=told), whole(tmp_path / "out.png"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif", "bmp"])
+def test_no_picture_is_cut_off_by_a_full_disk(ending: str, tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from PIL import Image\n"
+        "from stylize.errors import StylizeError\n"
+        "from stylize.images import save_image\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+        "try: save_image(Image.effect_noise((64, 64), 99).convert('RGB'), sys.argv[1])\n"
+        "except StylizeError as error: print(error)\n"
+    )
+    out = tmp_path / f"out.{ending}"
+    done = subprocess.run([sys.executable, "-c", code, str(out)], check=True, capture_output=True, text=True)
+    assert done.stdout == f"{out} cannot be written (File too large); make room or choose another place.\n"
     assert not list(tmp_path.iterdir())

@@ -62,7 +62,7 @@ def pack(path: Path) -> object:
 def recipe(text: str, stylizer: Any) -> object:
     from stylize.look import Look
     from stylize.models.domain import Part
-    from stylize.ui.result import read_query, write_query
+    from stylize.ui.recipe import read_query, write_query
 
     query, strength, detail, own, seed = read_query(text)
     write_query(query, Look(strength=strength or 1.0, detail=detail or 0.0, keep_colours=own), seed)

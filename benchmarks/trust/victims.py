@@ -22,10 +22,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-LONGEST = 4.0  # seconds until the kill
+LONGEST = 4.0  # seconds until the kill; where so few bring nothing forward, more and more
+FEWEST = 5  # kills, whatever time they take
 KEPT_EVERY = 5  # steps of an adaptation
 DATA = random.Random(0).randbytes(3_000_000)  # what is downloaded
-FULL = 1000  # bytes that a "full disk" takes of a file
+FULL = 200  # bytes that a "full disk" takes of a file
 
 
 class Victim:
@@ -72,7 +73,7 @@ class Adaptation(Victim):
     def state(self) -> int:
         from stylize.models.checkpoints import load_checkpoint
 
-        return int(load_checkpoint(self.kept)[0]["step"]) if self.kept.exists() else 0
+        return len(load_checkpoint(self.kept)[0]["history"]) if self.kept.exists() else 0
 
     def check(self) -> str:
         from stylize.models.domain import Domain
@@ -103,7 +104,7 @@ class Training(Victim):
     def state(self) -> int:
         import torch
 
-        return int(torch.load(self.kept, weights_only=True)["step"]) if self.kept.exists() else 0
+        return int(torch.load(self.kept, weights_only=True)["numbers"][0]) if self.kept.exists() else 0
 
     def check(self) -> str:
         self.state()
@@ -255,8 +256,9 @@ def kill_on(victim: Victim, seconds: float, rng: random.Random) -> dict[str, Any
     """Kills it again and again at random moments, and lets it go on in between."""
     until, kills, ended, failed, before, forward = time.monotonic() + seconds, 0, 0, 0, 0, 0
     broken: list[str] = []
-    while (time.monotonic() < until or not kills) and kills < 100:
-        pid, due, status = forked(victim.work), time.monotonic() + rng.uniform(0.05, LONGEST), None
+    longest = LONGEST
+    while (time.monotonic() < until or kills < FEWEST) and kills < 100:
+        pid, due, status = forked(victim.work), time.monotonic() + rng.uniform(0.05, longest), None
         while status is None and time.monotonic() < due:
             done, code = os.waitpid(pid, os.WNOHANG)
             status = code if done else None
@@ -275,6 +277,7 @@ def kill_on(victim: Victim, seconds: float, rng: random.Random) -> dict[str, Any
         if now < before and status != 0:
             broken.append(f"fell from {before} to {now}")
         forward += now > before > 0
+        longest = longest if now > before or status == 0 else min(1.3 * longest, 40.0)
         before = now
         if status == 0:
             ended, before = ended + 1, 0
@@ -321,18 +324,17 @@ def walls(folder: Path, model: Path) -> dict[str, Any]:
         for path in folder.iterdir():
             path.unlink()
         for wall, build in (("full disk", fill_up), ("closed folder", close(folder))):
-            answer = folder.parent / "answer"
-            answer.touch()
-            answer.chmod(0o666)
-            pid = forked(partial(one_sentence, build, partial(main, full), answer))
+            ear, mouth = os.pipe()
+            pid = forked(partial(one_sentence, build, partial(main, full), mouth))
+            os.close(mouth)
+            with os.fdopen(ear, encoding="utf-8") as answer:
+                told[f"{name}, {wall}"] = answer.read() or "it dies without a word"
             os.waitpid(pid, 0)
-            told[f"{name}, {wall}"] = answer.read_text() or "it dies without a word"
             folder.chmod(0o755)
             for path in folder.iterdir():
                 if path.name in ("out.png", "out.jpg", "out.mp4", "out.gif", "out.safetensors"):
                     told[f"{name}, {wall}"] = f"{path.name} is there: {told[f'{name}, {wall}']}"
                 path.unlink()
-            answer.unlink()
     return {"told": told}
 
 
@@ -351,21 +353,19 @@ def close(folder: Path) -> Callable[[], None]:
     return closed
 
 
-def one_sentence(build: Callable[[], None], run: Callable[[], int], answer: Path) -> None:
-    file = answer.open("w")
+def one_sentence(build: Callable[[], None], run: Callable[[], int], mouth: int) -> None:
+    """Says into the pipe what a command says behind the wall."""
     said = io.StringIO()
     build()
     with redirect_stderr(said), redirect_stdout(io.StringIO()):
         try:
             code = run()
         except BaseException as error:
-            file.write(f"{ascii(error)[:300]} {traceback.format_exc()[-600:]}"[: FULL - 100])
-            file.close()
+            os.write(mouth, f"{ascii(error)[:300]} {traceback.format_exc()[-600:]}".encode())
             return
     words = said.getvalue().strip().splitlines()[-1:] or [""]
     good = code == 2 and words[0].startswith("stylize: ") and words[0].endswith(".")
-    file.write(f"{'ok: ' if good else f'exit status {code}: '}{words[0]}"[: FULL - 100])
-    file.close()
+    os.write(mouth, f"{'ok: ' if good else f'exit status {code}: '}{words[0]}".encode())
 
 
 def main() -> None:

@@ -34,13 +34,13 @@ from stylize.adaptation.descent import (
     training_faces,
 )
 from stylize.adaptation.losses import clip_within_loss, directional_loss, domain_norm, global_loss, pyramid_loss
-from stylize.errors import NoFaceError, StylizeError
+from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Order
+from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 
@@ -89,7 +89,7 @@ class OneShotSettings:
     def __post_init__(self) -> None:
         check_training(self.steps, self.lr)
         if not 0 <= self.style_mix <= 1:
-            raise StylizeError(f"The share of style mixing is {self.style_mix} but must lie between 0 and 1.")
+            raise StylizeError("The share of style mixing is {} but must lie between 0 and 1.", self.style_mix)
 
 
 OFFICIAL: dict[str, Any] = {
@@ -131,7 +131,7 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
     or too many, PhotoError for a picture that cannot be used.
     """
     if not 1 <= len(pictures) <= MOST_REFERENCES:
-        raise StylizeError(f"{len(pictures)} reference pictures were given; use 1 to {MOST_REFERENCES}.")
+        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MOST_REFERENCES)
     aligned, words = [], []
     for number, picture in enumerate(pictures, 1):
         photo = read_photo(picture)
@@ -141,13 +141,15 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
             side = min(photo.size)
             left, top = (photo.width - side) // 2, (photo.height - side) // 2
             aligned.append(photo.crop((left, top, left + side, top + side)))
-            words.append(f"No face was found in reference {number}, so its middle was used as it is.")
+            words.append(Sentence("No face was found in reference {}, so its middle was used as it is.", number))
             continue
         aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
         width = face.box[2] - face.box[0]
         if width < LEAST_FACE:
-            words.append(f"The face in reference {number} is only {width} px wide; a larger one teaches more.")
-    return aligned, " ".join(words)
+            words.append(
+                Sentence("The face in reference {} is only {} px wide; a larger one teaches more.", number, width)
+            )
+    return aligned, Sentence.together(words)
 
 
 def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
@@ -311,5 +313,5 @@ def adapt_image(
                 style=rows if len(rows) else None,
                 style_share=s.style_mix,
             )
-        yield Progress(now.step, s.steps, values, domain, now, " ".join(filter(None, (words, note))))
+        yield Progress(now.step, s.steps, values, domain, now, Sentence.together([words, note]))
         words = ""

@@ -27,7 +27,8 @@ from stylize.faces.identity import FaceIdentity
 from stylize.models.checkpoints import fingerprint, save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, Order
+from stylize.models.generator import Generator
+from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 from stylize.training.filters import truth

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.models.code import Code
-from stylize.models.generator import Linear, Window, cut, leaky_relu, normal
+from stylize.models.layers import Linear, Window, cut, leaky_relu, normal
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ from stylize.images import to_image
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.layers import Linear, ModulatedConv, ToRGB, Window, cut
 from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import Faces, augment, degrade, load_faces
@@ -373,7 +374,7 @@ class Trainer:
             losses["adversarial"] = F.softplus(-nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
         total = torch.stack(list(losses.values())).sum()
         if not bool(total.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         self._calm()

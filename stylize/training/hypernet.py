@@ -40,6 +40,7 @@ from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.models.domain import Domain
 from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
+from stylize.prompts.parse import parse
 from stylize.prompts.vocabulary import (
     NAMES,
     PHOTO,
@@ -47,9 +48,6 @@ from stylize.prompts.vocabulary import (
     WORDS,
     caption,
     combinations,
-    match,
-    match_colour,
-    unknown_words,
 )
 from stylize.training.filters import truth
 from stylize.training.generator import add_dtype
@@ -111,10 +109,10 @@ OFFICIAL = {
 
 def kind_of(text: str) -> Kind | None:
     """The one known style and colour that a description means, if it means no more."""
-    styles, colour = match(text), match_colour(text)
-    if unknown_words(text) or len(styles) > 1 or not (styles or colour):
+    prompt = parse(text)
+    if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
         return None
-    return colour, styles[0] if styles else PHOTO
+    return next(iter(prompt.colours), None), next(iter(prompt.styles), PHOTO)
 
 
 def read_entries(path: Path) -> list[Entry]:
@@ -125,7 +123,7 @@ def read_entries(path: Path) -> list[Entry]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise StylizeError(f"The list of domains {path} cannot be read; give a text file in UTF-8.") from None
+        raise StylizeError("The list of domains {} cannot be read; give a text file in UTF-8.", path) from None
     entries = []
     for line in lines:
         target, _, source = line.split("#")[0].partition(" - ")
@@ -135,7 +133,7 @@ def read_entries(path: Path) -> list[Entry]:
         if target:
             entries.append(Entry((target,), source, kind_of(target)))
     if len(entries) < 2:
-        raise StylizeError(f"{path} lists {len(entries)} domains; write at least two, one on each line.")
+        raise StylizeError("{} lists {} domains; write at least two, one on each line.", path, len(entries))
     return entries
 
 
@@ -171,7 +169,7 @@ class Group:
     def share(self, count: int) -> slice:
         """The rows of this process."""
         if count % self.size:
-            raise StylizeError(f"{count} drawn domains cannot be shared by {self.size} processes; use a multiple.")
+            raise StylizeError("{} drawn domains cannot be shared by {} processes; use a multiple.", count, self.size)
         part = count // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
@@ -275,7 +273,7 @@ class Trainer:
         if kind is None:
             return vector
         colour, style = kind
-        for name in ([] if style == PHOTO else [style]) + ([f"{colour} photo"] if colour else []):
+        for name in ([] if style == PHOTO else [style]) + ([colour] if colour else []):
             vector = vector + self.stylizer.ready_domain(name).vector
         return vector
 
@@ -331,7 +329,7 @@ class Trainer:
         torch.stack(list(losses.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         if not bool(norm.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.step()
         self.step += 1
         return {name: value.item() for name, value in losses.items()}

@@ -43,9 +43,9 @@ class Argument:
         if value is None and not self.needed:
             return self.default
         if value is None:
-            raise StylizeError(f"{name} is missing; give {self.words}.")
+            raise StylizeError("{} is missing; give {}.", name, self.words)
         if not self.fits(value):
-            raise StylizeError(f"{name} must be {self.words}, not {shown(value)}.")
+            raise StylizeError("{} must be {}, not {}.", name, self.words, shown(value))
         return value
 
 

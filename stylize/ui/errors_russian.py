@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from stylize.errors import Sentence
 from stylize.prompts.russian import russian_name
 
 # A sentence with {} for every value -> its translation, with the values by their number.
@@ -57,6 +58,11 @@ SENTENCES: dict[str, str] = {
     ),
     "Left out: {}, for it needs another shape; the full model can.": (
         "Пропущено: {0}; для этого нужна другая форма, её может полная модель."
+    ),
+    "Left out: {}, for it could not be told in English.": "Пропущено: {0}; этого не удалось сказать по-английски.",
+    "The text-image model reads English; it was told: {}.": "Модель читает по-английски; ей сказано: {0}.",
+    "The text-image model does not understand {} and may draw what follows it; say only what should be seen.": (
+        "Модель не понимает {0} и может нарисовать то, что стоит после; скажите только, что должно быть видно."
     ),
     "Left out: {}, for it is not known.": "Пропущено: {0}; это неизвестно.",
     "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize "
@@ -331,31 +337,20 @@ VALUES = {
 }
 
 
-def _pattern(sentence: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(map(re.escape, sentence.split("{}"))), re.DOTALL)
+def in_russian(sentence: str) -> str:
+    """A sentence of the package in Russian; one that is not known stays as it is."""
+    key, values = (sentence.key, sentence.values) if isinstance(sentence, Sentence) else (sentence, ())
+    if key.strip("{} ") == "":  # several as one
+        return " ".join(map(_value, values))
+    russian = SENTENCES.get(key)
+    return sentence if russian is None else russian.format(*map(_value, values)) if values else russian
 
 
-# The one that says most about itself is tried first: "There is no style {}; ..." before "{} cannot be used: {}".
-PATTERNS = sorted(
-    ((_pattern(english), russian) for english, russian in SENTENCES.items()),
-    key=lambda pair: -len(pair[0].pattern.replace("(.*?)", "")),
-)
-
-
-def in_russian(message: str) -> str:
-    """The message of a StylizeError, or the note of a training, in Russian; what is not known stays."""
-    for pattern, russian in PATTERNS:
-        if found := pattern.fullmatch(message):
-            return russian.format(*map(_value, found.groups()))
-    several = re.split(r"(?<=\.) ", message)
-    return " ".join(map(in_russian, several)) if len(several) > 1 else message
-
-
-def _value(text: str) -> str:
+def _value(value: str) -> str:
     """A value of a sentence: names of styles in Russian, and quotes of the language; a sentence inside of another."""
-    if text.endswith("."):
-        return in_russian(text)
-    return ", ".join(_name(part) for part in text.split(", "))
+    if isinstance(value, Sentence):
+        return in_russian(value)
+    return ", ".join(_name(part) for part in value.split(", "))
 
 
 def _name(text: str) -> str:

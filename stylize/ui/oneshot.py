@@ -23,7 +23,7 @@ def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -
     """(name, steps, loop) of a training. Raises StylizeError for pictures that cannot be used."""
     paths = paths or ()
     if not 1 <= len(paths) <= MOST_REFERENCES:
-        raise StylizeError(f"{len(paths)} reference pictures were given; use 1 to {MOST_REFERENCES}.")
+        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(paths), MOST_REFERENCES)
     pictures = [read_photo(path) for path in paths]
     title = Path(paths[0]).stem[:40]
     steps = one_shot_preset(studio.stylizer, name).steps

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
 
 from stylize.errors import StylizeError
 from stylize.faces.align import LEAST_FACE
 from stylize.look import Look
-from stylize.models.domain import LEVELS, Domain, Levels, Part
+from stylize.models.domain import Domain
 from stylize.places import EXAMPLES
 from stylize.ui.encoders import EncodersTab
 from stylize.ui.errors_russian import in_russian
-from stylize.ui.studio import Recipe, Studio, Visit, mark_faces
+from stylize.ui.recipe import (
+    HIGH,
+    LARGEST_SEED,
+    LOW,
+    Recipe,
+    RecipeFields,
+    Values,
+    alone,
+    number,
+    read_query,
+    write_query,
+)
+from stylize.ui.studio import Studio, Visit, mark_faces
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say
-
-SLOTS = 4  # styles in a mix
-LARGEST_SEED = 2**31 - 1
-ADDED = 0.5  # weight of a style that is added to the first
-LOW, HIGH = -1, 2  # of weights, levels and strength
-STRAIGHT, TURNING = "straight", "turning"
 
 # Waits until the typing pauses, then hands over what stands in the box by then.
 TYPED = """async () => {
@@ -61,7 +66,7 @@ def explain(message: str, request: gr.Request | None) -> str:
 
 
 def failed(error: StylizeError, request: gr.Request | None) -> str:
-    return f"⚠️ {explain(str(error), request)}"
+    return f"⚠️ {explain(error.sentence, request)}"
 
 
 def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -74,14 +79,26 @@ def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
     return picture, film, file
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What the page asks for: of which photo and which of its faces, by their numbers, which style (``own`` are the
+    visitor's domains that it may name), and the rest of the look."""
+
+    visit: Visit | None
+    chosen: Sequence[str] | None
+    own: Mapping[str, Domain]
+    recipe: Recipe
+    look: Look
+
+
 class Shared:
     """Components of the photo and the result. Those of the recipe and ``edits`` lie in a tab and are handed to
-    ``wire``; ``owned`` are the states whose domains a text may name."""
+    ``wire``; ``owned`` are the states whose domains a text may name. Handlers get the values of ``inputs`` by
+    component, and ``read`` makes a record of them."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.edit_names = studio.stylizer.edits()
-        self._latest: dict[str | None, tuple[int, tuple[Any, ...]]] = {}  # by session: number and values
+        self._latest: dict[str | None, tuple[int, dict[Any, Any]]] = {}  # by session: number and values
         self._numbers = count()
 
     # Layout
@@ -128,7 +145,14 @@ class Shared:
         with gr.Row():
             self.strength = forgiving(
                 gr.Slider(
-                    -1, 2, 1, step=0.05, label=t("strength"), info=t("strength_info"), elem_id="strength", min_width=220
+                    LOW,
+                    HIGH,
+                    1,
+                    step=0.05,
+                    label=t("strength"),
+                    info=t("strength_info"),
+                    elem_id="strength",
+                    min_width=220,
                 )
             )
             detail = self.studio.stylizer.default_detail
@@ -147,18 +171,12 @@ class Shared:
 
     # Wiring
 
-    def wire(
-        self,
-        recipe: Sequence[Any],
-        style_mix: Any,
-        edits: Sequence[Any],
-        owned: Sequence[Any],
-    ) -> None:
-        """``recipe``: SLOTS texts and what ``read_recipe`` says."""
-        self.recipe, self.owned = list(recipe), list(owned)
-        self.texts = texts = self.recipe[:SLOTS]
-        looks = [*self.recipe[SLOTS:], self.strength, self.detail, self.own_colours, *edits]
-        self.inputs = [self.visit, self.chosen, style_mix, *self.owned, *texts, *looks]
+    def wire(self, recipe: RecipeFields, style_mix: Any, edits: Mapping[str, Any], owned: Sequence[Any]) -> None:
+        """``edits``: sliders by the name of their edit."""
+        self.recipe, self.style_mix, self.edits, self.owned = recipe, style_mix, edits, owned
+        self.texts = texts = recipe.texts
+        drawn = [*recipe.all, self.strength, self.detail, self.own_colours, *edits.values(), self.chosen, style_mix]
+        self.inputs = {self.visit, *owned, *drawn}
         self.showing: dict[str, Any] = {
             "fn": self.show,
             "inputs": self.inputs,
@@ -172,8 +190,7 @@ class Shared:
         }
         # What is shown is asked for after the pause, with the values of that moment.
         texts[0].change(None, None, None, js=TYPED, api_visibility="private").then(**self.showing)
-        others = [text.change for text in texts[1:]]
-        gr.on([*others, *(look.change for look in looks), self.chosen.change, style_mix.change], **self.showing)
+        gr.on([field.change for field in drawn if field is not texts[0]], **self.showing)
 
         self.opened = [self.visit, self.marked, self.chosen, self.status, self.result, self.face, self.understood]
         opened = self.opened
@@ -195,23 +212,22 @@ class Shared:
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
         """Reads the address when the page loads; ``query`` is a hidden text field, which changes where there is one."""
-        linked = [*self.recipe, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
+        linked = [*self.recipe.all, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(None, None, query, js="() => window.location.search", api_visibility="private")
         query.change(self.linked, query, linked, **quiet).then(**self.showing)
 
-    def read(self, values: Sequence[Any]) -> tuple[Visit | None, list[str] | None, dict[str, Domain], Recipe, Look]:
-        """The values of ``inputs``, by what they mean."""
-        visit, chosen, style_mix = values[:3]
-        rest = iter(values[3:])
+    def read(self, values: Values) -> Inputs:
         own: dict[str, Domain] = {}
-        for _ in self.owned:
-            own |= domains_in(next(rest), number(style_mix, 1.0))
-        recipe = read_recipe([next(rest) for _ in self.recipe])
-        strength, detail = number(next(rest), 1.0), number(next(rest), self.studio.stylizer.default_detail)
-        keep_colours = bool(next(rest))
-        edits = {name: amount for name, amount in zip(self.edit_names, rest, strict=True) if amount}
-        return visit, chosen, own, recipe, Look(None, strength, detail, keep_colours=keep_colours, edits=edits)
+        for state in self.owned:
+            own |= domains_in(values[state], number(values[self.style_mix], 1.0))
+        look = Look(
+            strength=number(values[self.strength], 1.0),
+            detail=number(values[self.detail], self.studio.stylizer.default_detail),
+            keep_colours=bool(values[self.own_colours]),
+            edits={name: values[slider] for name, slider in self.edits.items() if values[slider]},
+        )
+        return Inputs(values[self.visit], values[self.chosen], own, self.recipe.read(values), look)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
 
@@ -247,29 +263,36 @@ class Shared:
         before, face = (visit.view, visit.view), visit.near[0].crop
         return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
 
-    def linked(self, query: str, request: gr.Request) -> list[Any]:
+    def linked(self, query: str, request: gr.Request) -> dict[Any, Any]:
         """What an address asks for: the recipe, the look, the seed, and the random face of that seed."""
-        recipe, strength, detail, own_colours, seed = read_query(query or "")
-        look = [number(strength, 1.0), number(detail, self.studio.stylizer.default_detail), own_colours]
-        values = [*(write_recipe(recipe) if recipe.parts else alone("")), *look, seed or 0]
-        return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
+        link = read_query(query or "")
+        face = self.roll_same(link.seed, request) if link.seed is not None else [gr.skip()] * len(self.opened)
+        return {
+            **self.recipe.write(link.recipe if link.recipe.parts else alone("")),
+            self.strength: number(link.strength, 1.0),
+            self.detail: number(link.detail, self.studio.stylizer.default_detail),
+            self.own_colours: link.keep_colours,
+            self.seed: link.seed or 0,
+            **dict(zip(self.opened, face, strict=True)),
+        }
 
-    def show(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+    def show(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any, Any]:
         """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
         has come meanwhile."""
         session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
         if session in self._latest and self._latest[session][1] == values:
             return skip, skip, skip
         self._latest[session] = mine
-        visit, chosen, own, recipe, look = self.read(values)
+        asked = self.read(values)
+        visit, chosen, look = asked.visit, asked.chosen, asked.look
         try:
-            domain = self.studio.compose(recipe, own)
+            domain = self.studio.compose(asked.recipe, asked.own)
             if visit is None:
                 return skip if domain is None else say(request, "need_photo"), skip, skip
             if domain is None and not look.edits:
                 return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
-            notes = (explain(note, request) for note in self.studio.notes(recipe, own))
-            words = " ".join([say(request, "done", name=recipe.title or ", ".join(look.edits)), *notes])
+            notes = (explain(note, request) for note in self.studio.notes(asked.recipe, asked.own))
+            words = " ".join([say(request, "done", name=asked.recipe.title or ", ".join(look.edits)), *notes])
             result, face = self.studio.picture(visit, chosen, look.in_domain(domain))
         except StylizeError as error:
             return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip
@@ -277,31 +300,32 @@ class Shared:
             return skip, skip, skip
         return words, (visit.view, result), face
 
-    def redraw(self, request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+    def redraw(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any, Any]:
         """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
-        return self.show(request, *values) if values[0] is not None else (gr.skip(),) * 3
+        return self.show(request, values) if values[self.visit] is not None else (gr.skip(),) * 3
 
     def forget(self, request: gr.Request) -> None:
         """The visitor has left."""
         self._latest.pop(request.session_hash, None)
 
-    def png_file(self, request: gr.Request, *values: Any) -> str:
+    def png_file(self, request: gr.Request, values: dict[Any, Any]) -> str:
         """The result in the photo's own size."""
-        visit, chosen, own, recipe, look = self.read(values)
+        asked = self.read(values)
         try:
-            if visit is None:
+            if asked.visit is None:
                 raise StylizeError(say(request, "need_photo"))
-            look = look.in_domain(self.studio.compose(recipe, own))
-            return self.studio.file(visit, chosen, look, recipe)
+            look = asked.look.in_domain(self.studio.compose(asked.recipe, asked.own))
+            return self.studio.file(asked.visit, asked.chosen, look, asked.recipe)
         except StylizeError as error:
-            raise gr.Error(explain(str(error), request), print_exception=False) from None
+            raise gr.Error(explain(error.sentence, request), print_exception=False) from None
 
-    def query(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    def query(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
         """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
-        visit, _, own, recipe, look = self.read(values)
-        private = [part.text for part in recipe.named if part.text in own]
+        asked = self.read(values)
+        private = [part.text for part in asked.recipe.named if part.text in asked.own]
         note = say(request, "link_own", names=", ".join(private)) if private else gr.skip()
-        return gr.update(value=write_query(recipe, look, visit.seed if visit else None), visible=True), note
+        query = write_query(asked.recipe, asked.look, asked.visit.seed if asked.visit else None)
+        return gr.update(value=query, visible=True), note
 
 
 COPY = """async query => {
@@ -328,85 +352,3 @@ def domains_in(state: Any, style_mix: float) -> Mapping[str, Domain]:
     if isinstance(state, Mapping):
         return {name: kept.domain for name, kept in state.items()}
     return {state.name: replace(state.domain, style_share=style_mix)}
-
-
-def number(value: Any, default: float) -> float:
-    """What a cleared field stands for."""
-    return default if value is None else float(value)
-
-
-def read_recipe(values: Sequence[Any]) -> Recipe:
-    """Of the values of SLOTS texts, SLOTS weights, the levels of each slot, those of the mix, and "turning" or not."""
-    rest = iter(values[:-1])
-    texts = [next(rest) or "" for _ in range(SLOTS)]
-    weights = [number(next(rest), 1.0) for _ in range(SLOTS)]
-    *own, levels = (
-        (number(next(rest), 1.0), number(next(rest), 1.0), number(next(rest), 1.0)) for _ in range(SLOTS + 1)
-    )
-    parts = (Part(text, weight, of_it) for text, weight, of_it in zip(texts, weights, own, strict=True))
-    return Recipe(tuple(parts), levels, values[-1] == TURNING)
-
-
-def write_recipe(recipe: Recipe) -> list[Any]:
-    """The values that ``read_recipe`` reads; the slots that are left are empty."""
-    parts = [*recipe.parts, *[Part("", ADDED)] * (SLOTS - len(recipe.parts))]
-    own = [level for part in parts for level in part.levels]
-    way = TURNING if recipe.spherical else STRAIGHT
-    return [*(part.text for part in parts), *(part.weight for part in parts), *own, *recipe.levels, way]
-
-
-def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
-    """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE for each where one has its own; then what of the
-    mix is not as it usually is, the look, and the seed of a random face."""
-    pairs: list[tuple[str, Any]] = []
-    own_levels = any(part.levels != Part.levels for part in recipe.named)
-    for part in recipe.named:
-        pairs += [("to", part.text), ("weight", f"{part.weight:g}")]
-        if own_levels:
-            pairs.append(("levels", ",".join(f"{level:g}" for level in part.levels)))
-    pairs += [(name, f"{level:g}") for name, level in zip(LEVELS, recipe.levels, strict=True) if level != 1]
-    if recipe.spherical:
-        pairs.append(("way", TURNING))
-    pairs += [("strength", f"{look.strength:g}"), ("detail", f"{look.detail:g}")]
-    if look.keep_colours:
-        pairs.append(("colours", "own"))
-    if seed is not None:
-        pairs.append(("seed", seed))
-    return "?" + urlencode(pairs, safe=",", errors="replace")
-
-
-def read_query(query: str) -> tuple[Recipe, float | None, float | None, bool, int | None]:
-    """(recipe, strength, detail, own colours, seed) of an address; what is no number in its range is left out."""
-    fields = parse_qs(query.lstrip("?")[:4000])
-
-    def within(word: str, low: float, high: float) -> float | None:
-        try:
-            value = float(word)
-        except ValueError:
-            return None
-        return value if low <= value <= high else None
-
-    def first(name: str, low: float = LOW, high: float = HIGH) -> float | None:
-        return within(fields.get(name, [""])[0], low, high)
-
-    def levels(words: Sequence[str]) -> Levels:
-        """Of as many words as there are levels; of others the usual ones."""
-        coarse, medium, fine = (number(within(w, LOW, HIGH), 1.0) for w in (words if len(words) == 3 else [""] * 3))
-        return coarse, medium, fine
-
-    texts = [text[:300] for text in fields.get("to", [])][:SLOTS]
-    weights, own = ([*fields.get(name, []), *[""] * SLOTS] for name in ("weight", "levels"))
-    parts = [
-        Part(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
-        for text, weight, of_it in zip(texts, weights, own, strict=False)
-    ]
-    of_all = levels([fields.get(name, [""])[0] for name in LEVELS])
-    recipe = Recipe(tuple(parts), of_all, fields.get("way") == [TURNING])
-    seed = first("seed", 0, LARGEST_SEED)
-    own_colours = fields.get("colours") == ["own"]
-    return recipe, first("strength"), first("detail", 0, 1), own_colours, None if seed is None else int(seed)
-
-
-def alone(name: str) -> list[Any]:
-    """The recipe of one style, as ``write_recipe`` gives it."""
-    return write_recipe(Recipe((Part(name),)))

@@ -24,8 +24,9 @@ from stylize.errors import DomainError
 from stylize.faces.align import Box, DetectedFace
 from stylize.images import read_photo, save_image, to_image
 from stylize.look import Look
-from stylize.models.domain import Domain, Levels, Part, blend, mix
+from stylize.models.domain import Domain, blend, mix
 from stylize.pipeline import Face, Stylizer
+from stylize.ui.recipe import Recipe
 from stylize.video.files import Film
 from stylize.video.morph import walk
 from stylize.video.restyle import Progress as FilmProgress
@@ -55,27 +56,6 @@ class Visit:
     def chosen(self, numbers: Sequence[str] | None) -> list[int]:
         """Indices of the faces with these numbers, from 1; of all where none is given."""
         return [int(number) - 1 for number in numbers or ()] or list(range(len(self.faces)))
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
-
-    parts: tuple[Part, ...]
-    levels: Levels = (1.0, 1.0, 1.0)
-    spherical: bool = False
-
-    @property
-    def named(self) -> list[Part]:
-        """The parts that name a style."""
-        return [part for part in self.parts if part.text.strip()]
-
-    @property
-    def title(self) -> str:
-        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
-        if [part.weight for part in self.named] == [1]:
-            return self.named[0].text.strip()
-        return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
 
 
 def temporary(suffix: str, name: str = "stylize") -> Path:
@@ -195,16 +175,15 @@ class Studio:
         if text in own:
             return own[text]
         if text.strip().lower().endswith(".safetensors"):  # a path on the host
-            raise DomainError(f"There is no style {text!r}; import domain files in the library.")
+            raise DomainError("There is no style {!r}; import domain files in the library.", text)
         try:
             return self._domain(text)
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
-            name = self.stylizer.check_description(text)
             raise DomainError(
-                f"There is no ready style for {name!r}; train one in the tab “By words”, or add a colour to a ready "
-                "style."
+                "There is no ready style for {!r}; train one in the tab “By words”, or add a colour to a ready style.",
+                text,
             ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:

@@ -21,7 +21,7 @@ PROMPTS = {
 def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> tuple[str, int, Begin]:
     """(name, steps, loop) of a training. Raises StylizeError for descriptions that cannot be used."""
     target = target or ""
-    studio.stylizer.check_description(target)
+    studio.stylizer.prompt(target)
     title, source = " ".join(target.split())[:60], (source or "").strip() or SOURCE
     return title, preset(studio.stylizer, name).steps, partial(studio.learn_words, target, source, name, seed)
 

@@ -27,7 +27,7 @@ def path(domains: Sequence[Domain], frames: int, spherical: bool = False) -> Ite
     """
     stops = list(domains) if len(domains) > 1 else [domains[0] * 0.0, domains[0]]
     if not len(stops) <= frames <= MOST_FRAMES:
-        raise StylizeError(f"{frames} frames cannot show this walk; choose from {len(stops)} to {MOST_FRAMES}.")
+        raise StylizeError("{} frames cannot show this walk; choose from {} to {}.", frames, len(stops), MOST_FRAMES)
     legs = list(pairwise(stops))
     for frame in range(frames):
         place = frame / (frames - 1) * len(legs)
@@ -56,7 +56,9 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
     """
     kind = out.suffix.lower()
     if kind not in FORMATS or not frames:
-        raise StylizeError(f"Cannot write {out.name}: moving pictures need frames and a name in {', '.join(FORMATS)}.")
+        raise StylizeError(
+            "Cannot write {}: moving pictures need frames and a name in {}.", out.name, ", ".join(FORMATS)
+        )
     if kind == ".gif":  # one palette for all: one for each is slow
         few = frames[:: max(1, len(frames) // 8)]
         side_by_side = Image.fromarray(np.concatenate([np.asarray(picture) for picture in few], 1))

@@ -104,8 +104,9 @@ def restyle(stylizer: Stylizer, film: Film, look: Look, out: Path) -> Iterator[P
     yield from _faces(stylizer, film, tracks)
     if not tracks:
         raise NoFaceError(
-            f"No face found in {film.path.name}; use a video with a face seen from the front, about a tenth of the "
-            "picture wide or more."
+            "No face found in {}; use a video with a face seen from the front, about a tenth of the "
+            "picture wide or more.",
+            film.path.name,
         )
     keys: list[Keys] = []
     yield from _encode(stylizer, film, tracks, keys)
