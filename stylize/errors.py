@@ -68,7 +68,11 @@ class DomainError(StylizeError):
 
 
 class PromptError(StylizeError):
-    """A description that cannot be used."""
+    """A description that cannot be used; ``nearest`` are names of styles that can."""
+
+    def __init__(self, sentence: str, *values: Any, nearest: Sequence[str] = ()) -> None:
+        super().__init__(sentence, *values)
+        self.nearest = tuple(nearest)
 
 
 class CheckpointError(StylizeError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.errors import CheckpointError, DomainError, PromptError, Sentence, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
+from stylize.faces.cover import Cover, covered, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
 from stylize.loading import Later, ModelFolder, now, pick_device
@@ -33,8 +33,6 @@ from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
 from stylize.prompts.parse import Prompt, parse
-from stylize.prompts.russian import CYRILLIC, in_english, russian_name
-from stylize.prompts.vocabulary import match, match_colour, unknown_words
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 LONGEST_PROMPT = 300
@@ -46,13 +44,14 @@ ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are mo
 class Face:
     """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
     (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
-    photo's other faces in unit coordinates of this one's frame."""
+    photo's other faces in unit coordinates of this one's frame. ``cover``: what hides a part of it."""
 
     detected: DetectedFace
     crop: Image.Image
     code: Code
     source: Tensor
     others: Sequence[NDArray[np.float64]] = ()
+    cover: Cover | None = None
 
     def __post_init__(self) -> None:
         for name in ("code", "source"):
@@ -261,9 +260,17 @@ class Stylizer:
         ]
         codes = self.encode(crops)
         return [
-            Face(face, crop, code, self.draw(code), face.beside(found))
+            Face(face, crop, code, self.draw(code), face.beside(found), self.cover(crop, code, face))
             for face, crop, code in zip(found, crops, codes, strict=True)
         ]
+
+    def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
+        """What hides a part of an aligned face; None where nothing does, or W+ is all that the code has."""
+        if code.features is None:
+            return None
+        plain = self.draw(code.ws)
+        small = crop.resize((plain.shape[-1],) * 2, Image.Resampling.LANCZOS)
+        return covered(to_tensor(small), plain, face.points)
 
     @torch.no_grad()
     def render(
@@ -276,6 +283,8 @@ class Stylizer:
         code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
         plain = look.domain is None and not look.edits
         target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        if face.cover is not None and not plain:
+            target = uncovered(source, target, face.cover)
         picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
         return keep_colours(picture, face.crop) if look.keep_colours else picture
 
@@ -345,66 +354,33 @@ class Stylizer:
         Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
         PromptError when the text is empty, too long or not understood.
         """
-        if text.strip().endswith(".safetensors"):
-            domain = Domain.load(text.strip())
+        text = text.strip()
+        if text.endswith(".safetensors"):
+            domain = Domain.load(text)
             domain.check(self.fingerprint, self.generator.config)
             return domain
-        if self.reads_english:
-            text = check_prompt(text)
-            try:
-                return self.ready_domain(in_english(text))
-            except DomainError:
-                if not self.has_hypernet:
-                    raise
-                return self.instant(text)
-        if (name := " ".join(text.split()).lower()) in self.ready():
-            return self._shipped(name)
+        if text.lower() in self.ready():
+            return self.ready_domain(text.lower())
         prompt = self.prompt(text)
-        if prompt.plain:
-            try:
-                domain = self.ready_domain(prompt.caption)
-            except DomainError:
-                if not self.has_hypernet:
-                    raise
-                domain = self.hypernet.domain(self.clip.describe(prompt.caption), prompt.caption)
-            domain = domain if prompt.named and domain.method != "mix" else replace(domain, name=prompt.text)
-        else:
-            domain = replace(self.blended(prompt), name=prompt.text)
-        return replace(domain, settings=domain.settings | {"notes": prompt.notes}) if prompt.notes else domain
+        try:
+            if self.reads_english and not prompt.whole:
+                raise DomainError(_not_ready(prompt.text, self.ready()))
+            domain, notes = self.blended(prompt), prompt.notes
+        except DomainError:
+            if not self.has_hypernet:
+                raise
+            domain, notes = self.instant(prompt), self.clip.notes(prompt)
+        told = {"notes": notes, "nearest": list(prompt.nearest)}
+        return replace(domain, settings=domain.settings | told) if notes else domain
 
     def prompt(self, text: str) -> Prompt:
-        """What the mini model makes of a description (see ``stylize.prompts.parse``), where there is something of it
-        that it can draw; else PromptError that says why, with the nearest that it can."""
+        """A description, read once for all that follows. Raises PromptError where the model cannot follow it."""
         prompt = parse(check_prompt(text))
-        if prompt.drawable:
-            return prompt
-        near = ", ".join(map(russian_name, prompt.nearest) if CYRILLIC.search(text) else prompt.nearest)
-        if prompt.shapes:
-            raise PromptError(
-                "The {} model draws colours and strokes, not shapes such as {!r}; the full "
-                "model can (python -m stylize download full, then --model full).",
-                self.name,
-                prompt.shapes[0],
-            )
-        if prompt.parts:
-            raise PromptError(
-                "The {} model cannot colour one part of the face alone, as {!r} asks; name a colour for all of it.",
-                self.name,
-                prompt.parts[0],
-            )
-        if prompt.without and not prompt.unknown:
-            raise PromptError(
-                "The description {!r} only says what not to draw; say what the face should become.", prompt.text
-            )
-        words = ", ".join(map(repr, prompt.unknown or (prompt.text,)))
-        if not CYRILLIC.search(text) and not prompt.text.isascii():
-            raise PromptError(
-                "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.",
-                self.name,
-                words,
-                near,
-            )
-        raise PromptError("The {} model does not know {}; the nearest it knows: {}.", self.name, words, near)
+        if self.reads_english:
+            self.clip.read(prompt)
+        else:
+            prompt.check(self.name)
+        return prompt
 
     @cached_property
     def reads_english(self) -> bool:
@@ -416,30 +392,29 @@ class Stylizer:
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
-        colours on top."""
-        missing: list[DomainError] = []
-        styles: list[tuple[float, Domain]] = []
-        for name, weight in prompt.styles.items():
-            try:
-                styles.append((weight, self._styled(name)))
-            except DomainError as error:
-                missing.append(error)
-        if missing and not styles:
-            raise missing[0]
-        parts = [(1.0, mix(styles, spherical=True))] if styles else []
-        for name, weight in prompt.colours.items():
-            with suppress(DomainError):  # a model may ship without colours
-                parts.append((weight, self.ready_domain(name)))
-        return mix(parts)
+        colours on top. Raises DomainError where one of them is not ready."""
+        try:
+            styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
+            parts = [(weight, self.ready_domain(name)) for name, weight in prompt.colours.items()]
+        except DomainError:
+            raise DomainError(_not_ready(prompt.text, self.ready())) from None
+        if len(styles) > 1:
+            styles = [(1.0, mix(styles, spherical=True))]
+        parts = styles + parts
+        if not parts:
+            raise DomainError(_not_ready(prompt.text, self.ready()))
+        if len(parts) == 1 and parts[0][0] == 1 and prompt.named and parts[0][1].method != "mix":
+            return parts[0][1]
+        return replace(mix(parts), name=prompt.text)
 
-    def instant(self, prompt: str | Image.Image, name: str = "picture") -> Domain:
+    def instant(self, prompt: str | Prompt | Image.Image, name: str = "picture") -> Domain:
         """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
         pictures: of a small model it takes the tones and colours.
 
         Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
         """
-        if isinstance(prompt, str):
-            text = self.check_description(prompt)
+        if not isinstance(prompt, Image.Image):
+            text = self.clip.read(self.prompt(prompt) if isinstance(prompt, str) else prompt)
             return self.hypernet.domain(self.clip.describe(text), text)
         with torch.no_grad():
             seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
@@ -448,11 +423,6 @@ class Stylizer:
             alike = torch.softmax(ALIKE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
-
-    def _styled(self, name: str) -> Domain:
-        """A ready style, else what the hypernetwork makes of its name."""
-        shipped = name in self.ready() or not self.has_hypernet
-        return self.ready_domain(name) if shipped else self.hypernet.domain(self.clip.describe(name), name)
 
     @cached_property
     def styles_in_words(self) -> Tensor:
@@ -486,37 +456,16 @@ class Stylizer:
             )
         return net.eval().requires_grad_(False).to(self.device)
 
-    def ready_domain(self, text: str) -> Domain:
-        """The part of ``domain`` that needs no hypernetwork. Raises DomainError when there is none for the text."""
-        if text.lower() in self.ready():
-            return self._shipped(text.lower())
-        styles, colour = match(text), match_colour(text)
-        parts = [*styles, *([f"colours/{colour}"] if colour else [])]
-        known = all(part in self.domains for part in parts)
-        if not parts or not known or len(styles) > 1 or unknown_words(text):
-            raise DomainError(
-                "There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(self.ready())
-            )
-        if len(parts) == 1:
-            return self._shipped(parts[0])
-        return replace(mix([(1.0, self._shipped(part)) for part in parts]), name=text)
+    def ready_domain(self, name: str) -> Domain:
+        """The style or colour of that name that ships with the model. Raises DomainError when there is none."""
+        for own in (name, f"colours/{name}"):
+            if own in self.domains:
+                return self.domains[own]
+        raise DomainError(_not_ready(name, self.ready()))
 
-    def _shipped(self, name: str) -> Domain:
-        return self.domains[name]
 
-    def check_description(self, text: str) -> str:
-        """The description, tidied and in English, if the text-image model can understand all of it; else PromptError
-        with near words, or with what it would leave out."""
-        text = check_prompt(text)
-        if self.reads_english:
-            text = in_english(text)
-            if CYRILLIC.search(text) and (prompt := parse(text)).drawable:
-                text = prompt.caption
-            self.clip.check_english(text)
-        else:
-            text = self.prompt(text).caption
-        self.clip.check_length(text)
-        return text
+def _not_ready(text: str, ready: Sequence[str]) -> str:
+    return Sentence("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(ready))
 
 
 def check_prompt(text: str) -> str:

@@ -231,6 +231,7 @@ def test_every_selfie_has_one_face(shared: Path, finder: FaceFinder) -> None:
     assert [len(finder.find(read_photo(path))) for path in paths] == [1] * len(paths)
 
 
+@pytest.mark.slow
 def test_a_close_up_is_padded_at_the_size_that_it_is_drawn_at(monkeypatch: pytest.MonkeyPatch) -> None:
     photo, sides = wavy((3000, 2600), 0), []
     pad = align.pad_softly

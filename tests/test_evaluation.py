@@ -15,6 +15,7 @@ from tiny import load_tiny_model
 from torch import Tensor
 
 from stylize.adaptation.pictures import one_shot_preset
+from stylize.evaluation import measures
 from stylize.evaluation import report as evaluate
 from stylize.evaluation import vector_vs_weights as compare
 from stylize.evaluation.tables import tables
@@ -78,8 +79,8 @@ def test_styles(model: Stylizer, photos: Path, tmp_path: Path) -> None:
 
 def test_styles_learned_from_one_picture(model: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = torch.rand(3, 3, 256, 256) * 2 - 1
-    monkeypatch.setattr(evaluate, "held_out", lambda stylizer, args: {"random": faces})
-    monkeypatch.setattr(evaluate, "one_shot_preset", partial(one_shot_preset, steps=2))
+    monkeypatch.setattr(measures, "held_out", lambda stylizer, args: {"random": faces})
+    monkeypatch.setattr(measures, "one_shot_preset", partial(one_shot_preset, steps=2))
     figures = measure(model, tmp_path, "styles", "--styles", "sepia", "--domains", "one-shot-new")
     assert figures["results"]["faces"] == 2
     row = figures["results"]["styles"]["sepia"]

@@ -31,7 +31,7 @@ from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.recipe import TURNING, Recipe, read_query, write_query
-from stylize.ui.result import greeting
+from stylize.ui.result import OFFERED, greeting
 from stylize.ui.studio import CELL, GRID, corner_weights, safe_name
 from stylize.ui.texts import I18N, WORDS, say
 from stylize.ui.video import camera_frame
@@ -97,7 +97,22 @@ def inputs(page: Page, **given: Any) -> dict[Any, Any]:
 
 def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, Any]:
     page.shared.forget(request)
-    return page.shared.show(request, inputs(page, **given))
+    status, pictures, face, *_ = page.shared.show(request, inputs(page, **given))
+    return status, pictures, face
+
+
+def test_near_styles_are_offered_for_what_is_not_understood(page: Page, visit: Any) -> None:
+    values = inputs(page, visit=visit, text0="sepia", text1="qwertz")
+    page.shared.forget(RUSSIAN)
+    offered = page.shared.show(RUSSIAN, values)[3:]
+    assert len(offered) == OFFERED
+    names = [button["value"] for button in offered]
+    assert all(button["visible"] for button in offered)
+    taken = page.shared.taking(1)(RUSSIAN, values)
+    assert (taken[1], taken[0]) == (names[1], gr.skip())
+    page.shared.forget(RUSSIAN)
+    values = inputs(page, visit=visit, text0="sepia")
+    assert not any(button["visible"] for button in page.shared.show(RUSSIAN, values)[3:])
 
 
 def difference(a: Image.Image, b: Image.Image) -> int:
@@ -170,7 +185,7 @@ def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None
     values = inputs(page, visit=visit, text0="pencil sketch")
     page.shared.forget(ENGLISH)
     assert page.shared.show(ENGLISH, values)[0] == "Done: pencil sketch."
-    assert page.shared.show(ENGLISH, values) == (gr.skip(),) * 3
+    assert page.shared.show(ENGLISH, values) == (gr.skip(),) * (3 + OFFERED)
     assert page.shared.show(RUSSIAN, values)[0] == "Готово: pencil sketch."
     russian = inputs(page, visit=visit, text0="карандаш")
     assert page.shared.show(RUSSIAN, russian)[0] == "Готово: карандаш."
@@ -222,7 +237,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
         ("🔥🔥", "no words", "нет слов"),
         ("?!", "no words", "нет слов"),
         ("僵尸", "reads English and Russian, and does not know '僵尸'", "не знает «僵尸»"),
-        ("a red mosaic", "By words", "«red mosaic» не готов"),
+        ("a red mosaic", "By words", "«a red mosaic» не готов"),
         ("/etc/secret.safetensors", "library", "Мои"),
         (" /etc/secret.SAFETENSORS ", "library", "Мои"),
     ],

@@ -91,7 +91,7 @@ def test_a_colour_is_added_to_a_ready_domain(stylizer: Stylizer) -> None:
     both = stylizer.domain("a red mosaic")
     assert both.name == "a red mosaic"
     assert both.ingredients() == {"mosaic": 1.0, "red": 1.0}
-    torch.testing.assert_close(both.vector, stylizer.domain("mosaic").vector + stylizer.domain("red photo").vector)
+    torch.testing.assert_close(both.vector, stylizer.domain("mosaic").vector + stylizer.domain("red").vector)
 
 
 @pytest.mark.parametrize("text", ["zombie", "a blue mosaic"])
@@ -114,13 +114,13 @@ def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
         ("in the style of a", "does not know 'in the style of a'"),
     ):
         with pytest.raises(PromptError, match=words):
-            stylizer.check_description(text)
+            stylizer.prompt(text)
 
 
 def test_russian_descriptions_are_answered_everywhere(stylizer: Stylizer) -> None:
     assert stylizer.domain("красная мозаика").ingredients() == {"mosaic": 1.0, "red": 1.0}
     assert stylizer.domain("СЕПИЯ 🔥").name == "sepia"
-    assert stylizer.check_description("зомби углём") == "zombie charcoal drawing"
+    assert stylizer.prompt("зомби углём").caption == "zombie charcoal drawing"
 
 
 def test_a_domain_of_another_generator_is_refused(stylizer: Stylizer, face: Face, tmp_path: Path) -> None:
@@ -200,13 +200,24 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
     model = Stylizer.load(str(folder), "cpu")
     assert [clip.describe("x").shape for clip in model.clips] == [(16,), (24,)]
     assert model.clip is model.clips[0]
-    assert model.check_description("  a wistful   qwertz, d\u00e9j\u00e0 vu ") == "a wistful qwertz, d\u00e9j\u00e0 vu"
-    assert model.check_description("красная мозаика") == "red mosaic"
-    assert model.check_description("грустная красная мозаика") == "red mosaic"
+    assert told(model, "  a wistful   qwertz, d\u00e9j\u00e0 vu ") == ("a wistful qwertz, d\u00e9j\u00e0 vu", [])
+    words, notes = told(model, "грустная красная мозаика")
+    assert words == "red mosaic"
+    assert notes[0] == "The text-image model reads English; it was told: red mosaic."
+    words, notes = told(model, "a face without wrinkles")
+    assert words == "a face without wrinkles"
+    assert "does not understand 'without'" in notes[0]
     with pytest.raises(PromptError, match="reads English, not 'йцукен'"):
-        model.check_description("йцукен")
+        model.prompt("йцукен")
     with pytest.raises(PromptError, match=r"would cut 'red red"):
-        model.check_description("red " * 60)
+        model.prompt("red " * 60)
+    with pytest.raises(DomainError, match="no ready domain for 'elf'"):
+        model.domain("elf")
+
+
+def told(model: Stylizer, text: str) -> tuple[str, list[str]]:
+    prompt = model.prompt(text)
+    return model.clip.read(prompt), model.clip.notes(prompt)
 
 
 def test_the_templates_are_those_of_the_article() -> None:

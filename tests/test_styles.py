@@ -11,6 +11,7 @@ from skimage import data
 
 from stylize.errors import StylizeError
 from stylize.prompts import vocabulary
+from stylize.prompts.parse import parse
 from stylize.training.filters import STYLES, draw, stylise
 from stylize.training.filters.face import Face
 from stylize.training.filters.tools import COLOURS
@@ -141,15 +142,13 @@ def test_captions_vary_and_never_use_what_is_held_out() -> None:
         for text in found:
             padded = f" {' '.join(vocabulary.tokens(text))} "
             assert not any(f" {' '.join(phrase)} " in padded for phrase in held_out), text
-            assert not vocabulary.unknown_words(text), text
 
 
 def test_held_out_phrases_are_made_of_known_words() -> None:
     for words in vocabulary.WORDS.values():
         assert words.held_out
         for phrase in words.held_out:
-            assert not vocabulary.unknown_words(phrase), phrase
-            assert vocabulary.match(phrase) == [words.name]
+            assert parse(phrase).styles == {words.name: 1.0}
 
 
 def test_held_out_combinations_are_kept_apart() -> None:
@@ -165,8 +164,9 @@ def test_held_out_combinations_are_kept_apart() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_caption_is_understood(name: str) -> None:
     for text in captions(name) - set(vocabulary.WORDS[name].sayings):
-        assert vocabulary.match(text) == [name], text
-        assert vocabulary.match_colour(text) is None or name in text, text
+        prompt = parse(text)
+        assert prompt.whole, text
+        assert (prompt.styles, prompt.colours) == ({name: 1.0}, {}), text
 
 
 @pytest.mark.parametrize(
@@ -182,20 +182,17 @@ def test_every_caption_is_understood(name: str) -> None:
         ("blue alien", ["blue alien"], None),
         ("a sepia pencil sketch of a vampire", ["sepia", "pencil sketch", "vampire"], None),
         ("a red photo", [], "red"),
-        ("quantum spreadsheet", [], None),
         ("", [], None),
     ],
 )
 def test_descriptions_are_matched(text: str, names: list[str], colour: str | None) -> None:
-    assert vocabulary.match(text) == names
-    assert vocabulary.match_colour(text) == colour
+    prompt = parse(text)
+    assert sorted(prompt.styles) == sorted(names)
+    assert list(prompt.colours) == ([colour] if colour else [])
 
 
 def test_unknown_words_and_the_nearest_known_style() -> None:
-    assert vocabulary.unknown_words("a quantum sketch of the spreadsheet, quantum") == [
-        "quantum",
-        "spreadsheet",
-    ]
+    assert parse("a quantum sketch of the spreadsheet, quantum").unknown == ("quantum", "spreadsheet")
     assert vocabulary.nearest("pensil skech")[0] == "pencil sketch"
     assert vocabulary.nearest("vampyre")[0] == "vampire"
     assert len(vocabulary.nearest("x" * 5000)) == 3

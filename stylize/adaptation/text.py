@@ -25,7 +25,8 @@ from stylize.models.generator import Generator
 from stylize.models.layers import Order
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import ALIKE, Face, Stylizer
-from stylize.prompts.vocabulary import SOURCE, match, match_colour
+from stylize.prompts.parse import Prompt
+from stylize.prompts.vocabulary import SOURCE
 
 RATES = (0.01, 0.03)
 
@@ -111,10 +112,9 @@ class TextGuide:
         return out
 
 
-def warm_start(stylizer: Stylizer, text: str) -> tuple[Domain | None, bool]:
-    """(where the training begins, whether the description mentions it): the ready styles that it mentions, mixed
-    evenly, and its colour; where it mentions none, the styles whose descriptions are nearest in the text-image model.
-    None without any ready domain.
+def warm_start(stylizer: Stylizer, prompt: Prompt) -> tuple[Domain | None, bool]:
+    """(where the training begins, whether the description is understood): the mix of ready domains that it means, else
+    the styles whose descriptions are nearest in the text-image model. None without any ready domain.
 
     The weights of the latter are a softmax of cosines, in which the source takes part: what is alike to none starts
     near zero.
@@ -122,17 +122,12 @@ def warm_start(stylizer: Stylizer, text: str) -> tuple[Domain | None, bool]:
     names = stylizer.ready()
     if not names:
         return None, False
-    mentioned = [name for name in match(text) if name in names]
-    parts = [(1 / len(mentioned), stylizer.ready_domain(name)) for name in mentioned]
-    colour = match_colour(text)
-    if colour is not None:
-        with suppress(DomainError):  # a model may ship without colours
-            parts.append((1.0, stylizer.ready_domain(f"{colour} photo")))
-    if parts:
-        return mix(parts), True
+    if prompt.drawable:
+        with suppress(DomainError):
+            return stylizer.blended(prompt), True
     clip = stylizer.clip
     known = torch.cat([clip.describe(SOURCE)[None], stylizer.styles_in_words])
-    weights = torch.softmax(ALIKE * F.cosine_similarity(known, clip.describe(text)[None]), 0)[1:]
+    weights = torch.softmax(ALIKE * F.cosine_similarity(known, clip.describe(clip.read(prompt))[None]), 0)[1:]
     best = weights.topk(min(3, len(names)))
     alike = [(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)]
     return mix(alike), False
@@ -152,11 +147,12 @@ def adapt_text(
     source, and StylizeError where nothing can be trained.
     """
     s = settings or preset(stylizer)
-    target, source = stylizer.check_description(target), stylizer.check_description(source)
+    prompt = stylizer.prompt(target)
+    target, source = stylizer.clip.read(prompt), stylizer.clip.read(stylizer.prompt(source))
     if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
         raise PromptError("The description {!r} is what the face is already; describe something else.", target)
     generator, config = stylizer.generator, stylizer.generator.config
-    start, near = warm_start(stylizer, target) if s.start else (None, False)
+    start, near = warm_start(stylizer, prompt) if s.start else (None, False)
     begin = torch.zeros(config.domain_dim)
     if start is not None and start.order == s.order:
         begin = start.vector

@@ -27,9 +27,12 @@ SHEET = (
 )  # fmt: skip
 
 
-def expectations() -> list[tuple[str, list[str]]]:
-    """(a description, what a reasonable person accepts) of the list."""
-    lines = (HERE / "open_words_eval.tsv").read_text(encoding="utf-8").splitlines()
+LISTS = ("open_words_eval.tsv", "open_words_eval_2.tsv")
+
+
+def expectations(name: str) -> list[tuple[str, list[str]]]:
+    """(a description, what a reasonable person accepts) of one of LISTS."""
+    lines = (HERE / name).read_text(encoding="utf-8").splitlines()
     pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
     return [(text, [name.strip() for name in accepted.split("|")]) for text, accepted in pairs]
 
@@ -49,27 +52,33 @@ def verdict(prompt: Prompt, accepted: Collection[str]) -> str:
 
 
 def measure(known: Collection[str] = NAMES) -> dict[str, Any]:
-    """Shares of the list by language, and of rows of letters; every verdict that is not "right" by name."""
+    """Shares of LISTS by language, and of what should be refused, on them and of rows of letters; every verdict that
+    is not "right" by name."""
+    results: dict[str, Any] = {name: _measure(expectations(name), known) for name in LISTS}
+    letters = (HERE / "gibberish.txt").read_text(encoding="utf-8").split("\n")
+    return results | {"gibberish.txt": _refusals([text for text in letters if text], known)}
+
+
+def _measure(pairs: list[tuple[str, list[str]]], known: Collection[str]) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for language in ("English", "Russian"):
         cyrillic = language == "Russian"
-        chosen = [pair for pair in expectations() if bool(CYRILLIC.search(pair[0])) == cyrillic]
-        sensible = [(text, accepted) for text, accepted in chosen if "none" not in accepted]
-        said = {text: verdict(parse(text, known), accepted) for text, accepted in sensible}
+        sensible = [(t, a) for t, a in pairs if "none" not in a and bool(CYRILLIC.search(t)) == cyrillic]
+        read = {text: parse(text, known) for text, _ in sensible}
+        said = {text: verdict(read[text], accepted) for text, accepted in sensible}
         count = {kind: list(said.values()).count(kind) for kind in ("right", "wrong", "refused")}
         results[language] = {
             "descriptions": len(said),
             **{kind: number / len(said) for kind, number in count.items()},
-            "named": sum(parse(text, known).named for text in said) / len(said),
-            "failures": {text: _told(parse(text, known), kind) for text, kind in said.items() if kind != "right"},
+            "named": sum(prompt.named for prompt in read.values()) / len(said),
+            "failures": {text: _told(read[text], kind) for text, kind in said.items() if kind != "right"},
         }
-    letters = (HERE / "gibberish.txt").read_text(encoding="utf-8").split("\n")
-    letters = [text for text in letters if text] + [text for text, accepted in expectations() if "none" in accepted]
-    answered = [text for text in dict.fromkeys(letters) if verdict(parse(text, known), ["none"]) == "answered"]
-    results["gibberish"] = {
-        "descriptions": len(set(letters)), "refused": 1 - len(answered) / len(set(letters)), "answered": answered
-    }  # fmt: skip
-    return results
+    return results | {"off topic": _refusals([text for text, accepted in pairs if "none" in accepted], known)}
+
+
+def _refusals(texts: list[str], known: Collection[str]) -> dict[str, Any]:
+    answered = [text for text in texts if verdict(parse(text, known), ["none"]) == "answered"]
+    return {"descriptions": len(texts), "refused": 1 - len(answered) / len(texts), "answered": answered}
 
 
 def _told(prompt: Prompt, kind: str) -> str:

@@ -32,7 +32,7 @@ from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 from stylize.training.filters import truth
-from stylize.training.generator import parameter_groups
+from stylize.training.networks import parameter_groups
 
 STEPS, BATCH, POOL = 50, 4, 48
 SAMPLES = 48  # random faces for Quality and Diversity

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.errors import PromptError
+from stylize.errors import PromptError, Sentence
 from stylize.models.checkpoints import load_checkpoint, load_into, load_settings, save_checkpoint
+from stylize.prompts.parse import Prompt
 from stylize.prompts.vocabulary import TEMPLATES, article
 
 Vocabulary = Literal["own", "english"]  # the words of stylize.prompts.vocabulary, or any English text
@@ -106,11 +107,35 @@ class TextImageModel(nn.Module):
         """The mean embedding (D,) of a description in every prompt template; its length is at most 1."""
         return self.encode_text([template.format(self._phrase(text)) for template in self.templates]).mean(0)
 
-    def check_english(self, text: str) -> None:
-        """Raises PromptError for letters that are not Latin."""
-        foreign = "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))
-        if foreign:
-            raise PromptError("The text-image model reads English, not {!r}; describe it in English.", foreign)
+    def read(self, prompt: Prompt) -> str:
+        """A description in the words that this model reads. Raises PromptError where there are none, or it would not
+        read their end."""
+        text = prompt.caption
+        if self.vocabulary == "english":
+            foreign = _foreign(prompt.text)
+            if foreign and not prompt.drawable:
+                raise PromptError("The text-image model reads English, not {!r}; describe it in English.", foreign)
+            text = text if foreign else prompt.text
+        self.check_length(text)
+        return text
+
+    def notes(self, prompt: Prompt) -> list[str]:
+        """What a reader should be told of how this model takes a description."""
+        if self.vocabulary == "own":
+            return prompt.notes
+        said: list[str] = []
+        if _foreign(prompt.text):
+            said.append(Sentence("The text-image model reads English; it was told: {}.", prompt.caption))
+            said += [Sentence("Left out: {}, for it could not be told in English.", words) for words in prompt.untold]
+        elif prompt.negated:
+            said.append(
+                Sentence(
+                    "The text-image model does not understand {!r} and may draw what follows it; say only "
+                    "what should be seen.",
+                    prompt.negated,
+                )
+            )
+        return said
 
     def check_length(self, text: str) -> None:
         """Raises PromptError for a text whose end the model would not read."""
@@ -128,3 +153,8 @@ class TextImageModel(nn.Module):
         if self.vocabulary == "english":
             return rest if has_article else text
         return text if has_article else article(text)
+
+
+def _foreign(text: str) -> str:
+    """Its letters that are not Latin."""
+    return "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))

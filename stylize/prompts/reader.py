@@ -23,6 +23,7 @@ from stylize.prompts.vocabulary import COLOUR_WORDS, WORDS
 
 SHAPE = "shape"
 TABLE = Path(__file__).with_name("descriptions.txt")
+OFF_TOPIC = Path(__file__).with_name("off_topic.txt")
 VECTORS = Path(__file__).with_name("descriptions.npz")
 Mix = dict[str, float]  # styles, colours or SHAPE, with their weights
 
@@ -42,6 +43,12 @@ def descriptions() -> dict[str, Mix]:
         table |= {phrase: {words.name: 1.0} for phrase in (*words.phrases, *words.sayings)}
         table[STYLES[words.name][0]] = {words.name: 1.0}
     return table | {word: {colour: 1.0} for colour, words_ in COLOUR_WORDS.items() for word in words_}
+
+
+def off_topic() -> list[str]:
+    """What else people type, such as "buy milk": sentences that describe no look."""
+    lines = OFF_TOPIC.read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("# ")]
 
 
 @cache
@@ -65,37 +72,37 @@ def encoder() -> Any:
 
 def digest() -> str:
     """Of the texts that VECTORS holds the embeddings of."""
-    return hashlib.sha256("\n".join(descriptions()).encode()).hexdigest()
+    return hashlib.sha256("\n".join([*descriptions(), *off_topic()]).encode()).hexdigest()
 
 
 def write_vectors() -> None:
-    """Embeds all descriptions anew: after the table or the vocabulary has changed."""
-    vectors = np.stack([encoder().query(text) for text in descriptions()])
+    """Embeds all descriptions anew: after one of the tables or the vocabulary has changed."""
+    vectors = np.stack([encoder().query(text) for text in (*descriptions(), *off_topic())])
     whole = np.clip(np.round(vectors * 400), -127, 127).astype(np.int8)
     np.savez_compressed(VECTORS, vectors=whole, digest=np.array(digest()))
 
 
 @cache
 def _vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(the descriptions' unit vectors without their mean (N, D), that mean (D,)): the mean is most of what any two
-    texts have in common."""
+    """(unit vectors, without the mean of the descriptions, of these and then of OFF_TOPIC (N, D), that mean (D,)): the
+    mean is most of what any two texts have in common."""
     with np.load(VECTORS) as file:
         vectors = file["vectors"].astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    mean = vectors.mean(0)
+    mean = vectors[: len(descriptions())].mean(0)
     vectors = vectors - mean
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), mean
 
 
 @lru_cache(maxsize=1024)
-def likeness(text: str) -> NDArray[np.float32] | None:
-    """The cosine of a text to every description; None without the encoder."""
+def likeness(text: str) -> tuple[NDArray[np.float32], float] | None:
+    """(the cosine of a text to every description, the largest to a sentence of OFF_TOPIC); None without the encoder."""
     if encoder() is None:
         return None
     vectors, mean = _vectors()
     own = encoder().query(text) - mean
-    out: NDArray[np.float32] = vectors @ (own / np.linalg.norm(own))
-    return out
+    cosines: NDArray[np.float32] = vectors @ (own / np.linalg.norm(own))
+    return cosines[: len(descriptions())], float(cosines[len(descriptions()) :].max())
 
 
 def pieces(text: str) -> float:

@@ -96,12 +96,6 @@ COLOURS: dict[str, tuple[str, str]] = {
     "brown": ("коричневый", r"коричн\w*|бур(?:ый|ая|ое|ые|ого|ой|ому|ым|ую|ых|ыми|ом)|шоколадн\w*"),
     "silver": ("серебряный", r"серебр\w*"),
 }
-AROUND = re.compile(
-    r"\w{1,3}|(?:на)?рис[уо]\w*|цвет(?:а|ом|е|ов\w*)?|(?:видео)?игр\w*|портр\w*|картин\w*|живопис\w*|стил\w*"
-    r"|фото\w*|сним\w*|стату\w*|скульп\w*|лиц\w*|изображ\w*|человек\w*|женщин\w*|мужчин\w*|бюст\w*|фигур\w*"
-)
-
-PLAIN = re.compile(r"(?:\b(?:фото\w*|сним\w*|лиц\w*|человек\w*|\w{1,2})\b\W*)+")  # no style at all
 
 
 def _pattern(table: dict[str, tuple[str, str]], key: str) -> re.Pattern[str]:
@@ -114,23 +108,6 @@ PATTERNS = [(name, _pattern(STYLES, name)) for name in STYLES] + [(name, _patter
 CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 
 
-def russian_name(style: str) -> str:
-    """What a style is called in Russian; its own name where there is no other."""
-    return STYLES[style][0] if style in STYLES else style
-
-
-def in_english(text: str) -> str:
-    """A Russian description in the words of the models: its colours, then its styles, then what is not understood.
-
-    A text without Cyrillic letters stays as it is, and so does one of which nothing would be left, but for "фото лица".
-    """
-    if not CYRILLIC.search(text):
-        return text
-    rest, places = text.lower(), {}
-    for name, pattern in PATTERNS:
-        if found := pattern.search(rest):
-            places[name] = found.start()
-            rest = pattern.sub(lambda match: " " * len(match[0]), rest)  # of the same length: places stay comparable
-    said = sorted(places, key=lambda name: (name in STYLES, places[name]))
-    said += [word for word in re.findall(r"[\w-]*\w", rest) if not (CYRILLIC.search(word) and AROUND.fullmatch(word))]
-    return " ".join(dict.fromkeys(said)) or ("a photo of a face" if PLAIN.fullmatch(rest) else text)
+def russian_name(name: str) -> str:
+    """What a style or colour is called in Russian; its own name where there is no other."""
+    return (STYLES | COLOURS).get(name, (name,))[0]

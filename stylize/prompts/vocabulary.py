@@ -695,16 +695,6 @@ def known_words() -> frozenset[str]:
 KNOWN_WORDS = known_words()
 
 
-def unknown_words(text: str) -> list[str]:
-    """Words of a description that mean nothing to the mini model, in their order."""
-    return [word for word in dict.fromkeys(tokens(text)) if _stem(word) is None]
-
-
-def _stem(word: str) -> str | None:
-    """The known form of a word: itself, or without its plural s."""
-    return next((form for form in (word, word.removesuffix("s"), word + "s") if form in KNOWN_WORDS), None)
-
-
 @cache
 def phrases() -> dict[tuple[str, ...], str]:
     """Token sequences that name a style: its phrases, and words that no other style's phrases contain."""
@@ -720,34 +710,6 @@ def phrases() -> dict[tuple[str, ...], str]:
         if len(names) == 1 and word not in generic and len(word) > 1:
             table.setdefault((word,), next(iter(names)))
     return table
-
-
-def match(text: str) -> list[str]:
-    """Canonical names of the styles that a description mentions, in their order; longer phrases win."""
-    words = [_stem(word) or word for word in tokens(text)]
-    table = phrases()
-    longest = max(map(len, table))
-    found: list[str] = []
-    place = 0
-    while place < len(words):
-        for length in range(min(longest, len(words) - place), 0, -1):
-            name = table.get(tuple(words[place : place + length]))
-            if name is not None:
-                found.append(name)
-                place += length
-                break
-        else:
-            place += 1
-    return list(dict.fromkeys(found))
-
-
-def match_colour(text: str) -> str | None:
-    """The first colour that stands in the description outside a style's own phrase ("blue" in "blue mosaic")."""
-    rest = " ".join(tokens(text))
-    for phrase in sorted(phrases(), key=len, reverse=True):
-        if len(phrase) > 1:
-            rest = re.sub(rf"\b{' '.join(phrase)}\b", "", rest)
-    return next((name for word in rest.split() for name, words in COLOUR_WORDS.items() if word in words), None)
 
 
 def nearest(text: str, count: int = 3) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
-from stylize.training.generator import add_dtype
+from stylize.training.loop import add_dtype
 from stylize.training.ready_domains import write_previews
 
 CONFIG = Path(__file__).with_suffix(".toml")

@@ -26,7 +26,8 @@ from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
 from stylize.training.filters import truth
-from stylize.training.generator import COLOURS, add_dtype
+from stylize.training.loop import add_dtype
+from stylize.training.networks import COLOURS
 
 PREVIEW_SEED, PREVIEW_SIDE = 0, 256
 

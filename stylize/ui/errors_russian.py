@@ -59,6 +59,11 @@ SENTENCES: dict[str, str] = {
     "Left out: {}, for it needs another shape; the full model can.": (
         "Пропущено: {0}; для этого нужна другая форма, её может полная модель."
     ),
+    "Left out: {}, for it could not be told in English.": "Пропущено: {0}; этого не удалось сказать по-английски.",
+    "The text-image model reads English; it was told: {}.": "Модель читает по-английски; ей сказано: {0}.",
+    "The text-image model does not understand {} and may draw what follows it; say only what should be seen.": (
+        "Модель не понимает {0} и может нарисовать то, что стоит после; скажите только, что должно быть видно."
+    ),
     "Left out: {}, for it is not known.": "Пропущено: {0}; это неизвестно.",
     "The {} model draws colours and strokes, not shapes such as {}; the full model can (python -m stylize "
     "download full, then --model full).": (

@@ -14,7 +14,7 @@ from stylize.images import read_photo
 from stylize.ui.result import forgiving
 from stylize.ui.studio import Studio
 from stylize.ui.texts import I18N as t
-from stylize.ui.training import Begin, Trainer
+from stylize.ui.training import Begin, TrainingTab
 
 UNCOMMON = [".heic", ".heif", ".avif"]  # not every system knows that these are pictures
 
@@ -30,7 +30,7 @@ def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -
     return title, steps, partial(studio.learn_pictures, pictures, title, name, seed)
 
 
-class OneShotTab(Trainer):
+class OneShotTab(TrainingTab):
     def __init__(self, studio: Studio) -> None:
         gr.Markdown(t("oneshot_info"))
         self.references = gr.File(

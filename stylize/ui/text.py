@@ -10,7 +10,7 @@ from stylize.adaptation.text import preset
 from stylize.prompts.vocabulary import SOURCE
 from stylize.ui.studio import Studio
 from stylize.ui.texts import I18N as t
-from stylize.ui.training import Begin, Trainer
+from stylize.ui.training import Begin, TrainingTab
 
 PROMPTS = {
     "en": ["a pink watercolour", "a blue ink drawing", "a frozen zombie", "neon cartoon", "a teal comic halftone"],
@@ -21,12 +21,12 @@ PROMPTS = {
 def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> tuple[str, int, Begin]:
     """(name, steps, loop) of a training. Raises StylizeError for descriptions that cannot be used."""
     target = target or ""
-    studio.stylizer.check_description(target)
+    studio.stylizer.prompt(target)
     title, source = " ".join(target.split())[:60], (source or "").strip() or SOURCE
     return title, preset(studio.stylizer, name).steps, partial(studio.learn_words, target, source, name, seed)
 
 
-class TextTab(Trainer):
+class TextTab(TrainingTab):
     def __init__(self, studio: Studio) -> None:
         gr.Markdown(t("text_info"))
         self.target = gr.Textbox(label=t("describe_target"), placeholder=t("describe_hint"), elem_id="target")

@@ -68,7 +68,7 @@ def named(trained: Trained, name: str | None, style_mix: Sequence[float] = ()) -
     return replace(trained.domain, name=name, style_share=float(style_mix[0] if style_mix else 1.0))
 
 
-class Trainer:
+class TrainingTab:
     """The lower part of a tab: preset, train, stop, continue; previews and curve; name, keep, download, discard.
 
     prepare(preset, seed, *goal) gives (name, steps, begin), or raises StylizeError.
