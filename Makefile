@@ -1,16 +1,18 @@
 # make run    install if needed, then serve the page on 127.0.0.1:7860 (PORT=8000 changes the port)
 # make test   install if needed, then run all tests
 # make check  lint and the quick tests, below three minutes: for in between
+# make torture  how far the page can be trusted, in MINUTES=10: docs/trust.md
 # Others: install, lint, bench.
 
 PORT ?= 7860
+MINUTES ?= 10
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: install run test check lint bench
+.PHONY: install run test check lint bench torture
 .DEFAULT_GOAL := run
 
 install: $(INSTALLED)
@@ -56,3 +58,6 @@ bench: $(INSTALLED)
 	    echo "$(PY) -m benchmarks.$$name"; \
 	    $(PY) -m "benchmarks.$$name"; \
 	done
+
+torture: $(INSTALLED_DEV)
+	$(PY) -m benchmarks.trust --minutes $(MINUTES) --json docs/results/trust.json

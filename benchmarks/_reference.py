@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylize.models.generator import Generator, ModulatedConv, Order, ToRGB
+from stylize.models.generator import Generator
+from stylize.models.layers import ModulatedConv, Order, ToRGB
 
 FIR = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
 

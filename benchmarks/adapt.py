@@ -27,9 +27,10 @@ from benchmarks.generate import report
 from stylize.adaptation.descent import State, descend
 from stylize.adaptation.losses import directional_loss
 from stylize.adaptation.text import AdaptSettings, TextGuide
+from stylize.loading import pick_device
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.text_image import TextImageModel
-from stylize.pipeline import Stylizer, pick_device
+from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 
 TARGET = "pencil sketch"

@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from benchmarks import _reference
+from stylize.loading import pick_device
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.generator import Generator, GeneratorConfig, fast_dtype
-from stylize.pipeline import pick_device
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 Draw = Callable[[], Tensor]

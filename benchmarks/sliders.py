@@ -25,7 +25,8 @@ from benchmarks.generate import report
 from stylize.look import Look
 from stylize.models.domain import Domain, Part, mix
 from stylize.pipeline import Face, Stylizer
-from stylize.ui.studio import Recipe, Studio, Visit, nearer
+from stylize.ui.recipe import Recipe
+from stylize.ui.studio import Studio, Visit, nearer
 
 PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
 PAIRS = (("pencil sketch", "bronze statue"), ("zombie", "a blue mosaic"), ("golden charcoal drawing", "neon"))

@@ -6,7 +6,8 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from PIL import EpsImagePlugin, Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
-from stylize.errors import PhotoError
+from stylize.errors import PhotoError, StylizeError
 
 MOST_PIXELS = 64_000_000
 MOST_SIDE = 60_000  # px: a few bytes can unfold to a line that long
@@ -52,7 +53,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
     name = Path(source).name if isinstance(source, str | Path) else "The picture"
     data = _content(Path(source)) if isinstance(source, str | Path) else source
     if isinstance(data, bytes) and (kind := other_kind(data)):
-        raise PhotoError(f"{name} is of the kind {kind}, which cannot be used; save it as JPEG or PNG.")
+        raise PhotoError("{} is of the kind {}, which cannot be used; save it as JPEG or PNG.", name, kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow finds odd in a file
@@ -63,14 +64,14 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise
     except UnidentifiedImageError:
         raise PhotoError(
-            f"{name} is not a picture that can be read; use JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF."
+            "{} is not a picture that can be read; use JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.", name
         ) from None
     except Image.DecompressionBombError:
         raise PhotoError(
-            f"{name} has too many pixels; use a picture of at most {MOST_PIXELS // 10**6} megapixels."
+            "{} has too many pixels; use a picture of at most {} megapixels.", name, MOST_PIXELS // 10**6
         ) from None
     except Exception:  # a damaged file makes decoders raise nearly anything
-        raise PhotoError(f"{name} is damaged or cut off; save it again, or use another picture.") from None
+        raise PhotoError("{} is damaged or cut off; save it again, or use another picture.", name) from None
 
 
 def picture_kind(head: bytes) -> str | None:
@@ -98,26 +99,28 @@ def _accepts(kind: str, head: bytes) -> bool:
 
 def _content(path: Path) -> bytes:
     if not path.is_file():
-        raise PhotoError(f"There is no picture {path}; check the path.")
+        raise PhotoError("There is no picture {}; check the path.", path)
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise PhotoError(
-                f"{path.name} has {size // 10**6} megabytes; use a picture of at most {MOST_BYTES // 10**6}."
+                "{} has {} megabytes; use a picture of at most {}.", path.name, size // 10**6, MOST_BYTES // 10**6
             )
         return path.read_bytes()
     except OSError as error:
-        raise PhotoError(f"{path.name} cannot be read ({error.strerror}); check who may read it.") from None
+        raise PhotoError("{} cannot be read ({}); check who may read it.", path.name, error.strerror) from None
 
 
 def _check_size(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
         raise PhotoError(
-            f"The picture has {image.width}x{image.height} pixels; use one of at most {MOST_PIXELS // 10**6} "
-            "megapixels."
+            "The picture has {}x{} pixels; use one of at most {} megapixels.",
+            image.width,
+            image.height,
+            MOST_PIXELS // 10**6,
         )
     if min(image.size) < LEAST_SIDE:
-        raise PhotoError(f"The picture has only {image.width}x{image.height} pixels; use a larger one.")
+        raise PhotoError("The picture has only {}x{} pixels; use a larger one.", image.width, image.height)
 
 
 def _decoded(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
@@ -204,16 +207,37 @@ def to_image(picture: Tensor) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Where to write a file that appears at ``path`` whole or not at all, even if the process is killed: a name beside
+    it with the same ending, moved there at the end. Raises StylizeError where the place is full or cannot be written
+    to."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise StylizeError(
+            "{} cannot be written ({}); make room or choose another place.", path, error.strerror
+        ) from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
 def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, object] | None = None) -> None:
     """Saves by the suffix of ``path``; a PNG carries the settings as text under the key "stylize"."""
     path = Path(path)
+    info = PngImagePlugin.PngInfo()
+    if settings:
+        info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
+    data = io.BytesIO()  # into a file Pillow's encoders write by themselves, and take a full disk for success
     if path.suffix.lower() == ".png":
-        info = PngImagePlugin.PngInfo()
-        if settings:
-            info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
-        image.save(path, pnginfo=info)
+        image.save(data, "PNG", pnginfo=info)
     else:
-        image.save(path, quality=95)
+        image.save(data, Image.registered_extensions().get(path.suffix.lower()), quality=95)
+    with whole(path) as part:
+        part.write_bytes(data.getvalue())
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:

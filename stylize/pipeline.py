@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
+from stylize.errors import CheckpointError, DomainError, PromptError, Sentence, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
+from stylize.faces.cover import Cover, covered, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.images import to_image, to_tensor
+from stylize.loading import Later, ModelFolder, now, pick_device
 from stylize.look import Look
-from stylize.models.checkpoints import load_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain, mix
-from stylize.models.encoders import find_encoder, load_encoder
+from stylize.models.e4e import E4e
 from stylize.models.generator import Generator, fast_dtype
 from stylize.models.hypernet import HyperNet
+from stylize.models.lpips import Lpips
 from stylize.models.mini_encoder import Encoder
 from stylize.models.sfe import Sfe
 from stylize.models.text_image import TextImageModel
-from stylize.places import default_model, model_folder
 from stylize.prompts.parse import Prompt, parse
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
@@ -43,13 +44,14 @@ ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are mo
 class Face:
     """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
     (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
-    photo's other faces in unit coordinates of this one's frame."""
+    photo's other faces in unit coordinates of this one's frame. ``cover``: what hides a part of it."""
 
     detected: DetectedFace
     crop: Image.Image
     code: Code
     source: Tensor
     others: Sequence[NDArray[np.float64]] = ()
+    cover: Cover | None = None
 
     def __post_init__(self) -> None:
         for name in ("code", "source"):
@@ -71,39 +73,47 @@ class Face:
         return to_image(self.source)
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
-    if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise StylizeError(f"The device {name!r} is not available here; leave it out or use cpu.") from None
-    return device
-
-
 class Stylizer:
-    """The model behind one interface.
+    """The model behind one interface. Its parts are handed in, or read from a folder by ``load``.
 
-    ``name`` and ``fingerprint`` say which one; ``default_detail`` is the detail amount that looks best with it;
-    ``dtype`` is that of the convolutions when pictures are drawn.
+    Only the generator must be there: without an encoder (see ``models.encoders``) the model only samples, without
+    text-image models (``clips``, the first of which reads descriptions) and a hypernetwork it only knows its ready
+    ``domains``, which are found by name, colours as "colours/red". ``directions`` of W by name are what ``edit`` knows.
+    ``english``: whether ``clips`` read any English; None asks them. ``folder``: where the parts were read from, if
+    anywhere. ``device``: the best one there is, where none is named.
+
+    ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
+    that of the convolutions when pictures are drawn.
     """
 
     def __init__(
-        self, generator: Generator, encoder: nn.Module | None, folder: Path, name: str, device: torch.device
+        self,
+        generator: Generator,
+        encoder: nn.Module | None = None,
+        *,
+        clips: Sequence[TextImageModel] | Later[Sequence[TextImageModel]] | None = None,
+        english: bool | Later[bool] | None = None,
+        hypernet: HyperNet | Later[HyperNet] | None = None,
+        domains: Mapping[str, Domain] | None = None,
+        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
+        lpips: Lpips | Later[Lpips | None] | None = None,
+        name: str = "own",
+        folder: Path | None = None,
+        device: str | None = None,
     ) -> None:
-        self.name, self.folder, self.device = name, folder, device
+        self.name, self.device = name, pick_device(device)
         self.fingerprint = generator.fingerprint()
-        self.generator = generator.eval().requires_grad_(False).to(device)
-        self.dtype = fast_dtype(device)
+        self.generator = generator.eval().requires_grad_(False).to(self.device)
+        self.dtype = fast_dtype(self.device)
         if encoder is not None:
-            encoder = encoder.eval().requires_grad_(False).to(device)
+            encoder = encoder.eval().requires_grad_(False).to(self.device)
         if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
         elif isinstance(encoder, Sfe):
             encoder.dtype = self.dtype
-        self._encoder = encoder
+        self._encoder, self._clips, self._english, self._hypernet = encoder, clips, english, hypernet
+        self.domains: Mapping[str, Domain] = {} if domains is None else domains
+        self._directions, self._lpips, self._folder = directions, lpips, folder
         self.finder = FaceFinder()
         # A small picture needs the photo's own detail; a large one has the detail of its domain.
         self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
@@ -113,24 +123,35 @@ class Stylizer:
         """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
         encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
         Raises CheckpointError."""
-        model = model or default_model()
-        folder = model_folder(model)
-        if model == "full" and not (folder / "generator.safetensors").is_file():
-            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
-        if not folder.is_dir():
-            raise CheckpointError(f"There is no model {model!r}; use mini, full or the path of a model's folder.")
-        generator = Generator.load(folder / "generator.safetensors")
-        path = find_encoder(folder)
-        encoder = None if path is None else load_encoder(path, generator)
-        name = model if model == "full" else folder.name
-        return cls(generator, encoder, folder, name, pick_device(device))
+        folder = ModelFolder.find(model)
+        generator = folder.generator()
+        return cls(
+            generator,
+            folder.encoder(generator),
+            clips=folder.clips(),
+            english=folder.english(),
+            hypernet=folder.hypernet(),
+            domains=folder.domains(),
+            directions=folder.directions(),
+            lpips=folder.lpips(),
+            name=folder.name,
+            folder=folder.path,
+            device=device,
+        )
+
+    @property
+    def folder(self) -> Path:
+        """Where the model lies. Raises StylizeError for one whose parts were handed in."""
+        if self._folder is None:
+            raise StylizeError("The {} model lies in no folder; load one from a folder.", self.name)
+        return self._folder
 
     @property
     def encoder(self) -> Any:
         """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
         if self._encoder is None:
             raise StylizeError(
-                f"The {self.name} model has no encoder, so it cannot read photos; draw random samples, or use another."
+                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
             )
         return self._encoder
 
@@ -145,21 +166,40 @@ class Stylizer:
         encoder: Any = self._encoder
         return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
+    @property
+    def compares(self) -> bool:
+        """Whether it has two encoders, whose ``views`` of a photo may be compared."""
+        return isinstance(self._encoder, Sfe) and self._encoder.e4e is not None
+
+    def views(self, face: Face) -> dict[str, Image.Image]:
+        """What each encoder understood of a photo's face, by its title; the one in use last. Empty where it has one
+        encoder, or the face is of no photo."""
+        if face.code.inversion is None:
+            return {}
+        plain = self.draw(face.code.alone.to(self.device))
+        return {E4e.title: to_image(plain), self.encoder_title: face.reconstruction}
+
     @cached_property
     def clips(self) -> list[TextImageModel]:
         """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
-        paths = sorted(self.folder.glob("clip*.safetensors"), key=lambda path: path.stem)
-        if not paths:
+        if not self._clips:
             raise CheckpointError(
-                f"The {self.name} model's folder holds no clip.safetensors, which understands descriptions; "
-                "python -m stylize download full fetches that of the full model."
+                "The {} model has no clip.safetensors, which understands descriptions; "
+                "python -m stylize download full fetches that of the full model.",
+                self.name,
             )
-        return [TextImageModel.load(path).to(self.device) for path in paths]
+        return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
 
     @property
     def clip(self) -> TextImageModel:
         """The first of ``clips``."""
         return self.clips[0]
+
+    @property
+    def lpips(self) -> Lpips | None:
+        """How different two pictures look, where the model brings its weights."""
+        lpips = now(self._lpips)
+        return None if lpips is None else lpips.to(self.device)
 
     @property
     def resolution(self) -> int:
@@ -220,9 +260,17 @@ class Stylizer:
         ]
         codes = self.encode(crops)
         return [
-            Face(face, crop, code, self.draw(code), face.beside(found))
+            Face(face, crop, code, self.draw(code), face.beside(found), self.cover(crop, code, face))
             for face, crop, code in zip(found, crops, codes, strict=True)
         ]
+
+    def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
+        """What hides a part of an aligned face; None where nothing does, or W+ is all that the code has."""
+        if code.features is None:
+            return None
+        plain = self.draw(code.ws)
+        small = crop.resize((plain.shape[-1],) * 2, Image.Resampling.LANCZOS)
+        return covered(to_tensor(small), plain, face.points)
 
     @torch.no_grad()
     def render(
@@ -235,6 +283,8 @@ class Stylizer:
         code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
         plain = look.domain is None and not look.edits
         target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        if face.cover is not None and not plain:
+            target = uncovered(source, target, face.cover)
         picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
         return keep_colours(picture, face.crop) if look.keep_colours else picture
 
@@ -262,17 +312,14 @@ class Stylizer:
 
     @cached_property
     def directions(self) -> dict[str, Tensor]:
-        """Directions of W by name, each (w_dim,); none where the model's folder holds no directions.safetensors."""
-        path = self.folder / "directions.safetensors"
-        if not path.is_file():
-            return {}
-        tensors, _ = load_checkpoint(path, self.device)
+        """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
+        directions = {name: way.to(self.device) for name, way in (now(self._directions) or {}).items()}
         w_dim = self.generator.config.w_dim
-        for name, direction in tensors.items():
+        for name, direction in directions.items():
             if direction.shape != (w_dim,):
                 shape = tuple(direction.shape)
-                raise CheckpointError(f"{path.name}: {name!r} has the shape {shape} instead of ({w_dim},).")
-        return tensors
+                raise CheckpointError("The direction {!r} has the shape {} instead of ({},).", name, shape, w_dim)
+        return directions
 
     def edits(self) -> list[str]:
         """Names that ``edit`` takes, such as age and smile."""
@@ -285,7 +332,7 @@ class Stylizer:
         for name, amount in amounts.items():
             if name not in self.directions:
                 known = ", ".join(self.edits()) or "none"
-                raise StylizeError(f"The {self.name} model has no edit {name!r}; it has: {known}.")
+                raise StylizeError("The {} model has no edit {!r}; it has: {}.", self.name, name, known)
             way += amount * self.directions[name]
         return code.moved(lambda ws: ws + way) if amounts else code
 
@@ -293,11 +340,12 @@ class Stylizer:
 
     def ready(self) -> list[str]:
         """Names of the domains that ship with the model."""
-        return sorted(path.stem for path in (self.folder / "domains").glob("*.safetensors"))
+        return sorted(name for name in self.domains if "/" not in name)
 
-    def preview(self, name: str) -> Path:
-        """The little picture of a ready domain."""
-        return self.folder / "domains" / "previews" / f"{name}.webp"
+    def preview(self, name: str) -> Path | Image.Image:
+        """The little picture of a ready domain: its file, else a random face in it."""
+        path = self._folder / "domains" / "previews" / f"{name}.webp" if self._folder else None
+        return path if path and path.is_file() else self.sample(1, domain=self.domains[name])[0]
 
     def domain(self, text: str) -> Domain:
         """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
@@ -337,7 +385,10 @@ class Stylizer:
     @cached_property
     def reads_english(self) -> bool:
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
-        return any(self.folder.glob("clip*.safetensors")) and self.clip.vocabulary == "english"
+        if not self._clips:
+            return False
+        english = now(self._english)
+        return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
         """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
@@ -380,49 +431,50 @@ class Stylizer:
 
     @property
     def has_hypernet(self) -> bool:
-        return (self.folder / "hypernet.safetensors").is_file()
+        return self._hypernet is not None
 
     @cached_property
     def hypernet(self) -> HyperNet:
         """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
-        path = self.folder / "hypernet.safetensors"
-        if not path.is_file():
+        net = now(self._hypernet)
+        if net is None:
             raise CheckpointError(
-                f"The {self.name} model has no hypernetwork; use a ready domain, or adapt to the description."
+                "The {} model has no hypernetwork; use a ready domain, or adapt to the description.", self.name
             )
-        net = HyperNet.load(path)
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                f"The hypernetwork was made for {maker}, not for {self.fingerprint}; train it anew or use its own."
+                "The hypernetwork was made for {}, not for {}; train it anew or use its own.", maker, self.fingerprint
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                f"The hypernetwork reads {net.config.embedding} numbers of a description, but this text-image model "
-                f"gives {width}; use the one it was trained with."
+                "The hypernetwork reads {} numbers of a description, but this text-image model "
+                "gives {}; use the one it was trained with.",
+                net.config.embedding,
+                width,
             )
-        return net.to(self.device)
+        return net.eval().requires_grad_(False).to(self.device)
 
     def ready_domain(self, name: str) -> Domain:
         """The style or colour of that name that ships with the model. Raises DomainError when there is none."""
-        for path in (self.folder / "domains" / f"{part}.safetensors" for part in (name, f"colours/{name}")):
-            if path.is_file():
-                return Domain.load(path)
+        for own in (name, f"colours/{name}"):
+            if own in self.domains:
+                return self.domains[own]
         raise DomainError(_not_ready(name, self.ready()))
 
 
 def _not_ready(text: str, ready: Sequence[str]) -> str:
-    return f"There is no ready domain for {text!r}; adapt to it, or use one of: {', '.join(ready)}."
+    return Sentence("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(ready))
 
 
 def check_prompt(text: str) -> str:
     """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
-    text = " ".join(text.split())
+    text = " ".join(text.encode(errors="replace").decode().split())  # half a character is none
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:
-        raise PromptError(f"The description has {len(text)} characters; use at most {LONGEST_PROMPT}.")
+        raise PromptError("The description has {} characters; use at most {}.", len(text), LONGEST_PROMPT)
     if not any(letter.isalnum() for letter in text):
-        raise PromptError(f"The description {text!r} has no words; say it in words, such as 'pencil sketch'.")
+        raise PromptError("The description {!r} has no words; say it in words, such as 'pencil sketch'.", text)
     return text

@@ -229,6 +229,7 @@ sys.exit(main())
 """
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_from_where_it_was(
     tiny: Stylizer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

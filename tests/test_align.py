@@ -216,6 +216,7 @@ FACES = {"several-faces-1.jpg": 3, "several-faces-2.jpg": 6, "several-faces-3.jp
 NONE = {"no-person-cat.jpg", "no-person-dog.jpg", "no-person-four-dogs.jpg", "tiny-40x40.jpg", "upside-down.jpg"}
 
 
+@pytest.mark.slow
 def test_awkward_photos(shared: Path, finder: FaceFinder) -> None:
     for path in sorted((shared / "data" / "photos" / "tricky").iterdir()):
         if path.name in NONE:

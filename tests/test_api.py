@@ -7,6 +7,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Client:
-    return Client(address, verbose=False)
+    return Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ given = {
     "/adapt_text": ["a red mosaic", "a face", 10_000],
     "/video": [handle_file(clip), "pencil sketch"],
 }[name]
-job = Client(address, verbose=False).submit(*given, api_name=name)
+job = Client(address, verbose=False, httpx_kwargs={"timeout": 600}).submit(*given, api_name=name)
 while len(job.outputs()) < 2:
     time.sleep(0.05)
 print("works", flush=True)
@@ -186,9 +187,11 @@ def test_the_endpoints_are_tools(address: str, photo: Any, astronaut: Image.Imag
         "video": {"video": data_url(clip, "video/mp4"), "text": "pencil sketch"},
     }
 
+    connect = partial(streamablehttp_client, timeout=PATIENCE, sse_read_timeout=PATIENCE)
+
     async def talk() -> tuple[list[Any], dict[str, Any]]:
         async with (
-            streamablehttp_client(f"{address}gradio_api/mcp/") as (read, write, _),
+            connect(f"{address}gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()

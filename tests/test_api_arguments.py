@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 import httpx
 import pytest
+from conftest import PATIENCE
 from gradio_client import Client, handle_file
 from PIL import Image
 from tiny import load_tiny_model_with_style
@@ -18,6 +19,7 @@ from tiny import load_tiny_model_with_style
 from stylize.ui.page import Page
 from stylize.ui.texts import I18N
 
+pytestmark = pytest.mark.slow
 FILE = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}  # not among the uploads
 
 # endpoint -> argument -> (its kind, what the sentences about its content say)
@@ -64,7 +66,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def client(address: str) -> Client:
-    return Client(address, verbose=False)
+    return Client(address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ from test_generator import CONFIG, inputs, tiny
 
 from benchmarks import _reference
 from benchmarks.generate import flops
-from stylize.models.generator import Generator, GeneratorConfig, Order
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.layers import Order
 
 ROOT = Path(__file__).parent.parent
 

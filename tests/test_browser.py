@@ -376,6 +376,27 @@ def test_a_moving_picture_plays(page: Page, me: Path) -> None:
         expect(page.locator(shown)).to_have_attribute("src", re.compile(rf"morph\.{kind.lower()}$"))
 
 
+@pytest.mark.parametrize("kind", ["heic", "tiff"])
+def test_photos_that_browsers_cannot_show_are_shown(
+    page: Page, astronaut: Image.Image, tmp_path: Path, kind: str
+) -> None:
+    astronaut.resize((1200, 1200)).save(tmp_path / f"me.{kind}")
+    astronaut.crop((0, 256, 200, 456)).save(tmp_path / f"nobody.{kind}")
+    shown = page.locator("#photo img")
+    upload(page, tmp_path / f"me.{kind}")
+    until(lambda: shown.evaluate("picture => [picture.naturalWidth, picture.naturalHeight]"), [1024, 1024])
+    assert result(page).size == (1200, 1200)  # of the photo itself, not of what is shown
+    expect(page.locator("#status")).to_contain_text("One face found")
+    page.locator("#photo").get_by_label("Remove Image").click()
+    expect(page.locator("#status")).to_contain_text("Choose a photo")
+    upload(page, tmp_path / f"nobody.{kind}", "No face")
+    until(lambda: shown.evaluate("picture => picture.naturalWidth"), 200)
+    page.get_by_role("button", name="Style from a picture, at once").click()
+    page.locator("#pictured-picture input[type=file]").set_input_files(str(tmp_path / f"me.{kind}"))
+    until(lambda: page.locator("#pictured-picture img").evaluate("picture => picture.naturalWidth"), 1024)
+    expect(page.locator("#text textarea")).to_have_value("picture me")
+
+
 def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> None:
     (me.parent / "letter.jpg").write_text("Dear reader")
     upload(page, me.parent / "letter.jpg", "not a picture")

@@ -16,7 +16,8 @@ from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.encoders import ENCODERS, encoder
-from stylize.models.generator import Generator, GeneratorConfig, Window, cut
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.layers import Window, cut
 from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.pipeline import Stylizer
 

@@ -114,6 +114,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "home" / "hub"))
     monkeypatch.setattr(catalogue, "PAUSE", 0.0)
+    monkeypatch.setattr(catalogue, "TIMEOUT", PATIENCE)
     monkeypatch.setattr(catalogue, "CHUNK", 1 << 16)
     yield server
     server.shutdown()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import pickle
 import re
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from test_house import imports, modules
 
 from stylize import errors
+from stylize.errors import DomainError, Sentence, StylizeError
 from stylize.ui.errors_russian import SENTENCES, in_russian
 
 ERRORS = {name for name in vars(errors) if name.endswith("Error")}
@@ -35,12 +38,14 @@ NO_ERROR = {  # a list of files with their licences
 
 
 def template(node: ast.AST) -> str | None:
-    """A text, or a formatted text with {} in the place of each value."""
+    """A text with {} in the place of each value."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+        return re.sub(r"\{[^{}]*\}", "{}", node.value)
     return None
+
+
+def ends_as_one(text: str) -> bool:
+    return text.endswith(".") and text.count(" ") >= 3
 
 
 def sentences(source: str) -> set[str]:
@@ -52,9 +57,19 @@ def sentences(source: str) -> set[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ERRORS and node.args:
             found.add(template(node.args[0]))
-        elif id(node) not in skipped and (text := template(node)) and text.endswith(".") and text.count(" ") >= 3:
+        elif id(node) not in skipped and (text := template(node)) and ends_as_one(text):
             found.add(text)
     return {text for text in found if text}
+
+
+def filled_in(source: str) -> set[str]:
+    """Sentences that are f-strings, which nobody can translate."""
+    texts = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            text = "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            texts |= {text} if ends_as_one(text) else set()
+    return texts
 
 
 def reachable() -> dict[str, Path]:
@@ -83,10 +98,29 @@ def test_every_sentence_of_the_page_has_a_translation() -> None:
     assert set(SENTENCES) - english == set(), "nobody says these any more"
 
 
+def test_sentences_keep_their_values_apart() -> None:
+    said = {name: filled_in(path.read_text(encoding="utf-8")) - NO_ERROR for name, path in reachable().items()}
+    assert {name for name, texts in said.items() if texts and name not in SILENT} == set(), "make them a Sentence"
+
+
 def test_a_new_sentence_is_noticed() -> None:
-    source = 'def f(x):\n    """Does it well, always."""\n    raise PhotoError(f"{x} is {x!r} wrong: {x}")\n'
+    source = 'def f(x):\n    """Does it well, always."""\n    raise PhotoError("{} is {!r} wrong: {:.1f}", x, x, x)\n'
     assert sentences(source) == {"{} is {} wrong: {}"}
-    assert sentences('words = f"It is step {3:.1f} of it."') == {"It is step {} of it."}
+    assert sentences('words = Sentence("It is step {} of it.", 3)') == {"It is step {} of it."}
+    assert filled_in('words = f"It is step {3:.1f} of it."') == {"It is step {} of it."}
+
+
+def test_a_sentence_is_a_text_that_remembers() -> None:
+    inner = StylizeError("The {!r} is {:.1f} px wide.", "face", 3)
+    outer = DomainError("{} cannot be used: {}", "a.png", inner)
+    assert str(outer) == "a.png cannot be used: The 'face' is 3.0 px wide."
+    assert (outer.sentence.key, outer.sentence.values) == ("{} cannot be used: {}", ("a.png", str(inner)))
+    for copy in (pickle.loads(pickle.dumps(outer)), deepcopy(outer)):
+        assert copy.sentence == outer.sentence
+        said = copy.sentence.values[1]
+        assert isinstance(said, Sentence)
+        assert said.key == "The {} is {} px wide."
+    assert StylizeError("100 % {} of it").sentence == "100 % {} of it"
 
 
 @pytest.mark.parametrize("english", SENTENCES)
@@ -104,28 +138,42 @@ VALUES = st.text("abcdefgh0123 _-/", min_size=1, max_size=12).map(str.strip).fil
 
 @given(english=st.sampled_from(sorted(SENTENCES)), values=st.lists(VALUES, min_size=6, max_size=6))
 def test_values_come_through(english: str, values: list[str]) -> None:
-    russian = in_russian(english.format(*values))
-    assert russian == SENTENCES[english].format(*values)
+    given = values[: english.count("{}")]
+    assert in_russian(Sentence(english, *given)) == SENTENCES[english].format(*given)
 
 
 @pytest.mark.parametrize(
     ("english", "russian"),
     [
         (
-            "The mini model does not know 'qwertz'; the nearest it knows: mosaic, neon.",
+            Sentence("The {} model does not know {}; the nearest it knows: {}.", "mini", "'qwertz'", "mosaic, neon"),
             "Модель mini не знает «qwertz»; ближайшее, что она знает: мозаика, неон.",
         ),
         (
-            "The face in the 5x5 picture seems to be upside down; turn the picture by 180 degrees and try again.",
+            Sentence(
+                "The face in the {} picture seems to be {}; turn the picture by {} and try again.",
+                "5x5",
+                "upside down",
+                "180 degrees",
+            ),
             "Лицо на картинке 5x5, кажется, перевёрнуто; поверните её на 180 градусов и попробуйте снова.",
         ),
         (
-            "a.safetensors cannot be used: The domain's order is 3 but must be one of a, b.",
+            Sentence(
+                "{} cannot be used: {}",
+                "a.safetensors",
+                DomainError("The domain's order is {!r} but must be one of {}.", 3, "a, b"),
+            ),
             "a.safetensors нельзя использовать: Порядок стиля — 3, а должен быть одним из a, b.",
         ),
         (
-            "No face was found in reference 2, so its middle was used as it is. "
-            "The training has converged after 9 steps.",
+            Sentence.together(
+                [
+                    Sentence("No face was found in reference {}, so its middle was used as it is.", 2),
+                    "",
+                    Sentence("The training has converged after {} steps.", 9),
+                ]
+            ),
             "На картинке 2 лица не нашлось, взята её середина. Обучение сошлось за 9 шагов.",
         ),
         ("Сначала выберите фото с лицом.", "Сначала выберите фото с лицом."),

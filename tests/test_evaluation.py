@@ -15,8 +15,10 @@ from tiny import load_tiny_model
 from torch import Tensor
 
 from stylize.adaptation.pictures import one_shot_preset
+from stylize.evaluation import measures
 from stylize.evaluation import report as evaluate
 from stylize.evaluation import vector_vs_weights as compare
+from stylize.evaluation.tables import tables
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer
@@ -77,14 +79,15 @@ def test_styles(model: Stylizer, photos: Path, tmp_path: Path) -> None:
 
 def test_styles_learned_from_one_picture(model: Stylizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faces = torch.rand(3, 3, 256, 256) * 2 - 1
-    monkeypatch.setattr(evaluate, "held_out", lambda stylizer, args: {"random": faces})
-    monkeypatch.setattr(evaluate, "one_shot_preset", partial(one_shot_preset, steps=2))
+    monkeypatch.setattr(measures, "held_out", lambda stylizer, args: {"random": faces})
+    monkeypatch.setattr(measures, "one_shot_preset", partial(one_shot_preset, steps=2))
     figures = measure(model, tmp_path, "styles", "--styles", "sepia", "--domains", "one-shot-new")
     assert figures["results"]["faces"] == 2
     row = figures["results"]["styles"]["sepia"]
     assert row["distance_before"] == row["distance_fitted"] != row["distance_after"]
 
 
+@pytest.mark.slow
 def test_vectors_against_weights(
     model: Stylizer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +108,7 @@ def test_vectors_against_weights(
         assert picture.size == (32 * (2 + len(compare.WAYS)), 32)
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_goes_on(
     model: Stylizer, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,11 +165,11 @@ def test_contact_sheet(model: Stylizer, photos: Path, tmp_path: Path) -> None:
 
 def test_the_results_show_the_committed_figures() -> None:
     root = Path(__file__).parent.parent
-    assert evaluate.tables(root / "docs" / "results") in (root / "docs" / "results.md").read_text(encoding="utf-8")
+    assert tables(root / "docs" / "results") in (root / "docs" / "results.md").read_text(encoding="utf-8")
 
 
 def test_a_measure_without_a_file_has_no_table(tmp_path: Path) -> None:
-    assert evaluate.tables(tmp_path) == ""
+    assert tables(tmp_path) == ""
     drawn = {"results": {"0.7": {"samples": 4, "one_face_found": 1.0}}}
     (tmp_path / "samples.json").write_text(json.dumps(drawn))
-    assert evaluate.tables(tmp_path) == "Random samples in which dlib finds exactly one face: 100 % of 4 at 0.7."
+    assert tables(tmp_path) == "Random samples in which dlib finds exactly one face: 100 % of 4 at 0.7."

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
-from stylize.models.generator import Generator, GeneratorConfig, ModulatedConv, Order, fir_kernel
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.layers import ModulatedConv, Order, fir_kernel
 
 CONFIG = GeneratorConfig(resolution=32, channels=(12, 10, 8, 6), z_dim=16, w_dim=20, mapping_layers=2)
 ORDERS: tuple[Order, Order] = ("pre_demod", "post_demod")

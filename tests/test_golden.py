@@ -21,7 +21,8 @@ from torch import Tensor
 from stylize.convert.generators import from_rosinality
 from stylize.models.checkpoints import load_into
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, GeneratorConfig, Order
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.layers import Order
 
 TOLERANCE = {64: 2e-5, 256: 2e-5, 1024: 3e-5}  # of the largest value of the picture
 POINTS = {"tl": (0, 0), "mid": (1, 1), "br": (2, 2)}  # the dense 16 x 16 patches, in halves of what is free
@@ -83,6 +84,7 @@ def test_64_px_thinned() -> None:
     check(HERE, 64, cases=11)
 
 
+@pytest.mark.slow
 def test_64_px(shared: Path) -> None:
     check(shared / "golden", 64, cases=11)
 

@@ -20,7 +20,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors places images prompts
     models
-    faces look
+    faces look loading
     pipeline
     video adaptation
     convert

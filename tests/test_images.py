@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import struct
 import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,8 +17,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from stylize.errors import PhotoError
-from stylize.images import FORMATS, MOST_PIXELS, TURNS, read_photo, save_image, to_image, to_tensor
+from stylize.errors import PhotoError, StylizeError
+from stylize.images import FORMATS, MOST_PIXELS, TURNS, read_photo, save_image, to_image, to_tensor, whole
 
 
 def ramp(width: int = 48, height: int = 32) -> Image.Image:
@@ -253,3 +256,41 @@ def test_nobody_in_this_process_starts_ghostscript(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(subprocess, name, lambda *_, **__: pytest.fail("started a program"))
     with pytest.raises(OSError, match="Ghostscript"), Image.open(io.BytesIO(encoded(ramp(), "EPS"))) as image:
         image.load()
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(b"before")
+    with suppress(KeyboardInterrupt), whole(out) as part:
+        part.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert [out.read_bytes(), *tmp_path.iterdir()] == [b"before", out]
+    with whole(out) as part:
+        part.write_bytes(b"all")
+        assert out.read_bytes() == b"before"
+    assert [out.read_bytes(), *tmp_path.iterdir()] == [b"all", out]
+
+
+def test_a_full_disk_ends_in_one_sentence(tmp_path: Path) -> None:
+    told = r"out\.png cannot be written \(No space left on device\); make room"
+    with pytest.raises(StylizeError, match=told), whole(tmp_path / "out.png"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif", "bmp"])
+def test_no_picture_is_cut_off_by_a_full_disk(ending: str, tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from PIL import Image\n"
+        "from stylize.errors import StylizeError\n"
+        "from stylize.images import save_image\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (300, 300))\n"
+        "try: save_image(Image.effect_noise((64, 64), 99).convert('RGB'), sys.argv[1])\n"
+        "except StylizeError as error: print(error)\n"
+    )
+    out = tmp_path / f"out.{ending}"
+    done = subprocess.run([sys.executable, "-c", code, str(out)], check=True, capture_output=True, text=True)
+    assert done.stdout == f"{out} cannot be written (File too large); make room or choose another place.\n"
+    assert not list(tmp_path.iterdir())

@@ -30,9 +30,9 @@ from stylize.ui import page as page_module
 from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
-from stylize.ui.recipe import SLOTS, TURNING, read_query, read_recipe, write_query
+from stylize.ui.recipe import TURNING, Recipe, read_query, write_query
 from stylize.ui.result import OFFERED, greeting
-from stylize.ui.studio import CELL, GRID, Recipe, corner_weights, safe_name
+from stylize.ui.studio import CELL, GRID, corner_weights, safe_name
 from stylize.ui.texts import I18N, WORDS, say
 from stylize.ui.video import camera_frame
 
@@ -68,9 +68,9 @@ def visit(page: Page, photo: str) -> Any:
     return page.shared.open(photo, None, ENGLISH)[0]
 
 
-def inputs(page: Page, **given: Any) -> list[Any]:
+def inputs(page: Page, **given: Any) -> dict[Any, Any]:
     """What the page would send: every component as it stands, but for those given by their place in the page."""
-    shared, instant = page.shared, page.instant
+    shared, recipe = page.shared, page.instant.recipe
     places = {
         "visit": shared.visit,
         "chosen": shared.chosen,
@@ -80,39 +80,38 @@ def inputs(page: Page, **given: Any) -> list[Any]:
         "style_mix": page.oneshot.style_mix,
         "own": page.library.own,
         "trained": page.oneshot.trained,
-        **{f"text{i}": text for i, text in enumerate(instant.texts)},
-        **{f"weight{i}": weight for i, weight in enumerate(instant.weights)},
-        **dict(zip(LEVELS, instant.levels, strict=True)),
-        **dict(zip((f"{level}{i}" for i in range(SLOTS) for level in LEVELS), instant.own_levels, strict=True)),
-        "way": instant.way,
-        "pictured": instant.pictured,
+        **{f"text{i}": text for i, text in enumerate(recipe.texts)},
+        **{f"weight{i}": weight for i, weight in enumerate(recipe.weights)},
+        **dict(zip(LEVELS, recipe.levels, strict=True)),
+        **{
+            f"{name}{i}": slider
+            for i, own in enumerate(recipe.own_levels)
+            for name, slider in zip(LEVELS, own, strict=True)
+        },
+        "way": recipe.way,
+        "pictured": page.instant.pictured,
     }
-    values = {id(places[name]): value for name, value in given.items()}
-    return [values.get(id(component), component.value) for component in shared.inputs]
-
-
-def recipe_values(page: Page) -> list[Any]:
-    return [component.value for component in page.instant.recipe]
+    standing = {component: component.value for component in shared.inputs}
+    return standing | {places[name]: value for name, value in given.items()}
 
 
 def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, Any]:
     page.shared.forget(request)
-    status, pictures, face, *_ = page.shared.show(request, *inputs(page, **given))
+    status, pictures, face, *_ = page.shared.show(request, inputs(page, **given))
     return status, pictures, face
 
 
 def test_near_styles_are_offered_for_what_is_not_understood(page: Page, visit: Any) -> None:
     values = inputs(page, visit=visit, text0="sepia", text1="qwertz")
     page.shared.forget(RUSSIAN)
-    offered = page.shared.show(RUSSIAN, *values)[3:]
+    offered = page.shared.show(RUSSIAN, values)[3:]
     assert len(offered) == OFFERED
-    names = [button["value"] for button in offered]
     assert all(button["visible"] for button in offered)
-    taken = page.shared.take(RUSSIAN, 1, *values)
-    assert (taken[1], taken[0]) == (names[1], gr.skip())
+    name = offered[1]["value"]
+    assert page.shared.take(values | {page.shared.offered[1]: name}) == {page.shared.texts[1]: name}
     page.shared.forget(RUSSIAN)
     values = inputs(page, visit=visit, text0="sepia")
-    assert not any(button["visible"] for button in page.shared.show(RUSSIAN, *values)[3:])
+    assert not any(button["visible"] for button in page.shared.show(RUSSIAN, values)[3:])
 
 
 def difference(a: Image.Image, b: Image.Image) -> int:
@@ -184,11 +183,11 @@ def test_every_control_changes_the_picture(page: Page, visit: Any) -> None:
 def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch")
     page.shared.forget(ENGLISH)
-    assert page.shared.show(ENGLISH, *values)[0] == "Done: pencil sketch."
-    assert page.shared.show(ENGLISH, *values) == (gr.skip(),) * (3 + OFFERED)
-    assert page.shared.show(RUSSIAN, *values)[0] == "Готово: pencil sketch."
+    assert page.shared.show(ENGLISH, values)[0] == "Done: pencil sketch."
+    assert page.shared.show(ENGLISH, values) == (gr.skip(),) * (3 + OFFERED)
+    assert page.shared.show(RUSSIAN, values)[0] == "Готово: pencil sketch."
     russian = inputs(page, visit=visit, text0="карандаш")
-    assert page.shared.show(RUSSIAN, *russian)[0] == "Готово: карандаш."
+    assert page.shared.show(RUSSIAN, russian)[0] == "Готово: карандаш."
 
 
 def test_a_newer_call_drops_the_older_one(page: Page, visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +207,7 @@ def test_the_download_has_the_photos_size_and_its_settings(page: Page, tmp_path:
     visit = page.shared.open(str(tmp_path / "large.jpg"), None, ENGLISH)[0]
     assert max(visit.view.size) == 1024
     values = inputs(page, visit=visit, text0="pencil sketch", strength=0.5, fine=0.0, medium0=0.5, way=TURNING)
-    with Image.open(page.shared.png_file(ENGLISH, *values)) as picture:
+    with Image.open(page.shared.png_file(ENGLISH, values)) as picture:
         settings = json.loads(picture.info["stylize"])
         assert picture.size == (1600, 1600)
     assert settings["strength"] == 0.5
@@ -276,13 +275,11 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     assert read_query(query) == (recipe, 0.75, 0.5, True, 7)
     assert write_query(Recipe(parts[:1]), Look(detail=1.0), None) == "?to=red+mosaic&weight=1&strength=1&detail=1"
     values = page.shared.linked(query, ENGLISH)
-    mixed, (*look, seed, visit) = values[: len(page.instant.recipe)], values[len(page.instant.recipe) :][:5]
-    assert mixed[:SLOTS] == ["red mosaic", "a & b=c", "", ""]
-    assert (look, seed, visit.seed) == ([0.75, 0.5, True], 7, 7)
-    given = {f"text{i}": text for i, text in enumerate(mixed[:SLOTS])} | {"visit": visit}
-    given |= dict(zip(("strength", "detail", "own_colours"), look, strict=True))
-    given |= {"weight1": 0.3, "coarse1": 1.0, "medium1": 0.0, "fine1": 2.0, "fine": 0.5, "way": TURNING}
-    link, note = page.shared.query(ENGLISH, *inputs(page, **given))
+    shared = page.shared
+    assert [values[text] for text in shared.texts] == ["red mosaic", "a & b=c", "", ""]
+    assert [values[field] for field in (shared.strength, shared.detail, shared.own_colours)] == [0.75, 0.5, True]
+    assert (values[shared.seed], values[shared.visit].seed) == (7, 7)
+    link, note = shared.query(ENGLISH, inputs(page) | values)
     assert (link["value"], note) == (query, gr.skip())
 
 
@@ -302,8 +299,10 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
 def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
     assert read_query(query) == (Recipe(()), None, None, False, None)
     values = page.shared.linked(query, ENGLISH)
-    assert values[:-7] == [*(c.value or "" for c in page.instant.recipe), 1, page.shared.detail.value, False, 0]
-    assert values[-7:] == [gr.skip()] * len(page.shared.opened)
+    shared = page.shared
+    standing = {field: field.value or "" for field in shared.recipe.all}
+    look = {shared.strength: 1, shared.detail: shared.detail.value, shared.own_colours: False, shared.seed: 0}
+    assert values == {**standing, **look, **dict.fromkeys(shared.opened, gr.skip())}
 
 
 # --- instant
@@ -312,8 +311,9 @@ def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
 def test_a_ready_style_takes_the_place_of_a_mix(page: Page) -> None:
     picked = page.instant.pick(SimpleNamespace(index=0), RUSSIAN)
     assert picked == page.library.applied("pencil sketch", RUSSIAN)
-    assert read_recipe(picked).named == [Part("карандаш")]
-    assert read_recipe(picked).title == "карандаш"
+    recipe = page.instant.recipe.read(picked)
+    assert recipe.named == [Part("карандаш")]
+    assert recipe.title == "карандаш"
 
 
 def test_numbers_out_of_range_or_cleared_are_forgiven(page: Page) -> None:
@@ -332,26 +332,27 @@ def test_a_random_face_stays_when_the_photo_goes(page: Page, visit: Any) -> None
 
 def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", text1="pencil sketch")
-    reports = list(page.instant.grid(ENGLISH, *values))
+    reports = list(page.instant.grid(ENGLISH, values))
     assert f"1 of {GRID**2}, about" in reports[0][0]
     sheet = reports[-1][1]
     assert sheet.size == (GRID * CELL,) * 2
     assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
     corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
-    assert page.instant.pick_cell(corner, *values) == [0, 1, 0.5, 0.5]
+    assert page.instant.pick_cell(corner, values) == [0, 1, 0.5, 0.5]
     apart = inputs(page, visit=visit, text0="pencil sketch", text2="pencil sketch")
-    assert page.instant.pick_cell(corner, *apart) == [0, 0.5, 1, 0.5]
+    assert page.instant.pick_cell(corner, apart) == [0, 0.5, 1, 0.5]
     font = ImageFont.truetype(LABELS, 24)
     letters = {bytes(font.getmask(letter)) for letter in "абвгджийклмнпфцчшщъыьэюя"}
     assert len(letters) == 24  # no empty boxes
-    assert "Choose a photo" in next(page.instant.grid(ENGLISH, *inputs(page)))[0]
-    assert "Describe a style" in next(page.instant.grid(ENGLISH, *inputs(page, visit=visit)))[0]
+    assert "Choose a photo" in next(page.instant.grid(ENGLISH, inputs(page)))[0]
+    assert "Describe a style" in next(page.instant.grid(ENGLISH, inputs(page, visit=visit)))[0]
 
 
 @pytest.mark.parametrize("kind", ["MP4", "WebP"])
 def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
     values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
-    reports = list(page.instant.movie(ENGLISH, kind, 1, *values))
+    asked = {**values, page.instant.format: kind, page.instant.seconds: 1}
+    reports = list(page.instant.movie(ENGLISH, asked))
     assert f"1 of {FPS + 1}, about" in reports[0][0]
     path = Path(reports[-1][1]["value"])
     assert path.suffix == f".{kind.lower()}"
@@ -365,7 +366,7 @@ def instant_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     folder = tmp_path_factory.mktemp("instant")
     sizes, fingerprint = (model := load_tiny_model_with_style(folder)).generator.config.domain_sizes, model.fingerprint
     HyperNet(HyperNetConfig(tuple(sizes), 16, 8, 8, 2), generator=fingerprint).save(folder / "hypernet.safetensors")
-    return Page(model)
+    return Page(Stylizer.load(str(folder), "cpu"))
 
 
 def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: Path) -> None:
@@ -384,11 +385,12 @@ def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: 
 
 
 def test_a_hypernetwork_of_another_generator_becomes_a_sentence(tmp_path: Path, photo: str) -> None:
-    page = Page(load_tiny_model_with_style(tmp_path))
-    visit = page.shared.open(photo, None, ENGLISH)[0]
+    load_tiny_model_with_style(tmp_path)
     for sizes, embedding, generator in (((8,) * 8, 16, "f" * 16), ((4, 4), 16, ""), ((8,) * 8, 24, "")):
         net = HyperNet(HyperNetConfig(sizes, embedding, 8, 8, 2), generator=generator)
         net.save(tmp_path / "hypernet.safetensors")
+        page = Page(Stylizer.load(str(tmp_path), "cpu"))
+        visit = page.shared.open(photo, None, ENGLISH)[0]
         words = show(page, visit=visit, text0="a red zombie", strength=0.1 + embedding / 100)[0]
         assert words.startswith("⚠️ The hypernetwork")
 
@@ -407,7 +409,8 @@ def test_a_video_takes_the_style_of_the_first_tab(
     page: Page, clip: str, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stylize.ui.video.SHOWN_EVERY", 0)
-    reports = list(page.video.film(ENGLISH, clip, kind, *inputs(page, text0="pencil sketch")))
+    asked = {**inputs(page, text0="pencil sketch"), page.video.source: clip, page.video.kind: kind}
+    reports = list(page.video.film(ENGLISH, asked))
     words = [report[0] for report in reports]
     assert words[0] == WORDS["en"]["video_waiting"]
     assert any(word.startswith("Drawing: ") and "s left" in word for word in words)
@@ -419,7 +422,8 @@ def test_a_video_takes_the_style_of_the_first_tab(
 
 def test_a_video_that_is_stopped_or_cannot_be_made_is_a_sentence(page: Page, clip: str, photo: str) -> None:
     def last(path: str | None, **given: Any) -> str:
-        return list(page.video.film(ENGLISH, path, "MP4", *inputs(page, **given)))[-1][0]
+        asked = {**inputs(page, **given), page.video.source: path, page.video.kind: "MP4"}
+        return str(list(page.video.film(ENGLISH, asked))[-1][0])
 
     assert WORDS["en"]["need_style"] in last(clip)
     assert WORDS["en"]["need_video"] in last(None, text0="pencil sketch")
@@ -452,10 +456,12 @@ def test_the_camera_is_offered_on_demand(
     monkeypatch.setenv("STYLIZE_LIVE", "1")
     live = Page(stylizer)
     assert live.video.camera is not None
-    picture, seen = live.video.live(ENGLISH, astronaut.copy(), None, *inputs(live, text0="pencil sketch"))
+    camera = {live.video.camera: astronaut.copy(), live.video.seen: None}
+    picture, seen = live.video.live(ENGLISH, {**inputs(live, text0="pencil sketch"), **camera})
     assert difference(picture, astronaut) > 0
     assert len(seen) == 1
-    unchanged, _ = live.video.live(ENGLISH, astronaut, seen, *inputs(live))
+    camera = {live.video.camera: astronaut, live.video.seen: seen}
+    unchanged, _ = live.video.live(ENGLISH, {**inputs(live), **camera})
     assert difference(unchanged, astronaut) == 0
 
 
@@ -490,9 +496,12 @@ def test_a_description_trains_with_previews_and_goes_on(page: Page, visit: Any) 
     assert trained.domain.method == "text-guided"
     more = list(page.text.go_on(ENGLISH, visit, trained))[-1][0]
     assert more.progress.step == 8
-    assert page.text.apply_trained(None, "mine", *recipe_values(page)) == ["mine", *recipe_values(page)]
-    name, *recipe = page.text.apply_trained(more)
-    assert (name, read_recipe(recipe).named) == ("a red mosaic", [Part("a red mosaic")])
+    recipe = page.instant.recipe
+    standing = {page.text.name: "mine", **{field: field.value or "" for field in recipe.all}}
+    assert page.text.apply_trained({**standing, page.text.trained: None}) == standing
+    applied = page.text.apply_trained({**standing, page.text.trained: more})
+    name = applied[page.text.name]
+    assert (name, recipe.read(applied).named) == ("a red mosaic", [Part("a red mosaic")])
     assert page.text.nothing(RUSSIAN, name, name)[-2:] == ("", "")
     assert page.text.nothing(RUSSIAN, name, "sepia")[-1] == gr.skip()
     own = show(page, visit=visit, text0="a red mosaic", trained=more)
@@ -560,18 +569,18 @@ def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> Non
 
 def test_a_mix_is_kept_and_its_link_says_who_else_needs_it(page: Page, visit: Any) -> None:
     mixed = inputs(page, text0="pencil sketch", text1="карандаш", weight1=0.5, fine1=0.0)
-    own, *_, note = page.library.keep_shown({}, RUSSIAN, *mixed)
+    own, *_, note = page.library.keep_shown(RUSSIAN, mixed)
     assert "«1 pencil sketch + 0.5 карандаш»" in note
     kept = {"visit": visit, "own": own, "text0": "1 pencil sketch + 0.5 карандаш"}
     again, direct = show(page, **kept)[1][1], page.studio.picture(visit, None, page_mix(page, mixed))[0]
     assert difference(again, direct) <= 1
-    assert "which only you have" in page.shared.query(ENGLISH, *inputs(page, **kept))[1]
-    assert page.library.keep_shown({}, ENGLISH, *inputs(page))[-1].endswith(WORDS["en"]["need_style"])
+    assert "which only you have" in page.shared.query(ENGLISH, inputs(page, **kept))[1]
+    assert page.library.keep_shown(ENGLISH, inputs(page))[-1].endswith(WORDS["en"]["need_style"])
 
 
-def page_mix(page: Page, values: list[Any]) -> Look:
-    _, _, own, recipe, look = page.shared.read(values)
-    return look.in_domain(page.studio.compose(recipe, own))
+def page_mix(page: Page, values: dict[Any, Any]) -> Look:
+    asked = page.shared.read(values)
+    return asked.look.in_domain(page.studio.compose(asked.recipe, asked.own))
 
 
 def test_the_shelf_of_a_browser_is_read_again(page: Page, domain: Domain) -> None:

@@ -15,8 +15,8 @@ from stylize.look import Look
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.text_image import ENGLISH_TEMPLATES, TextImageModel
-from stylize.pipeline import Face, Stylizer
+from stylize.models.text_image import TextImageModel, english_templates
+from stylize.pipeline import Face, Stylizer, check_prompt
 from stylize.places import default_model, model_folder
 
 
@@ -221,5 +221,10 @@ def told(model: Stylizer, text: str) -> tuple[str, list[str]]:
 
 
 def test_the_templates_are_those_of_the_article() -> None:
-    assert len(ENGLISH_TEMPLATES) == len(set(ENGLISH_TEMPLATES)) == 79
-    assert all(template.count("{}") == 1 for template in ENGLISH_TEMPLATES)
+    templates = english_templates()
+    assert len(templates) == len(set(templates)) == 79
+    assert all(template.count("{}") == 1 for template in templates)
+
+
+def test_half_a_character_is_a_word_that_is_not_known() -> None:
+    assert check_prompt(" a\ud800  b ") == "a? b"

@@ -12,8 +12,7 @@ import pytest
 import torch
 from clips import read_clip, still, write_clip
 from PIL import Image
-from tiny import CLIP
-from tiny_sfe import CONFIG, as_published, draws, parts, save_parts
+from tiny_sfe import CONFIG, as_published, draws, load_model, parts, save_parts
 
 from stylize.adaptation.pictures import OneShotSettings, adapt_image
 from stylize.adaptation.text import AdaptSettings, adapt_text, preview
@@ -22,8 +21,9 @@ from stylize.errors import CheckpointError
 from stylize.look import Look
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.domain import Domain
-from stylize.models.sfe import Sfe
-from stylize.models.text_image import TextImageModel
+from stylize.models.e4e import E4e, E4eConfig
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.sfe import Sfe, SfeConfig
 from stylize.pipeline import Face, Stylizer
 from stylize.video.files import Film
 from stylize.video.morph import walk
@@ -118,11 +118,8 @@ def test_truncated_and_hostile_files_are_refused(tmp_path: Path) -> None:
 def stylizer(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
     folder = tmp_path_factory.mktemp("sfe")
     save_parts(folder)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
     save_checkpoint(folder / "directions.safetensors", {"age": draws(16), "smile": draws(16, seed=2)}, {})
-    return Stylizer.load(str(folder), "cpu")
+    return load_model(folder)
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +229,50 @@ def test_a_film_and_a_camera_keep_still(stylizer: Stylizer, astronaut: Image.Ima
         _, seen = restyle_live(stylizer, Image.fromarray(frame), look, seen)
     assert len(seen) == 1
     assert seen[0].code.inversion is not None
+
+
+def mapped(tensor: torch.Tensor, path: Path) -> bool:
+    """Whether its numbers lie in the file itself."""
+    address = tensor.data_ptr()
+    lines = (line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith(str(path)))
+    return any(int(start, 16) <= address < int(end, 16) for start, end in (words[0].split("-") for words in lines))
+
+
+@pytest.mark.slow
+def test_a_file_of_the_published_shape_from_pt_to_the_photo(astronaut: Image.Image, tmp_path: Path) -> None:
+    """The editor's file with drawn numbers; e4e, which has tests of its own, gives the mean face here."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = Generator(GeneratorConfig()).requires_grad_(False)
+        sfe = Sfe(SfeConfig(), generator)
+    state = as_published(sfe)
+    assert len(state) == 701  # of the published networks
+    assert sum(tensor.numel() for tensor in state.values()) == 162_261_550
+    path = saved(tmp_path / "sfe_editor_light.pt", state, latent_avg=torch.zeros(512))
+    convert(path, tmp_path / "encoder_sfe.safetensors")
+    save_checkpoint(tmp_path / "generator.safetensors", generator.state_dict(), {"config": generator.config.to_dict()})
+    with torch.device("meta"):
+        e4e = E4e(E4eConfig()).state_dict()
+    nothing = {name: torch.zeros((), dtype=tensor.dtype).expand(tensor.shape) for name, tensor in e4e.items()}
+    save_checkpoint(tmp_path / "encoder.safetensors", nothing, {"kind": "e4e", "config": E4eConfig().to_dict()})
+    del sfe, state, nothing
+    path.unlink()
+
+    full = Stylizer.load(str(tmp_path), "cpu")
+    assert mapped(full.encoder.inverter.fuser.conv.weight, tmp_path / "encoder_sfe.safetensors")
+    assert mapped(full.encoder.e4e.styles[9].linear.weight, tmp_path / "encoder.safetensors")
+    face = full.faces(astronaut)[0]
+    inversion = face.code.inversion
+    assert inversion is not None
+    assert inversion.fused.shape == (1, 512, 64, 64)
+    assert face.source.shape == (1, 3, 1024, 1024)
+    assert face.source.isfinite().all()
+    config = full.generator.config
+    vector = 0.3 * draws(config.domain_dim)
+    wild = Domain(vector, tuple(config.domain_sizes), "post_demod", full.fingerprint, "wild")
+    assert torch.equal(full.draw(face.code, wild, 0.0), face.source)
+    picture = full.render(face, wild)
+    assert np.abs(pixels(picture) - pixels(full.render(face, None))).mean() > 1
+    pasted = full.paste(astronaut, [face], [picture])
+    assert pasted.size == astronaut.size
+    assert np.abs(pixels(pasted) - pixels(astronaut)).mean() > 0.1

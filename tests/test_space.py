@@ -94,8 +94,8 @@ def test_a_lent_gpu_does_the_work_of_the_page(
     visit = page.shared.open(str(tmp_path / "me.png"), None, ENGLISH)[0]
     assert len(visit.faces) == 1
     values = inputs(page, visit=visit, text0="pencil sketch")
-    assert page.shared.show(ENGLISH, *values)[0] == "Done: pencil sketch."
-    reports = list(page.instant.grid(ENGLISH, *values))
+    assert page.shared.show(ENGLISH, values)[0] == "Done: pencil sketch."
+    reports = list(page.instant.grid(ENGLISH, values))
     assert f"of {GRID**2}" in reports[0][0]
     assert reports[-1][1].size[0] > GRID
     trained = list(page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", ""))[-1][0]

@@ -19,7 +19,7 @@ from stylize.models.checkpoints import load_checkpoint
 from stylize.models.hypernet import HyperNet
 from stylize.prompts.vocabulary import HELD_OUT, SOURCE
 from stylize.training import hypernet
-from stylize.training.hypernet import kind_of, known_entries, read_entries
+from stylize.training.entries import kind_of, known_entries, read_entries
 
 DOMAINS = "# Drawings\na pencil sketch\na cartoon - a photo\na mosaic\nthe Joker - a person  # hair too\n\nblue glass\n"
 OPTIONS = "--official --steps 3 --batch 6 --drawn 4 --pool 8 --width 16 --depth 2 --save-every 2".split()  # noqa: SIM905
@@ -97,15 +97,15 @@ def test_it_goes_on_where_it_was_stopped(folder: Path, monkeypatch: pytest.Monke
         return load_checkpoint(folder / name / "hypernet.safetensors")[0]
 
     whole = run("whole")
-    step = hypernet.Trainer.train_step
+    step = hypernet.HyperNetTraining.train_step
 
-    def stopped(trainer: hypernet.Trainer) -> dict[str, float]:
+    def stopped(trainer: hypernet.HyperNetTraining) -> dict[str, float]:
         if trainer.step == 2:
             raise KeyboardInterrupt
         return step(trainer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(hypernet.Trainer, "train_step", stopped)
+        patch.setattr(hypernet.HyperNetTraining, "train_step", stopped)
         assert main(["train", "hypernet", "--model", str(folder), "--domains", str(folder / "list.txt"),
                      "--out", str(folder / "parts"), "--device", "cpu", *OPTIONS]) == 130  # fmt: skip
     parts = run("parts")

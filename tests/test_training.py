@@ -16,6 +16,7 @@ from PIL import Image
 from tiny import load_tiny_model
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
+from stylize.cli import main
 from stylize.errors import StylizeError
 from stylize.faces.align import FaceFinder, crop_face, model_file
 from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
@@ -25,13 +26,13 @@ from stylize.models.generator import GeneratorConfig
 from stylize.models.mini_encoder import EncoderConfig
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
+from stylize.training import batches, mini, networks
 from stylize.training import generator as generator_training
-from stylize.training import mini
 from stylize.training import text_image as clip_training
 from stylize.training.data import Faces, augment, scenes, skin_light, tones
-from stylize.training.generator import energy_distance
+from stylize.training.networks import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
-from stylize.training.ready_domains import fit
+from stylize.training.ready_domains import PREVIEW_SIDE, fit
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,20 @@ def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
         assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
 
 
+def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut: Image.Image) -> None:
+    load_tiny_model(tmp_path / "model")
+    astronaut.save(tmp_path / "me.png")
+    words = ["--model", str(tmp_path / "model"), "--styles", "sepia", "--colours", "--steps", "1", "--faces", "2"]
+    assert main(["train", "domains", *words, "--photo", str(tmp_path / "me.png")]) == 0
+    made = Stylizer.load(str(tmp_path / "model"), "cpu")
+    assert made.ready() == ["sepia"]
+    photo = made.render(made.faces(astronaut)[0], made.domain("sepia")).resize((PREVIEW_SIDE,) * 2)
+    path = made.preview("sepia")
+    assert isinstance(path, Path)
+    with Image.open(path) as preview:
+        assert np.abs(np.asarray(preview).astype(float) - np.asarray(photo)).mean() < 8
+
+
 @pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones
 def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     small = GeneratorConfig(
@@ -102,21 +117,23 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
         64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
     )
     for name, value in {"MINI": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
-        monkeypatch.setattr(generator_training, name, value)
-    settings = generator_training.Settings(
+        for module in (networks, batches, generator_training):
+            if hasattr(module, name):
+                monkeypatch.setattr(module, name, value)
+    settings = networks.MiniSettings(
         steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, adversarial_from=0.0, r1_every=2
     )
     faces = random_faces(4, small.resolution)
     names = ("pencil sketch", "mosaic")
     pairs = Pairs(np.stack([faces.pictures[:3]] * (1 + len(names)), 1), names)
     device = torch.device("cpu")
-    whole = generator_training.Trainer(settings, faces, pairs, device)
+    whole = generator_training.GeneratorTraining(settings, faces, pairs, device)
     whole.step = 2 * first
     for _ in range(2):
         losses = whole.train_step()
     expected = {"perceptual", "adversarial", "discriminator"} if first == 0 else {"strokes"}
     assert {"pixels", *expected} <= set(losses)
-    resumed = generator_training.Trainer(dataclasses.replace(settings), faces, pairs, device)
+    resumed = generator_training.GeneratorTraining(dataclasses.replace(settings), faces, pairs, device)
     resumed.load(copy.deepcopy(whole.state()))
     whole.train_step(), resumed.train_step()
     for a, b in zip(whole.nets.parameters(), resumed.nets.parameters(), strict=True):
@@ -150,13 +167,13 @@ def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.Mo
     kinds = len(clip_training.KINDS)
     pictures = torch.randint(0, 256, (6, kinds, 3, 32, 32), dtype=torch.uint8)
     truths = clip_training.Truths(pictures, Code(tiny.sample_ws(3)))
-    small = clip_training.Settings(steps=4, pairs=2, blends=4, drawn=2, attackers=4, attacked=2)
-    trainer = clip_training.Trainer(tiny, truths, small)
+    small = clip_training.TextImageSettings(steps=4, pairs=2, blends=4, drawn=2, attackers=4, attacked=2)
+    trainer = clip_training.TextImageTraining(tiny, truths, small)
     assert all(np.isfinite(value) for value in trainer.train_step().values())
-    resumed = clip_training.Trainer(tiny, truths, small)
+    resumed = clip_training.TextImageTraining(tiny, truths, small)
     resumed.load(copy.deepcopy(trainer.state()))
     assert trainer.train_step() == pytest.approx(resumed.train_step(), rel=1e-3)
-    refined = clip_training.Trainer(tiny, truths, dataclasses.replace(small, refine=True))
+    refined = clip_training.TextImageTraining(tiny, truths, dataclasses.replace(small, refine=True))
     assert np.isfinite(refined.train_step()["labels"])
     own, new = tiny.clip.state_dict(), refined.model.state_dict()
     changed = {name for name in own if not torch.equal(own[name], new[name])}

@@ -42,7 +42,7 @@ def load_tiny_model_with_style(folder: Path) -> Stylizer:
     domain = Domain(vector, tuple(config.domain_sizes), "pre_demod", stylizer.fingerprint, "pencil sketch")
     domain.save(folder / "domains" / "pencil sketch.safetensors")
     (folder / "domains" / "previews").mkdir()
-    stylizer.sample(1)[0].save(stylizer.preview("pencil sketch"))
+    stylizer.sample(1)[0].save(folder / "domains" / "previews" / "pencil sketch.webp")
     return stylizer
 
 

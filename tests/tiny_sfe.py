@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from tiny import CLIP
 from torch import Tensor
 
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.e4e import E4e, E4eConfig
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.sfe import Sfe, SfeConfig
+from stylize.models.text_image import TextImageModel
+from stylize.pipeline import Stylizer
 
 GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=16, mapping_layers=2)
 CONFIG = SfeConfig(128, 64, (8, 8, 8, 8), (1, 2, 2, 1), num_ws=8, w_dim=16, features=8, depth=2, inject=5)
@@ -58,3 +61,11 @@ def as_published(sfe: Sfe) -> dict[str, Tensor]:
         for name, tensor in sfe.state_dict().items()
         if name.startswith(own)
     }
+
+
+def load_model(folder: Path) -> Stylizer:
+    """The model that ``save_parts`` wrote, with a text-image model."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
+    return Stylizer.load(str(folder), "cpu")

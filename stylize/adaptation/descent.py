@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylize.errors import StylizeError
+from stylize.errors import Sentence, StylizeError
 from stylize.models.code import Code
 from stylize.models.domain import Domain
 from stylize.models.generator import Generator
@@ -33,16 +33,16 @@ def kind(stylizer: Stylizer) -> str:
 
 def choose(presets: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     if name not in presets:
-        raise StylizeError(f"There is no preset {name!r}; choose from {', '.join(presets)}.")
+        raise StylizeError("There is no preset {!r}; choose from {}.", name, ", ".join(presets))
     return presets[name]
 
 
 def check_training(steps: int, lr: float | None) -> None:
     """Raises StylizeError for numbers that no training can use."""
     if not 1 <= steps <= 10_000:
-        raise StylizeError(f"{steps} steps cannot be trained; choose from 1 to 10,000.")
+        raise StylizeError("{} steps cannot be trained; choose from 1 to 10,000.", steps)
     if lr is not None and not (math.isfinite(lr) and 0 < lr <= 1):
-        raise StylizeError(f"The learning rate is {lr} but must lie above 0 and up to 1.")
+        raise StylizeError("The learning rate is {} but must lie above 0 and up to 1.", lr)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def descend(
     Raises StylizeError when nothing is left to do, or no step could be done.
     """
     if state.step >= steps:
-        raise StylizeError(f"This training has done {state.step} steps already; ask for more than {steps}.")
+        raise StylizeError("This training has done {} steps already; ask for more than {}.", state.step, steps)
     rng = torch.Generator()
     rng.set_state(state.rng)
     vector = state.vector.to(device, copy=True).requires_grad_(True)
@@ -134,7 +134,7 @@ def descend(
             total = torch.stack(list(terms.values())).sum()
             (gradient,) = torch.autograd.grad(total, vector)
         if not bool(gradient.isfinite().all() & total.isfinite()):
-            words = f"The training diverged at step {step + 1}; use a lower learning rate."
+            words = Sentence("The training diverged at step {}; use a lower learning rate.", step + 1)
             if step == 0:
                 raise StylizeError(words)
             yield state, values, words
@@ -149,7 +149,7 @@ def descend(
         moments = torch.stack([first, second]).cpu()
         state = State(vector.detach().cpu().clone(), moments, rng.get_state(), history)
         stop = step + 1 < steps and converged(history[since:], patience)
-        yield state, values, f"The training has converged after {step + 1} steps." if stop else ""
+        yield state, values, Sentence("The training has converged after {} steps.", step + 1) if stop else ""
         if stop:
             return
 

@@ -38,7 +38,7 @@ class RefineSettings:
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= 5_000:
-            raise StylizeError(f"{self.steps} steps of refinement cannot be done; choose from 1 to 5,000.")
+            raise StylizeError("{} steps of refinement cannot be done; choose from 1 to 5,000.", self.steps)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Any
 
 import torch
@@ -33,14 +34,13 @@ from stylize.adaptation.descent import (
     training_faces,
 )
 from stylize.adaptation.losses import clip_within_loss, directional_loss, domain_norm, global_loss, pyramid_loss
-from stylize.errors import NoFaceError, StylizeError
+from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Order
-from stylize.models.lpips import Lpips
+from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 
@@ -89,7 +89,7 @@ class OneShotSettings:
     def __post_init__(self) -> None:
         check_training(self.steps, self.lr)
         if not 0 <= self.style_mix <= 1:
-            raise StylizeError(f"The share of style mixing is {self.style_mix} but must lie between 0 and 1.")
+            raise StylizeError("The share of style mixing is {} but must lie between 0 and 1.", self.style_mix)
 
 
 OFFICIAL: dict[str, Any] = {
@@ -116,10 +116,9 @@ def perception(
     stylizer: Stylizer,
 ) -> tuple[Callable[[Tensor], list[Tensor]], Callable[[list[Tensor], list[Tensor]], Tensor]]:
     """(pictures (N, 3, R, R) -> maps, two lists of maps -> how different the pictures look (N,)): LPIPS where its
-    weights are in the model's folder, else the same in the features of the model's own encoder."""
-    lpips, encoder = Lpips.load(stylizer.folder), stylizer.encoder
+    the model has it, else the same in the features of the model's own encoder."""
+    lpips, encoder = stylizer.lpips, stylizer.encoder
     if lpips is not None:
-        lpips = lpips.to(stylizer.device)
         return lpips.maps, lpips.distance
     size = (encoder.config.resolution,) * 2
     return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
@@ -132,7 +131,7 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
     or too many, PhotoError for a picture that cannot be used.
     """
     if not 1 <= len(pictures) <= MOST_REFERENCES:
-        raise StylizeError(f"{len(pictures)} reference pictures were given; use 1 to {MOST_REFERENCES}.")
+        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MOST_REFERENCES)
     aligned, words = [], []
     for number, picture in enumerate(pictures, 1):
         photo = read_photo(picture)
@@ -142,13 +141,15 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
             side = min(photo.size)
             left, top = (photo.width - side) // 2, (photo.height - side) // 2
             aligned.append(photo.crop((left, top, left + side, top + side)))
-            words.append(f"No face was found in reference {number}, so its middle was used as it is.")
+            words.append(Sentence("No face was found in reference {}, so its middle was used as it is.", number))
             continue
         aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
         width = face.box[2] - face.box[0]
         if width < LEAST_FACE:
-            words.append(f"The face in reference {number} is only {width} px wide; a larger one teaches more.")
-    return aligned, " ".join(words)
+            words.append(
+                Sentence("The face in reference {} is only {} px wide; a larger one teaches more.", number, width)
+            )
+    return aligned, Sentence.together(words)
 
 
 def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
@@ -166,12 +167,13 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
     """The vectors (B, domain_dim) of the ready styles and after them of the colours, and the number of styles; none
     where the model has none of this order."""
 
-    def vectors(pattern: str) -> list[Tensor]:
-        paths = sorted((stylizer.folder / "domains").glob(pattern)) if s.start else []
-        domains = [Domain.load(path) for path in paths if path.stem not in s.without]
+    def vectors(folder: str) -> list[Tensor]:
+        paths = [PurePath(name) for name in stylizer.domains] if s.start else []
+        wanted = sorted(path for path in paths if str(path.parent) == folder and path.name not in s.without)
+        domains = [stylizer.domains[path.as_posix()] for path in wanted]
         return [domain.vector for domain in domains if domain.order == s.order]
 
-    styles, colours = vectors("*.safetensors"), vectors("colours/*.safetensors")
+    styles, colours = vectors("."), vectors("colours")
     empty = torch.zeros(0, stylizer.generator.config.domain_dim)
     return torch.cat([empty, *(vector[None] for vector in (*styles, *colours))]), len(styles)
 
@@ -311,5 +313,5 @@ def adapt_image(
                 style=rows if len(rows) else None,
                 style_share=s.style_mix,
             )
-        yield Progress(now.step, s.steps, values, domain, now, " ".join(filter(None, (words, note))))
+        yield Progress(now.step, s.steps, values, domain, now, Sentence.together([words, note]))
         words = ""

@@ -21,7 +21,8 @@ from stylize.adaptation.losses import directional_loss, domain_norm, global_loss
 from stylize.errors import DomainError, PromptError
 from stylize.models.code import Code
 from stylize.models.domain import Domain, mix
-from stylize.models.generator import Generator, Order
+from stylize.models.generator import Generator
+from stylize.models.layers import Order
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import ALIKE, Face, Stylizer
 from stylize.prompts.parse import Prompt
@@ -150,7 +151,7 @@ def adapt_text(
     notes = stylizer.clip.notes(prompt) if state is None else []
     target, source = stylizer.clip.read(prompt), stylizer.clip.read(stylizer.prompt(source))
     if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
-        raise PromptError(f"The description {target!r} is what the face is already; describe something else.")
+        raise PromptError("The description {!r} is what the face is already; describe something else.", target)
     generator, config = stylizer.generator, stylizer.generator.config
     start, near = warm_start(stylizer, prompt) if s.start else (None, False)
     begin = torch.zeros(config.domain_dim)

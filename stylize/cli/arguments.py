@@ -41,7 +41,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, where argparse would print the whole usage first."""
 
     def error(self, message: str) -> NoReturn:
-        raise StylizeError(f"{message[:1].upper()}{message[1:]}; see {self.prog} --help.")
+        raise StylizeError("{}{}; see {} --help.", message[:1].upper(), message[1:], self.prog)
 
 
 def command_parser(command: str, description: str, epilog: str | None = None) -> Parser:
@@ -106,15 +106,15 @@ def wrote(path: Path) -> None:
 def check_output(path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> None:
     """Before any work is done: raise unless `path` can be written and is none of the inputs."""
     if path.suffix.lower() not in suffixes:
-        raise StylizeError(f"Cannot write {path}: the name must end in {' or '.join(suffixes)}.")
+        raise StylizeError("Cannot write {}: the name must end in {}.", path, " or ".join(suffixes))
     if path.is_dir():
-        raise StylizeError(f"Cannot write {path}: it is a folder; give the name of a file.")
+        raise StylizeError("Cannot write {}: it is a folder; give the name of a file.", path)
     if not path.parent.is_dir():
-        raise StylizeError(f"Cannot write {path}: there is no folder {path.parent}; make it first.")
+        raise StylizeError("Cannot write {}: there is no folder {}; make it first.", path, path.parent)
     if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise StylizeError(f"Cannot write {path}: permission denied; choose another place.")
+        raise StylizeError("Cannot write {}: permission denied; choose another place.", path)
     if path.exists() and any(source.exists() and path.samefile(source) for source in inputs):
-        raise StylizeError(f"Cannot write {path}: it is the input itself; choose another name.")
+        raise StylizeError("Cannot write {}: it is the input itself; choose another name.", path)
 
 
 def is_file(text: str) -> bool:
@@ -129,17 +129,17 @@ def check_styles(texts: Sequence[str]) -> None:
     """Before any work is done: raise unless the pictures among the domains exist."""
     for text in texts:
         if is_picture(text) and not Path(text).is_file():
-            raise StylizeError(f"There is no picture {text}; check the path, or describe the style in words.")
+            raise StylizeError("There is no picture {}; check the path, or describe the style in words.", text)
 
 
 def read_edit(word: str) -> tuple[str, float]:
     text, separator, amount = word.rpartition("=")
     if not separator or not text.strip():
-        raise StylizeError(f"{word!r} is not an edit with its amount, like age=2.")
+        raise StylizeError("{!r} is not an edit with its amount, like age=2.", word)
     try:
         return text, number(amount)
     except argparse.ArgumentTypeError:
-        raise StylizeError(f"{amount!r} in {word!r} is not a number; write it like age=2.") from None
+        raise StylizeError("{!r} in {!r} is not a number; write it like age=2.", amount, word) from None
 
 
 def add_output(parser: argparse.ArgumentParser, metavar: str, text: str) -> None:

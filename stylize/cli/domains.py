@@ -114,16 +114,18 @@ def read_state(path: Path, job: dict[str, Any]) -> State:
     from stylize.models.checkpoints import load_checkpoint
 
     if not path.is_file():
-        raise StylizeError(f"There is no unfinished training {path}; leave out --continue.")
+        raise StylizeError("There is no unfinished training {}; leave out --continue.", path)
     tensors, theirs = load_checkpoint(path)
     job = json.loads(json.dumps(job))
     different = sorted(name for name in job.keys() | theirs.keys() if job.get(name) != theirs.get(name))
     if different:
         raise StylizeError(
-            f"{path.name} is a training with another {different[0]}; give the same as before or leave out --continue."
+            "{} is a training with another {}; give the same as before or leave out --continue.",
+            path.name,
+            different[0],
         )
     if set(tensors) != set(State.__dataclass_fields__):
-        raise StylizeError(f"{path.name} is damaged; leave out --continue.")
+        raise StylizeError("{} is damaged; leave out --continue.", path.name)
     return State(**tensors)
 
 

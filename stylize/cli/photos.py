@@ -162,11 +162,11 @@ def each_photo(
     from tqdm import tqdm
 
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
-        raise StylizeError(f"Cannot write to {out}: give another folder for the results of a folder.")
+        raise StylizeError("Cannot write to {}: give another folder for the results of a folder.", out)
     out.mkdir(parents=True, exist_ok=True)
     photos = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not photos:
-        raise StylizeError(f"There are no files in {folder}; give a folder of photos.")
+        raise StylizeError("There are no files in {}; give a folder of photos.", folder)
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     targets = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
     todo = [pair for pair in targets if not pair[1].exists()]
@@ -187,7 +187,7 @@ def each_photo(
         print(f"{len(photos) - len(failed)} of {len(photos)} photos are in {out}")
         print(*failed, sep="\n", end="\n" if failed else "", file=sys.stderr)
         if failed:
-            raise StylizeError(f"{len(failed)} of {len(photos)} photos could not be done, for the reasons above.")
+            raise StylizeError("{} of {} photos could not be done, for the reasons above.", len(failed), len(photos))
 
 
 def gathered(words: list[str], rank: int, size: int) -> list[str]:
@@ -245,7 +245,7 @@ def sample(words: list[str]) -> None:
     add_method(parser)
     args = parser.parse_args(words)
     if args.number > MOST_SAMPLES:
-        raise StylizeError(f"{args.number} faces do not fit in one picture; ask for at most {MOST_SAMPLES}.")
+        raise StylizeError("{} faces do not fit in one picture; ask for at most {}.", args.number, MOST_SAMPLES)
     check_output(args.output, PICTURES)
     check_styles([args.to] if args.to else [])
 
@@ -305,7 +305,7 @@ def pick(faces: Sequence[Face], number: int | None) -> Sequence[Face]:
         return faces
     if number > len(faces):
         found = "1 face was" if len(faces) == 1 else f"{len(faces)} faces were"
-        raise PhotoError(f"There is no face {number}: {found} found; --face counts from 1, the largest.")
+        raise PhotoError("There is no face {}: {} found; --face counts from 1, the largest.", number, found)
     return [faces[number - 1]]
 
 

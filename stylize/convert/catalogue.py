@@ -138,7 +138,7 @@ def choose(name: str) -> list[Weight]:
     """The weights of "full", or the one of that name. Raises CheckpointError."""
     table = {weight.name: weight for weight in WEIGHTS}
     if name != "full" and name not in table:
-        raise CheckpointError(f"There is nothing to download under {name!r}; use full, {', '.join(table)}.")
+        raise CheckpointError("There is nothing to download under {!r}; use full, {}.", name, ", ".join(table))
     return [table[part] for part in FULL] if name == "full" else [table[name]]
 
 

@@ -56,7 +56,7 @@ class Base:
             with torch.device("meta"):  # sizes that do not fit are found before memory is taken
                 generator = Generator(config)
         except Exception:  # whatever such settings make of a generator
-            raise CheckpointError(f"{path.name} is no generator of this project; convert one first.") from None
+            raise CheckpointError("{} is no generator of this project; convert one first.", path.name) from None
         load_into(generator, tensors, path.name)
         return cls(generator, generator.fingerprint())
 
@@ -69,7 +69,7 @@ def plain_tensors(state: Any, name: str) -> Tensors:
     items = state.items() if isinstance(state, dict) else [("", None)]
     tensors: dict[Any, Any] = {key: value.tensor if isinstance(value, Array) else value for key, value in items}
     if not all(printable(key) and isinstance(value, Tensor) and value.numel() for key, value in tensors.items()):
-        raise CheckpointError(f"{name} does not hold plain tensors where its weights should be; use another file.")
+        raise CheckpointError("{} does not hold plain tensors where its weights should be; use another file.", name)
     return without_prefix(tensors, "module.")
 
 
@@ -90,13 +90,13 @@ def part_of(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
 def finite(tensors: Tensors, name: str) -> Tensors:
     """In float32 but for BatchNorm's counters. Raises CheckpointError when they are too many or not finite."""
     if sum(tensor.numel() for tensor in tensors.values()) > MOST_NUMBERS:
-        raise CheckpointError(f"{name} holds far more numbers than a model of its kind has; use another file.")
+        raise CheckpointError("{} holds far more numbers than a model of its kind has; use another file.", name)
     if odd := next((key for key, tensor in tensors.items() if tensor.is_complex()), None):
-        raise CheckpointError(f"{name} holds complex numbers in {odd}, which no model has; use another file.")
+        raise CheckpointError("{} holds complex numbers in {}, which no model has; use another file.", name, odd)
     tensors = {k: t.long() if k.endswith("num_batches_tracked") else t.float() for k, t in tensors.items()}
     for key, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
-            raise CheckpointError(f"{name} is damaged: {key} holds numbers that are not finite; download it again.")
+            raise CheckpointError("{} is damaged: {} holds numbers that are not finite; download it again.", name, key)
     return tensors
 
 
@@ -106,7 +106,7 @@ def checked(build: Callable[[], nn.Module], tensors: Tensors, name: str) -> Tens
         with torch.device("meta"):
             expected = build().state_dict()
     except Exception:  # sizes of which nothing can be built
-        raise CheckpointError(f"{name} holds another architecture than one of its kind; use another file.") from None
+        raise CheckpointError("{} holds another architecture than one of its kind; use another file.", name) from None
     check_tensors(expected, tensors, name)
     return finite(tensors, name)
 

@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 
 from stylize.convert.catalogue import Weight, megabytes
 from stylize.convert.formats import convert
-from stylize.errors import CheckpointError
+from stylize.errors import CheckpointError, Sentence
 from stylize.places import model_folder
 
 CHUNK = 1 << 20  # bytes
@@ -66,7 +66,7 @@ def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[
             try:
                 _convert(weight, path, folder / weight.target)
             except (OSError, RuntimeError, SafetensorError) as error:
-                raise CheckpointError(f"{path} could not be converted into {folder} ({error}).") from None
+                raise CheckpointError("{} could not be converted into {} ({}).", path, folder, error) from None
         yield Progress(weight, "ready")
 
 
@@ -75,7 +75,7 @@ def fetch(weight: Weight) -> Iterator[Progress]:
     if weight.path.is_file():
         return
     if constants.HF_HUB_OFFLINE:
-        raise CheckpointError(f"{weight.name} is not here, and HF_HUB_OFFLINE forbids to fetch it; unset it once.")
+        raise CheckpointError("{} is not here, and HF_HUB_OFFLINE forbids to fetch it; unset it once.", weight.name)
     part = weight.part
     place, others = weight, iter(weight.also)
     failures = 0
@@ -95,22 +95,30 @@ def fetch(weight: Weight) -> Iterator[Progress]:
             failures = 0 if there > before else failures + 1
             if failures == ATTEMPTS:
                 raise CheckpointError(
-                    f"The connection to {place.origin} fails ({getattr(error, 'reason', error)}) after "
-                    f"{megabytes(there)}; check the network or HF_ENDPOINT and repeat, which goes on from there."
+                    "The connection to {} fails ({}) after "
+                    "{}; check the network or HF_ENDPOINT and repeat, which goes on from there.",
+                    place.origin,
+                    getattr(error, "reason", error),
+                    megabytes(there),
                 ) from None
             time.sleep(PAUSE)
         except OSError as error:
             raise CheckpointError(
-                f"{part.parent} cannot be written to ({error.strerror}); make room there or choose another HF_HOME, "
-                "and repeat, which goes on from there."
+                "{} cannot be written to ({}); make room there or choose another HF_HOME, "
+                "and repeat, which goes on from there.",
+                part.parent,
+                error.strerror,
             ) from None
     yield Progress(weight, "check")
     found = _sha256(part)
     if sha256 is not None and found != sha256:
         part.unlink()
         raise CheckpointError(
-            f"{place.origin} came whole, but its SHA-256 is {found[:16]}... instead of {sha256[:16]}...; "
-            "it was thrown away: try again, or through another HF_ENDPOINT."
+            "{} came whole, but its SHA-256 is {}... instead of {}...; "
+            "it was thrown away: try again, or through another HF_ENDPOINT.",
+            place.origin,
+            found[:16],
+            sha256[:16],
         )
     part.replace(weight.path)
 
@@ -151,13 +159,15 @@ def _transfer(weight: Weight, part: Path) -> Generator[Progress, None, str | Non
         return weight.sha256 or _as_sha256(redirects.linked)
     with response:
         if response.headers.get_content_type() == "text/html":
-            raise CheckpointError(f"{weight.origin} is a web page instead of a file of weights; try again later.")
+            raise CheckpointError("{} is a web page instead of a file of weights; try again later.", weight.origin)
         if response.status != 206:
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         if weight.sha256 and total not in (None, weight.size):
-            raise CheckpointError(f"{weight.origin} has {total} bytes instead of {weight.size}: it is another file.")
+            raise CheckpointError(
+                "{} has {} bytes instead of {}: it is another file.", weight.origin, total, weight.size
+            )
         with part.open("ab" if have else "wb") as file:
             yield Progress(weight, "download", have, total)
             while chunk := response.read(CHUNK):
@@ -187,13 +197,18 @@ def _as_sha256(etag: str) -> str | None:
 
 def _explain(weight: Weight, error: urllib.error.HTTPError) -> str:
     if error.code in (401, 403):
-        return (
-            f"{weight.origin} asks for permission ({error.code}): accept its terms on its page and log in with "
-            "hf auth login."
+        return Sentence(
+            "{} asks for permission ({}): accept its terms on its page and log in with hf auth login.",
+            weight.origin,
+            error.code,
         )
     if error.code == 404:
-        return f"{weight.origin} is not there (404); get the file elsewhere and read it with python -m stylize convert."
-    return f"{weight.origin} cannot be had now (the server answers {error.code}); repeat later, it goes on from there."
+        return Sentence(
+            "{} is not there (404); get the file elsewhere and read it with python -m stylize convert.", weight.origin
+        )
+    return Sentence(
+        "{} cannot be had now (the server answers {}); repeat later, it goes on from there.", weight.origin, error.code
+    )
 
 
 def _check_disk(weights: Sequence[Weight], folder: Path) -> None:
@@ -210,8 +225,11 @@ def _check_disk(weights: Sequence[Weight], folder: Path) -> None:
         free = shutil.disk_usage(place).free
         if free < need:
             raise CheckpointError(
-                f"The download needs {megabytes(need)} but the disk of {place} has {megabytes(free)} free; "
-                "make room, or choose other places with HF_HOME and STYLIZE_FULL."
+                "The download needs {} but the disk of {} has {} free; "
+                "make room, or choose other places with HF_HOME and STYLIZE_FULL.",
+                megabytes(need),
+                place,
+                megabytes(free),
             )
 
 

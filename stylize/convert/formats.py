@@ -87,7 +87,7 @@ def convert(
         content = read(stream, path.name)
     results = {out: recognise(content, path.name, base)}
     if decoder == out:
-        raise CheckpointError(f"The encoder and its generator cannot both be written to {out}; give two names.")
+        raise CheckpointError("The encoder and its generator cannot both be written to {}; give two names.", out)
     if decoder is not None:
         results[decoder] = _decoder(content, path.name, base)
     return _saved(results, tell)
@@ -100,26 +100,26 @@ def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
         with _opened(path) as stream:
             found = recognise(read(stream, path.name), path.name)
         if not isinstance(found, Weights) or found.settings.get("kind") != "directions":
-            raise CheckpointError(f"{path.name} holds no directions; convert it alone, only directions can be joined.")
+            raise CheckpointError("{} holds no directions; convert it alone, only directions can be joined.", path.name)
         if repeated := tensors.keys() & found.tensors.keys():
-            raise CheckpointError(f"Two files hold a direction called {min(repeated)}; rename one.")
+            raise CheckpointError("Two files hold a direction called {}; rename one.", min(repeated))
         tensors |= found.tensors
     return _saved({out: Weights(tensors, {"kind": "directions"})})
 
 
 def _opened(path: Path) -> IO[bytes]:
     if not os.path.isfile(path):
-        raise CheckpointError(f"There is no file {path}; check the path.")
+        raise CheckpointError("There is no file {}; check the path.", path)
     try:
         return path.open("rb")
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}); check who may read it.") from None
+        raise CheckpointError("{} cannot be read ({}); check who may read it.", path, error.strerror) from None
 
 
 def _saved(results: Mapping[Path, Converted], tell: Callable[[str], None] = lambda note: None) -> list[Path]:
     for path in results:
         if path.suffix != ".safetensors":
-            raise CheckpointError(f"Cannot write {path}: the name must end in .safetensors.")
+            raise CheckpointError("Cannot write {}: the name must end in .safetensors.", path)
     for path, result in results.items():
         result.save(path)
         if isinstance(result, Weights) and result.note:
@@ -132,14 +132,14 @@ def _convert_archive(
 ) -> Iterator[Path]:
     """Every ``.pt`` of an archive, under its own path in the folder ``out``."""
     if out.suffix == ".safetensors" or out.is_file():
-        raise CheckpointError(f"{name} holds several checkpoints; name a folder for them instead of the file {out}.")
+        raise CheckpointError("{} holds several checkpoints; name a folder for them instead of the file {}.", name, out)
     entries = {entry: size for entry, size in _entries(stream).items() if entry.endswith(".pt")}
     entries = {entry: size for entry, size in entries.items() if not entry.startswith("__MACOSX/")}
     if sum(entries.values()) > MOST_UNPACKED:
-        raise CheckpointError(f"{name} would unpack to more than {MOST_UNPACKED:,} bytes; take out what you need.")
+        raise CheckpointError("{} would unpack to more than {:,} bytes; take out what you need.", name, MOST_UNPACKED)
     for entry in entries:
         if not all(PLAIN_NAME.fullmatch(part) for part in entry.split("/")):
-            raise CheckpointError(f"{name} is refused: a file in it has the unsafe name {entry!a}.")
+            raise CheckpointError("{} is refused: a file in it has the unsafe name {!a}.", name, entry)
     for entry in entries:
         inside = PurePosixPath(entry)
         content = read(io.BytesIO(_unpacked(stream, entry, name)), inside.name)
@@ -155,14 +155,15 @@ def read(stream: IO[bytes], name: str) -> Any:
     start = stream.read(1024)
     stream.seek(0)
     if not start:
-        raise CheckpointError(f"{name} is empty; download it again.")
+        raise CheckpointError("{} is empty; download it again.", name)
     if HTML.match(start):
         raise CheckpointError(
-            f"{name} is a web page, not a checkpoint, as a host sends when a file was downloaded too often; "
-            "download it again later or from elsewhere."
+            "{} is a web page, not a checkpoint, as a host sends when a file was downloaded too often; "
+            "download it again later or from elsewhere.",
+            name,
         )
     if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{name} is a pointer of Git LFS, not the file itself; fetch that with `git lfs pull`.")
+        raise CheckpointError("{} is a pointer of Git LFS, not the file itself; fetch that with `git lfs pull`.", name)
     if start.startswith(b"\x93NUMPY"):
         return _array(stream.read(LARGEST_DIRECTIONS + 1), name)
     if start[8:9] == b"{":
@@ -170,7 +171,7 @@ def read(stream: IO[bytes], name: str) -> Any:
     entries = _entries(stream)
     if entries and all(entry.endswith(".npy") for entry in entries):
         if sum(entries.values()) > LARGEST_DIRECTIONS:
-            raise CheckpointError(f"{name} is too large for directions; use another file.")
+            raise CheckpointError("{} is too large for directions; use another file.", name)
         return {entry.removesuffix(".npy"): _array(_unpacked(stream, entry, name), name) for entry in entries}
     return load(stream, name)
 
@@ -180,7 +181,7 @@ def _unpacked(stream: IO[bytes], entry: str, name: str) -> bytes:
         with zipfile.ZipFile(stream) as archive:
             return archive.read(entry)
     except Exception:  # of zip's parts each raises its own
-        raise CheckpointError(f"{entry!a} in {name} is damaged or encrypted; download it again.") from None
+        raise CheckpointError("{!a} in {} is damaged or encrypted; download it again.", entry, name) from None
 
 
 def _entries(stream: IO[bytes]) -> dict[str, int]:
@@ -196,11 +197,11 @@ def _entries(stream: IO[bytes]) -> dict[str, int]:
 
 def _array(data: bytes, name: str) -> Tensor:
     if len(data) > LARGEST_DIRECTIONS:
-        raise CheckpointError(f"{name} is too large for a direction; use another file.")
+        raise CheckpointError("{} is too large for a direction; use another file.", name)
     try:
         return torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))
     except Exception:  # its header is Python, which fails in many ways
-        raise CheckpointError(f"{name} is damaged or holds no plain numbers; download it again.") from None
+        raise CheckpointError("{} is damaged or holds no plain numbers; download it again.", name) from None
 
 
 def _safetensors(data: bytes, name: str) -> Tensors:
@@ -208,9 +209,9 @@ def _safetensors(data: bytes, name: str) -> Tensors:
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
         tensors = load_safetensors(data)
     except Exception:  # JSON and its reader of numbers each raise their own
-        raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
+        raise CheckpointError("{} is cut short, damaged or not a checkpoint; download it again.", name) from None
     if "settings" in metadata:
-        raise CheckpointError(f"{name} is in this project's own form; use it as it is.")
+        raise CheckpointError("{} is in this project's own form; use it as it is.", name)
     return tensors
 
 
@@ -235,8 +236,11 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
     if directions and named and len(directions) == len(parts):
         return Weights(finite(directions, name), {"kind": "directions", "origin": {"file": name}})
     raise CheckpointError(
-        f"{name} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, ReStyle, "
-        "StyleFeatureEditor, HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one of them."
+        "{} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, "
+        "ReStyle, "
+        "StyleFeatureEditor, HyperDomainNet, directions of InterFaceGAN, LPIPS and VGG16); use one "
+        "of them.",
+        name,
     )
 
 
@@ -282,16 +286,18 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
     official = options.get("encoder_type", "")
     if not tensors or official not in ENCODERS:
         raise CheckpointError(
-            f"{name} holds an encoder of the kind {shown(official)}, but only {', '.join(ENCODERS)} are known; "
-            "use a checkpoint of e4e or ReStyle for faces."
+            "{} holds an encoder of the kind {}, but only {} are known; use a checkpoint of e4e or ReStyle for faces.",
+            name,
+            shown(official),
+            ", ".join(ENCODERS),
         )
     kind = ENCODERS[official]
     if options.get("start_from_latent_avg") is False:
-        raise CheckpointError(f"{name} was trained without the mean w, which is not supported; use another encoder.")
+        raise CheckpointError("{} was trained without the mean w, which is not supported; use another encoder.", name)
     try:
         width = tensors["styles.0.linear.weight"].shape[0]
     except LookupError:
-        raise CheckpointError(f"{name} holds no encoder of W+: its heads are missing.") from None
+        raise CheckpointError("{} holds no encoder of W+: its heads are missing.", name) from None
     config = E4eConfig(num_ws=count(r"styles\.\d+\.linear\.weight", tensors), w_dim=width)
     latent_avg = content.get("latent_avg")
     if latent_avg is None:
@@ -315,7 +321,7 @@ def _decoder(content: Any, name: str, base: Base | None = None) -> Weights:
     state = content.get("state_dict") if isinstance(content, dict) else None
     held = part_of(plain_tensors(state, name), "decoder.") if isinstance(state, dict) else {}
     if not held:
-        raise CheckpointError(f"{name} holds no decoder; only files of e4e and ReStyle do.")
+        raise CheckpointError("{} holds no decoder; only files of e4e and ReStyle do.", name)
     tensors = from_rosinality(held)
     return generator(tensors, row(content.get("latent_avg"), name), "rosinality, of an encoder", name, base)
 
@@ -331,19 +337,19 @@ def _hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Co
         return generator(tensors, None, "HyperDomainNet, fine-tuned", name, base)
     if patch != "cin_mult":
         raise CheckpointError(
-            f"{name} patches the generator by {shown(patch)}; only cin_mult, the scaling of input channels, works."
+            "{} patches the generator by {}; only cin_mult, the scaling of input channels, works.", name, shown(patch)
         )
     if kind == "mapper":
         return _mapper(content, state, name, base)
     if kind == "parameterization":
         return _domain(content, state, name, base)
-    raise CheckpointError(f"{name} is a HyperDomainNet file of the unknown kind {shown(kind)}; use another.")
+    raise CheckpointError("{} is a HyperDomainNet file of the unknown kind {}; use another.", name, shown(kind))
 
 
 def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> Domain:
     resolution = plain(content.get("sg2_params")).get("img_size", 0)
     if resolution not in [4 * 2**level for level in range(MOST_LEVELS)]:
-        raise CheckpointError(f"{name} does not say for which size of generator it was made; use another file.")
+        raise CheckpointError("{} does not say for which size of generator it was made; use another file.", name)
     sizes = GeneratorConfig.official(resolution).domain_sizes
     expected = {f"heads.conv_{i}.params_in": torch.empty(1, 1, size, 1, 1) for i, size in enumerate(sizes)}
     check_tensors(expected, state, name)
@@ -365,7 +371,7 @@ def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
             style=style,
         )
     except DomainError as error:
-        raise CheckpointError(f"{name} cannot be used: {error}") from None
+        raise CheckpointError("{} cannot be used: {}", name, error) from None
 
 
 def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> HyperNet:
@@ -376,9 +382,9 @@ def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
             from_official({key: tensor.to("meta") for key, tensor in state.items()})
         net = from_official(state, str(clip).replace("/", "-"))
     except CheckpointError as error:
-        raise CheckpointError(f"{name} cannot be used: {error}") from None
+        raise CheckpointError("{} cannot be used: {}", name, error) from None
     except TypeError:  # a single number where a matrix should be
-        raise CheckpointError(f"{name} holds another architecture than a mapper's; use another file.") from None
+        raise CheckpointError("{} holds another architecture than a mapper's; use another file.", name) from None
     _check_base(list(net.config.sizes), name, base)
     net.generator = base.fingerprint if base else ""
     net.settings = {
@@ -391,9 +397,15 @@ def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
 def _check_base(sizes: list[int], name: str, base: Base | None) -> None:
     if base and sizes != base.generator.config.domain_sizes:
         raise CheckpointError(
-            f"{name} scales {sum(sizes)} channels of {len(sizes)} convolutions, but the given "
-            f"{base.generator.config.resolution} px generator has {base.generator.config.domain_dim} "
-            f"of {len(base.generator.config.domain_sizes)}; give the generator that it was made for."
+            "{} scales {} channels of {} convolutions, but the given "
+            "{} px generator has {} "
+            "of {}; give the generator that it was made for.",
+            name,
+            sum(sizes),
+            len(sizes),
+            base.generator.config.resolution,
+            base.generator.config.domain_dim,
+            len(base.generator.config.domain_sizes),
         )
 
 

@@ -150,7 +150,9 @@ def _parameters(module: Any, name: str) -> Tensors:
         state = state if isinstance(state, dict) else {}
         groups: list[Any] = [state.get(f"_{group}") for group in ("parameters", "buffers", "modules")]
         if id(module) in seen or not all(isinstance(group, dict) and len(group) < 100 for group in groups):
-            raise CheckpointError(f"{name} holds no network of stylegan2-ada-pytorch where one should be; use another.")
+            raise CheckpointError(
+                "{} holds no network of stylegan2-ada-pytorch where one should be; use another.", name
+            )
         seen.add(id(module))
         parameters, buffers, modules = groups
         held = {**parameters, **buffers}
@@ -170,12 +172,14 @@ def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, ba
         channels = [tensors["const"].shape[1], *(tensors[f"convs.{i}.weight"].shape[0] for i in range(1, convs, 2))]
         z_dim, w_dim = tensors["mapping.layers.0.weight"].shape[1], tensors["convs.0.affine.weight"].shape[1]
     except LookupError as error:
-        raise CheckpointError(f"{name} holds no generator of StyleGAN2: a layer is missing ({error}).") from None
+        raise CheckpointError("{} holds no generator of StyleGAN2: a layer is missing ({}).", name, error) from None
     if len(channels) > MOST_LEVELS:
-        raise CheckpointError(f"{name} holds a generator of more than {2 ** (MOST_LEVELS + 1)} px; use a smaller one.")
+        raise CheckpointError(
+            "{} holds a generator of more than {} px; use a smaller one.", name, 2 ** (MOST_LEVELS + 1)
+        )
     config = GeneratorConfig(4 * 2 ** (len(channels) - 1), tuple(channels), z_dim, w_dim, layers)
     if max(*channels, z_dim, w_dim) > MOST_WIDTH:
-        raise CheckpointError(f"{name} holds a generator with layers wider than {MOST_WIDTH:,}; use a smaller one.")
+        raise CheckpointError("{} holds a generator with layers wider than {:,}; use a smaller one.", name, MOST_WIDTH)
     origin = {"file": name, "format": source}
     note = ""
     if not any(key.endswith(".noise") for key in tensors):

@@ -50,4 +50,4 @@ def _config(tensors: Tensors, editor: bool, name: str) -> SfeConfig:
             editor=editor,
         )
     except LookupError as error:
-        raise CheckpointError(f"{name} holds no whole StyleFeatureEditor: a layer is missing ({error}).") from None
+        raise CheckpointError("{} holds no whole StyleFeatureEditor: a layer is missing ({}).", name, error) from None

@@ -21,8 +21,8 @@ from stylize.models.code import Code
 from stylize.models.hypernet import HyperNet
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import NAMES, PHOTO, combinations
+from stylize.training.entries import Entry, known_entries
 from stylize.training.filters import truth
-from stylize.training.hypernet import Entry, known_entries
 from stylize.training.ready_domains import fit, training_codes
 
 POOL, STEPS = 64, 120  # of the vectors that are fitted alone

@@ -27,11 +27,12 @@ from stylize.faces.identity import FaceIdentity
 from stylize.models.checkpoints import fingerprint, save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, Order
+from stylize.models.generator import Generator
+from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 from stylize.training.filters import truth
-from stylize.training.generator import parameter_groups
+from stylize.training.networks import parameter_groups
 
 STEPS, BATCH, POOL = 50, 4, 48
 SAMPLES = 48  # random faces for Quality and Diversity

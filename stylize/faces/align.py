@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.errors import CheckpointError, NoFaceError
+from stylize.errors import CheckpointError, NoFaceError, Sentence
 from stylize.faces.segment import people
 
 Array = NDArray[np.float64]
@@ -112,7 +112,7 @@ class FaceFinder:
         if not large:
             width = faces[0].box[2] - faces[0].box[0]
             raise NoFaceError(
-                f"The largest face found is only {width} px wide; use a photo with a face at least 80 px wide."
+                "The largest face found is only {} px wide; use a photo with a face at least 80 px wide.", width
             )
         return large, faces[len(large) :]
 
@@ -198,8 +198,15 @@ class FaceFinder:
         for angle, words in ((180, "upside down"), (90, "on its side"), (270, "on its side")):
             if self._search(small.rotate(angle, expand=True), TURNED_SIDE, TURNED_SCORE):
                 turn = "180 degrees" if angle == 180 else f"90 degrees {'counter-' if angle == 90 else ''}clockwise"
-                return f"The face in the {size} picture seems to be {words}; turn the picture by {turn} and try again."
-        return f"No face found in the {size} picture; use a photo with a face seen from the front, at least 80 px wide."
+                return Sentence(
+                    "The face in the {} picture seems to be {}; turn the picture by {} and try again.",
+                    size,
+                    words,
+                    turn,
+                )
+        return Sentence(
+            "No face found in the {} picture; use a photo with a face seen from the front, at least 80 px wide.", size
+        )
 
 
 def _box_around(points: Array) -> Box:

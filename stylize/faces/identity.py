@@ -91,7 +91,7 @@ class FaceIdentity(nn.Module):
     def _load(self, layers: list[np.ndarray]) -> None:
         convs = [m for m in self.modules() if isinstance(m, nn.Conv2d)]
         if len(layers) != 2 * len(convs) + 1:
-            raise CheckpointError(f"The face recognition file has {len(layers)} layers, not {2 * len(convs) + 1}.")
+            raise CheckpointError("The face recognition file has {} layers, not {}.", len(layers), 2 * len(convs) + 1)
         for conv, packed, affine in zip(convs, layers[0:-1:2], layers[1:-1:2], strict=True):
             kernel, bias = np.split(packed, [conv.weight.numel()])
             gamma, beta = np.split(affine, 2)

@@ -47,7 +47,7 @@ def save_checkpoint(
         with suppress(OSError):
             part.unlink()
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CheckpointError(f"{path} cannot be written ({reason}); make room or choose another place.") from None
+        raise CheckpointError("{} cannot be written ({}); make room or choose another place.", path, reason) from None
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -57,7 +57,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
     """
     path = Path(path)
     if not os.path.isfile(path):  # unlike the path's own question, false for a name that no file can have
-        raise CheckpointError(f"There is no file {path}.")
+        raise CheckpointError("There is no file {}.", path)
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             settings = json.loads((file.metadata() or {})["settings"])
@@ -70,8 +70,18 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
         if not _shallow(settings):
             raise ValueError("its settings are nested too deeply")
     except Exception as error:  # JSON, safetensors and torch each raise their own
-        raise CheckpointError(f"{path.name} is not a file of this project or is damaged ({error}).") from None
+        raise CheckpointError("{} is not a file of this project or is damaged ({}).", path.name, error) from None
     return {n: t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for n, t in tensors.items()}, settings
+
+
+def load_settings(path: str | Path) -> dict[str, Any]:
+    """The settings of a file written by ``save_checkpoint``, without its tensors. Raises CheckpointError."""
+    try:
+        with safe_open(path, "pt") as file:
+            settings: dict[str, Any] = json.loads((file.metadata() or {})["settings"])
+            return settings
+    except Exception as error:
+        raise CheckpointError("{} is not a file of this project or is damaged ({}).", Path(path).name, error) from None
 
 
 def _shallow(value: Any, levels: int = 50) -> bool:
@@ -91,7 +101,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], orig
     ]
     if problems:
         shown = "; ".join(sorted(problems)[:4])
-        raise CheckpointError(f"{origin} holds another architecture: {shown} ({len(problems)} differences).")
+        raise CheckpointError("{} holds another architecture: {} ({} differences).", origin, shown, len(problems))
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:

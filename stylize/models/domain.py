@@ -18,7 +18,8 @@ from torch import Tensor
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
-from stylize.models.generator import GeneratorConfig, Order
+from stylize.models.generator import GeneratorConfig
+from stylize.models.layers import Order
 
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
@@ -61,17 +62,20 @@ class Domain:
         object.__setattr__(self, "vector", self.vector.detach().to("cpu", torch.float32, copy=True))
         if self.vector.shape != (sum(self.sizes),):
             raise DomainError(
-                f"The domain's vector has the shape {tuple(self.vector.shape)} but its layout asks for "
-                f"{sum(self.sizes)} numbers; make it anew."
+                "The domain's vector has the shape {} but its layout asks for {} numbers; make it anew.",
+                tuple(self.vector.shape),
+                sum(self.sizes),
             )
         if self.style is not None:
             object.__setattr__(self, "style", self.style.detach().to("cpu", torch.float32, copy=True))
             if self.style.ndim != 2 or not 0 <= self.style_share <= 1:
-                raise DomainError(f"The style rows of the domain {self.label!r} are damaged; make it anew.")
+                raise DomainError("The style rows of the domain {!r} are damaged; make it anew.", self.label)
         if not all(bool(tensor.isfinite().all()) for tensor in self._tensors().values()):
-            raise DomainError(f"The domain {self.label!r} holds numbers that are not finite; make it anew.")
+            raise DomainError("The domain {!r} holds numbers that are not finite; make it anew.", self.label)
         if self.order not in get_args(Order):
-            raise DomainError(f"The domain's order is {self.order!r} but must be one of {', '.join(get_args(Order))}.")
+            raise DomainError(
+                "The domain's order is {!r} but must be one of {}.", self.order, ", ".join(get_args(Order))
+            )
 
     @property
     def label(self) -> str:
@@ -92,15 +96,15 @@ class Domain:
         """Reads a file that ``save`` wrote. Raises DomainError for anything else."""
         path = Path(path)
         if not os.path.isfile(path):  # unlike the path's own question, false for a name that no file can have
-            raise DomainError(f"There is no domain file {path}; check the path.")
+            raise DomainError("There is no domain file {}; check the path.", path)
         if path.stat().st_size > LARGEST_FILE:
-            raise DomainError(f"{path.name} has {path.stat().st_size:,} bytes, far too many for a domain file.")
+            raise DomainError("{} has {:,} bytes, far too many for a domain file.", path.name, path.stat().st_size)
         try:
             tensors, values = load_checkpoint(path)
         except CheckpointError:
-            raise DomainError(f"{path.name} is not a domain file or is damaged; make it anew.") from None
+            raise DomainError("{} is not a domain file or is damaged; make it anew.", path.name) from None
         if values.get("format") != FORMAT:
-            raise DomainError(f"{path.name} is not a domain file; use one that `adapt` or `mix` wrote.")
+            raise DomainError("{} is not a domain file; use one that `adapt` or `mix` wrote.", path.name)
         sizes, seed, settings = (values.get(name) for name in ("sizes", "seed", "settings"))
         share = values.get("style_share", 1.0)
         if not (
@@ -117,9 +121,9 @@ class Domain:
             and isinstance(settings.get("levels", []), list)
             and (values["method"] != "mix" or _weights(settings.get("ingredients")))
         ):
-            raise DomainError(f"{path.name} lacks a part of a domain file or is damaged; make it anew.")
+            raise DomainError("{} lacks a part of a domain file or is damaged; make it anew.", path.name)
         if any(bool((tensor.isfinite() & (tensor.abs() > LARGEST_NUMBER)).any()) for tensor in tensors.values()):
-            raise DomainError(f"{path.name} holds numbers that no training makes, or is damaged; make it anew.")
+            raise DomainError("{} holds numbers that no training makes, or is damaged; make it anew.", path.name)
         try:
             texts = {name: values[name] for name in TEXTS}
             style = tensors.get("style")
@@ -127,7 +131,7 @@ class Domain:
                 tensors["vector"], tuple(sizes), seed=seed, settings=settings, style=style, style_share=share, **texts
             )
         except DomainError as error:
-            raise DomainError(f"{path.name} cannot be used: {error}") from None
+            raise DomainError("{} cannot be used: {}", path.name, error) from None
 
     def check(self, fingerprint: str, config: GeneratorConfig) -> None:
         """Raises DomainError unless this domain was made for the generator with that fingerprint and config; where its
@@ -135,17 +139,25 @@ class Domain:
         if self.sizes != tuple(config.domain_sizes):
             maker = f"the generator {self.generator}" if self.generator else "another generator"
             raise DomainError(
-                f"The domain {self.label!r} was made for {maker} and has {sum(self.sizes)} "
-                f"numbers, but the {config.resolution} px generator {fingerprint} takes {config.domain_dim}; "
-                "use a domain made for it."
+                "The domain {!r} was made for {} and has {} "
+                "numbers, but the {} px generator {} takes {}; "
+                "use a domain made for it.",
+                self.label,
+                maker,
+                sum(self.sizes),
+                config.resolution,
+                fingerprint,
+                config.domain_dim,
             )
         if self.generator not in ("", fingerprint):
             raise DomainError(
-                f"The domain {self.label!r} was made for the generator {self.generator}, not for {fingerprint}; "
-                "make it anew."
+                "The domain {!r} was made for the generator {}, not for {}; make it anew.",
+                self.label,
+                self.generator,
+                fingerprint,
             )
         if self.style is not None and (self.style.shape[1] != config.w_dim or len(self.style) > config.num_ws):
-            raise DomainError(f"The style rows of the domain {self.label!r} do not fit this generator; make it anew.")
+            raise DomainError("The style rows of the domain {!r} do not fit this generator; make it anew.", self.label)
 
     def mixed_in(self, ws: Tensor, amount: float) -> Tensor:
         """W+ (N, num_ws, w_dim) whose last rows are moved towards ``style`` by ``amount`` times ``style_share``."""
@@ -212,13 +224,18 @@ def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Do
     first = replace(first, generator=named[0] if named else "")
     for weight, domain in weighted:
         if not math.isfinite(weight):
-            raise DomainError(f"The weight of {domain.label!r} is {weight}; use a finite number.")
+            raise DomainError("The weight of {!r} is {}; use a finite number.", domain.label, weight)
         for field_name, what in (("generator", "generator"), ("sizes", "layout"), ("order", "order")):
             a, b = getattr(first, field_name), getattr(domain, field_name)
             if a != b and b != "":
                 raise DomainError(
-                    f"{first.label!r} and {domain.label!r} cannot be mixed: their {what} differs ({a} and {b}); "
-                    "use domains made for one generator in one order."
+                    "{!r} and {!r} cannot be mixed: their {} differs ({} and {}); "
+                    "use domains made for one generator in one order.",
+                    first.label,
+                    domain.label,
+                    what,
+                    a,
+                    b,
                 )
     if spherical:
         straight = mix(weighted)
@@ -296,11 +313,11 @@ class Part:
     def parse(cls, words: str) -> Part:
         """Of "zombie", "zombie=0.8" or "zombie=0.8,medium=0.5,fine=0". Raises DomainError."""
         if len(words) > LONGEST_PART:
-            raise DomainError(f"A style of the mix has {len(words)} characters; use at most {LONGEST_PART}.")
+            raise DomainError("A style of the mix has {} characters; use at most {}.", len(words), LONGEST_PART)
         level = rf",\s*({'|'.join(LEVELS)})\s*=([^=,]*)"
         found = re.fullmatch(rf"(.*?)(?:=([^=,]*))?((?:{level})*)", words, re.DOTALL)
         if found is None or not (text := found[1].strip()):
-            raise DomainError(f"{words!r} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.")
+            raise DomainError("{!r} is not a style with its weight, like sepia=0.5 or sepia=0.5,fine=0.", words)
         levels = dict.fromkeys(LEVELS, 1.0) | {name: cls._number(x, words) for name, x in re.findall(level, found[3])}
         weight = 1.0 if found[2] is None else cls._number(found[2], words)
         return cls(text, weight, (levels["coarse"], levels["medium"], levels["fine"]))
@@ -312,7 +329,7 @@ class Part:
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise DomainError(f"{text!r} in {words!r} is not a number; write it like sepia=0.5 or sepia=0.5,fine=0.")
+            raise DomainError("{!r} in {!r} is not a number; write it like sepia=0.5 or sepia=0.5,fine=0.", text, words)
         return value
 
 
@@ -328,5 +345,5 @@ def blend(parts: Sequence[tuple[Part, Domain]], spherical: bool = False) -> Doma
         raise DomainError("All weights are 0, so nothing is left of the styles; move one of them.")
     if domain.vector.abs().max() < 1e-6 and domain.style is None:
         names = " and ".join(part.text for part, _ in parts)
-        raise DomainError(f"The weights of {names} cancel out, so nothing is left; move one of them.")
+        raise DomainError("The weights of {} cancel out, so nothing is left; move one of them.", names)
     return domain

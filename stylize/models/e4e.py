@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylize.models.generator import Linear
+from stylize.models.layers import Linear
 
 Flavour = Literal["psp", "e4e"]
 COARSE, MIDDLE = 3, 7  # e4e: rows of W+ below these come from the last map, and from the one before it

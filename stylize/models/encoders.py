@@ -92,13 +92,13 @@ def load_encoder(path: Path, generator: Generator) -> nn.Module:
         or (features and (not target.inject or features != target.features_shape[0]))
         or (isinstance(made, Sfe) and made.config.side != target.features_shape[1])
     ):
-        raise CheckpointError(f"The encoder and the generator in {path.parent} do not belong together.")
+        raise CheckpointError("The encoder and the generator in {} do not belong together.", path.parent)
     load_into(made, tensors, path.name)
     if isinstance(made, Sfe) and made.editor is not None:
         beside = path.with_name(BASE)
         base = load_encoder(beside, generator) if beside.is_file() and beside != path else None
         if not isinstance(base, E4e) or base.config.resolution != made.config.small:
-            raise CheckpointError(f"{path.name} needs the encoder e4e as {BASE} beside it; download e4e-ffhq.")
+            raise CheckpointError("{} needs the encoder e4e as {} beside it; download e4e-ffhq.", path.name, BASE)
         made.e4e, generator.edit = base, made.edit
     generator.config = target
     return made
@@ -109,4 +109,4 @@ def _settings_of(path: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path.name} has settings that this version does not know ({error}).") from None
+        raise CheckpointError("{} has settings that this version does not know ({}).", path.name, error) from None

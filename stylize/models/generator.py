@@ -27,20 +27,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
 from stylize.models.code import Code, Inversion
-
-Order = Literal["pre_demod", "post_demod"]
-Noise = Literal["const", "random", "none"]
-EPS = 1e-8
-SQRT2 = math.sqrt(2.0)
+from stylize.models.layers import Mapping, ModulatedConv, Noise, Order, ToRGB, Window, cut, normal, upsample
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -119,209 +114,6 @@ class GeneratorConfig:
         return asdict(self)
 
 
-def leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``sqrt(2) * leaky_relu(x + bias, 0.2)``: keeps the variance of a unit normal."""
-    if bias is not None:
-        x = x + bias.view(1, -1, *[1] * (x.ndim - 2)).to(x.dtype)
-    return F.leaky_relu(x, 0.2) * SQRT2
-
-
-class Linear(nn.Module):
-    """Linear layer with equalised learning rate: the weight is scaled at run time (Karras et al. 2018)."""
-
-    def __init__(self, c_in: int, c_out: int, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in) / lr_multiplier)
-        self.bias = nn.Parameter(torch.full((c_out,), bias))
-        self.weight_gain = lr_multiplier / math.sqrt(c_in)
-        self.bias_gain = lr_multiplier
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
-
-
-class Mapping(nn.Module):
-    """z (N, z_dim) -> w (N, w_dim): normalised to unit second moment, then leaky-ReLU layers."""
-
-    def __init__(self, z_dim: int, w_dim: int, layers: int) -> None:
-        super().__init__()
-        sizes = [z_dim] + [w_dim] * layers
-        self.layers = nn.ModuleList(Linear(a, b, lr_multiplier=0.01) for a, b in pairwise(sizes))
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + EPS)
-        for layer in self.layers:
-            x = leaky_relu(layer(x))
-        return x
-
-
-def fir_kernel(gain: float, device: torch.device | None = None) -> Tensor:
-    """The separable low-pass [1, 3, 3, 1], normalised, as a (4, 4) kernel times ``gain``."""
-    i = torch.arange(4.0, device=device)  # computed on the device: a copy to it would wait
-    taps = (1.0 + i * (3.0 - i)) / 8.0
-    return torch.outer(taps, taps) * gain
-
-
-def blur(x: Tensor, gain: float, bias: Tensor | None = None) -> Tensor:
-    """Depth-wise FIR filter of x (N, C, H, W), which shrinks by one pixel."""
-    channels = x.shape[1]
-    weight = fir_kernel(gain, x.device).to(x.dtype).expand(channels, 1, 4, 4)
-    return F.conv2d(x, weight, bias, padding=1, groups=channels)
-
-
-def upsample(x: Tensor) -> Tensor:
-    """Doubles x (N, C, H, W) with the FIR kernel (gain 4), zeros outside: the RGB skip path.
-
-    Inserting zeros and filtering with [1, 3, 3, 1] / 4 is bilinear interpolation.
-    """
-    return F.interpolate(F.pad(x, (1, 1, 1, 1)), scale_factor=2, mode="bilinear")[:, :, 2:-2, 2:-2]
-
-
-def upsampling_kernel(weight: Tensor) -> Tensor:
-    """Transposed convolution (Ci, Co, 3, 3), then FIR filter, as the one kernel (Ci, Co, 6, 6), stride 2, padding 2."""
-    c_in, c_out, _, _ = weight.shape
-    fir = fir_kernel(4.0, weight.device)[None, None]
-    return F.conv2d(weight.reshape(-1, 1, 3, 3), fir, padding=3).view(c_in, c_out, 6, 6)
-
-
-def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
-    """x (N, C, H, W) += pattern (1 or N, 1, H, W): as a matrix product, which reads bfloat16 far faster than add_."""
-    if not x.is_contiguous(memory_format=torch.channels_last):
-        return x.add_(pattern)
-    rows = x.permute(0, 2, 3, 1).view(-1, x.shape[1])
-    rows.addmm_(pattern.expand(len(x), -1, -1, -1).reshape(-1, 1), x.new_ones(1, x.shape[1]))
-    return x
-
-
-class Window(NamedTuple):
-    """A square part of pictures, in pixels: training on parts costs less. ``top`` and ``left``: its corner."""
-
-    top: int
-    left: int
-    side: int
-
-    def times(self, factor: int) -> Window:
-        return Window(*(factor * number for number in self))
-
-
-def cut(x: Tensor, window: Window | None) -> Tensor:
-    """That part of x (N, C, H, W), or all of it."""
-    if window is None:
-        return x
-    top, left, side = window
-    return x[:, :, top : top + side, left : left + side]
-
-
-class Prepared(NamedTuple):
-    """What depends on a convolution's weight alone, and the weight (with its version) that it was made from."""
-
-    source: Tensor
-    version: int
-    kernel: Tensor  # (Co, Ci, 3, 3), up-sampling (Ci, Co, 3, 3) or (Ci, Co, 6, 6)
-    energy: Tensor  # (Co, Ci): sum_k (gain w)^2
-
-
-class ModulatedConv(nn.Module):
-    """3x3 modulated convolution, optionally doubling the resolution, then noise, bias and leaky ReLU."""
-
-    noise: Tensor
-
-    def __init__(self, c_in: int, c_out: int, w_dim: int, resolution: int, up: bool, patterns: int = 0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
-        self.affine = Linear(w_dim, c_in, bias=1.0)
-        self.noise_strength = nn.Parameter(torch.zeros(1))
-        self.bias = nn.Parameter(torch.zeros(c_out))
-        if patterns:  # the last of the input channels
-            self.patterns = nn.Parameter(torch.randn(1, patterns, resolution, resolution))
-        self.register_buffer("noise", torch.randn(1, 1, resolution, resolution))
-        self.gain = 1.0 / math.sqrt(c_in * 9)
-        self.up = up
-        self.large = resolution**2 > 9 * c_out  # pictures larger than the weight
-        self.prepared: dict[torch.dtype, Prepared] = {}
-
-    def forward(
-        self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise, window: Window | None = None
-    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci); window: where x lies, in pixels of the output
-        if hasattr(self, "patterns"):
-            placed = cut(self.patterns, window).expand(len(x), -1, -1, -1).to(x.dtype)
-            x = torch.cat([x, placed], 1).contiguous(memory_format=torch.channels_last)
-        style = self.affine(w)
-        scale = style if domain is None else style * (1.0 + domain)
-        norm = scale if order == "pre_demod" else style
-        fast = not torch.is_grad_enabled()  # nothing computed here is needed again: it may be overwritten
-        kernel, energy = self.prepare(x.dtype) if fast else self.weigh(x.dtype)
-        demod = torch.rsqrt(norm.square() @ energy.t() + EPS)  # (N,Co)
-        # sqrt(2) lrelu(x) = lrelu(sqrt(2) x): the gain is folded into the small factors.
-        scale, demod, bias = scale * self.gain, demod * SQRT2, (self.bias * SQRT2).to(x.dtype)
-        if fast and self.large:
-            factors = torch.einsum("ni,no->nio" if self.up else "ni,no->noi", scale, demod)
-            kernels = (kernel * factors[:, :, :, None, None]).to(x.dtype)
-            parts = [self.convolve(x[i : i + 1], kernels[i], bias) for i in range(len(x))]
-            x = torch.cat(parts) if len(parts) > 1 else parts[0]
-        else:
-            x = self.convolve(x * scale[:, :, None, None].to(x.dtype), kernel)
-            x = x * demod[:, :, None, None].to(x.dtype) + bias.view(1, -1, 1, 1)
-        if noise != "none":
-            pattern = cut(self.noise, window) if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
-            pattern = (pattern * (self.noise_strength * SQRT2)).to(x.dtype)
-            x = add_outer_(x, pattern) if fast else x + pattern
-        return F.leaky_relu(x, 0.2, inplace=fast)
-
-    def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The convolution alone, doubling the resolution where this layer does."""
-        kernel = kernel.contiguous(memory_format=torch.channels_last)
-        if not self.up:
-            return F.conv2d(x, kernel, bias, padding=1)
-        if kernel.shape[-1] == 6:
-            return F.conv_transpose2d(x, kernel, bias, stride=2, padding=2)
-        return blur(F.conv_transpose2d(x, kernel, stride=2), 4.0, bias)
-
-    def weigh(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(kernel in dtype, energy), differentiable."""
-        weight = self.weight.transpose(0, 1) if self.up else self.weight
-        return weight.to(dtype), (self.weight * self.gain).square().sum((2, 3))
-
-    @torch.no_grad()
-    def arrange(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(kernel as the convolution likes it, energy). The kernel of a large layer stays in float32."""
-        kernel, energy = self.weigh(torch.float32 if self.large else dtype)
-        # One 6x6 kernel is four times the work of 3x3 and blur, but saves them the wide passes over the picture.
-        if self.up and self.large and dtype != torch.float32 and len(self.weight) < 128:
-            kernel = upsampling_kernel(kernel)
-        return kernel.contiguous(memory_format=torch.channels_last), energy
-
-    def prepare(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The same, kept until the weight changes."""
-        if torch.compiler.is_compiling():
-            return self.arrange(dtype)
-        kept, weight = self.prepared.get(dtype), self.weight.detach()
-        if kept and kept.source.data_ptr() == weight.data_ptr() and kept.version == weight._version:
-            return kept.kernel, kept.energy
-        with torch.inference_mode(False):
-            kernel, energy = self.arrange(dtype)
-        self.prepared[dtype] = Prepared(weight, weight._version, kernel, energy)
-        return kernel, energy
-
-
-class ToRGB(nn.Module):
-    """1x1 modulated convolution to RGB, without demodulation."""
-
-    def __init__(self, c_in: int, w_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(3, c_in, 1, 1))
-        self.affine = Linear(w_dim, c_in, bias=1.0)
-        self.bias = nn.Parameter(torch.zeros(3))
-        self.gain = 1.0 / math.sqrt(c_in)
-
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        style = self.affine(w) * self.gain
-        kernel = (style[:, None] * self.weight.flatten(1)).to(x.dtype)  # (N,3,Ci): smaller than the picture
-        rgb = x.permute(0, 2, 3, 1).flatten(1, 2) @ kernel.transpose(1, 2)  # (N,HW,3)
-        rgb = rgb.float() + self.bias
-        return rgb.view(len(x), *x.shape[2:], 3).permute(0, 3, 1, 2)
-
-
 class Generator(nn.Module):
     """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped.
 
@@ -334,7 +126,7 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.mapping = Mapping(config.z_dim, config.w_dim, config.mapping_layers)
-        self.const = nn.Parameter(torch.randn(1, config.channels[0], 4, 4))
+        self.const = nn.Parameter(normal(1, config.channels[0], 4, 4))
         self.convs = nn.ModuleList(
             ModulatedConv(
                 c_in,
@@ -360,7 +152,7 @@ class Generator(nn.Module):
             with torch.device("meta"):  # no random numbers that the file replaces at once
                 generator = cls(GeneratorConfig(**settings["config"]))
         except (KeyError, TypeError, ValueError):
-            raise CheckpointError(f"{Path(path).name} is not a generator; use a file that holds one.") from None
+            raise CheckpointError("{} is not a generator; use a file that holds one.", Path(path).name) from None
         load_into(generator, tensors, Path(path).name)
         return generator
 
@@ -378,8 +170,10 @@ class Generator(nn.Module):
             return [None] * len(self.convs)
         if domain.shape[-1] != self.config.domain_dim:
             raise DomainError(
-                f"The domain vector has {domain.shape[-1]} numbers but this {self.config.resolution} px generator "
-                f"takes {self.config.domain_dim}; use a domain made for it."
+                "The domain vector has {} numbers but this {} px generator takes {}; use a domain made for it.",
+                domain.shape[-1],
+                self.config.resolution,
+                self.config.domain_dim,
             )
         return domain.reshape(-1, self.config.domain_dim).split(self.config.domain_sizes, dim=1)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
 from stylize.models.domain import Domain
-from stylize.models.generator import Order
+from stylize.models.layers import Order
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class HyperNet(nn.Module):
             config = HyperNetConfig(**settings.pop("config"))
             net = cls(config, **settings)
         except (KeyError, TypeError):
-            raise CheckpointError(f"{Path(path).name} is not a hypernetwork of this project.") from None
+            raise CheckpointError("{} is not a hypernetwork of this project.", Path(path).name) from None
         load_into(net, tensors, Path(path).name)
         return net.eval().requires_grad_(False)
 

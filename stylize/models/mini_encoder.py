@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.models.code import Code
-from stylize.models.generator import Linear, Window, cut, leaky_relu
+from stylize.models.layers import Linear, Window, cut, leaky_relu, normal
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Conv(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.weight = nn.Parameter(normal(c_out, c_in, 3, 3))
         self.bias = nn.Parameter(torch.zeros(c_out))
         self.gain, self.stride = 1 / math.sqrt(c_in * 9), stride
 
@@ -78,7 +78,7 @@ class FeatureMap(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         widths, size = config.map_widths, config.resolution // 4
-        self.place = nn.Parameter(torch.randn(1, config.place, size, size))
+        self.place = nn.Parameter(normal(1, config.place, size, size))
         self.first = Conv(48 + config.place, widths[0])
         self.blocks = nn.ModuleList(Residual(width) for width in widths)
         self.down = nn.ModuleList(Conv(a, b, stride=2) for a, b in pairwise(widths))

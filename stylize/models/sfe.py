@@ -28,7 +28,8 @@ from torch import Tensor, nn
 
 from stylize.models.code import Code, Inversion
 from stylize.models.e4e import E4e
-from stylize.models.generator import Generator, Order
+from stylize.models.generator import Generator
+from stylize.models.layers import Order
 
 POOLED = 3  # px on a side, to which each stage is brought for the rows of W+
 

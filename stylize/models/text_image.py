@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import open_clip
 import torch
 import torch.nn.functional as F
-from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 from torch import Tensor, nn
 
-from stylize.errors import PromptError
-from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
+from stylize.errors import PromptError, Sentence
+from stylize.models.checkpoints import load_checkpoint, load_into, load_settings, save_checkpoint
 from stylize.prompts.parse import Prompt
 from stylize.prompts.vocabulary import TEMPLATES, article
 
@@ -26,8 +25,6 @@ Vocabulary = Literal["own", "english"]  # the words of stylize.prompts.vocabular
 EMBEDDING, ROWS, INDEX = (f"token_embedding.{name}" for name in ("weight", "rows", "index"))
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
-# The 79 of StyleGAN-NADA and HyperDomainNet: CLIP's 80 for ImageNet without "a photo of many".
-ENGLISH_TEMPLATES = tuple(text for t in OPENAI_IMAGENET_TEMPLATES if "many" not in (text := t("{}")))
 
 MINI: dict[str, Any] = {
     "embed_dim": 128,
@@ -36,16 +33,32 @@ MINI: dict[str, Any] = {
 }
 
 
+@cache
+def english_templates() -> tuple[str, ...]:
+    """The 79 of StyleGAN-NADA and HyperDomainNet: CLIP's 80 for ImageNet without "a photo of many"."""
+    from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
+
+    return tuple(text for t in OPENAI_IMAGENET_TEMPLATES if "many" not in (text := t("{}")))
+
+
+def reads_english(path: str | Path) -> bool:
+    """Whether a model saved by this project reads any English; without building it. Raises CheckpointError."""
+    return bool(load_settings(path).get("vocabulary") == "english")
+
+
 class TextImageModel(nn.Module):
-    """An open-clip model with its own preprocessing and templates, so that they cannot be mismatched."""
+    """An open-clip model with its own preprocessing and templates, so that they cannot be mismatched. Only making one
+    imports open-clip, which costs as long and 200 MB of memory as PyTorch itself: ready styles need none."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, settings: dict[str, Any], vocabulary: Vocabulary = "own") -> None:
         super().__init__()
+        import open_clip
+
         self.settings, self.vocabulary = settings, vocabulary
-        self.templates = ENGLISH_TEMPLATES if vocabulary == "english" else TEMPLATES
+        self.templates = english_templates() if vocabulary == "english" else TEMPLATES
         self.model = open_clip.CLIP(**settings)
         self.image_size = int(settings["vision_cfg"]["image_size"])
         self.tokenize = open_clip.SimpleTokenizer(context_length=settings["text_cfg"]["context_length"])
@@ -101,7 +114,7 @@ class TextImageModel(nn.Module):
         if self.vocabulary == "english":
             foreign = _foreign(prompt.text)
             if foreign and not prompt.drawable:
-                raise PromptError(f"The text-image model reads English, not {foreign!r}; describe it in English.")
+                raise PromptError("The text-image model reads English, not {!r}; describe it in English.", foreign)
             text = text if foreign else prompt.text
         self.check_length(text)
         return text
@@ -110,14 +123,17 @@ class TextImageModel(nn.Module):
         """What a reader should be told of how this model takes a description."""
         if self.vocabulary == "own":
             return prompt.notes
-        said = []
+        said: list[str] = []
         if _foreign(prompt.text):
-            said.append(f"The text-image model reads English; it was told: {prompt.caption}.")
-            said += [f"Left out: {words}, for it could not be told in English." for words in prompt.untold]
+            said.append(Sentence("The text-image model reads English; it was told: {}.", prompt.caption))
+            said += [Sentence("Left out: {}, for it could not be told in English.", words) for words in prompt.untold]
         elif prompt.negated:
             said.append(
-                f"The text-image model does not understand {prompt.negated!r} and may draw what follows it; say only "
-                "what should be seen."
+                Sentence(
+                    "The text-image model does not understand {!r} and may draw what follows it; say only "
+                    "what should be seen.",
+                    prompt.negated,
+                )
             )
         return said
 
@@ -128,7 +144,7 @@ class TextImageModel(nn.Module):
         tokens = self.tokenize.encode(self._phrase(text))
         if len(tokens) > room:
             cut = self.tokenize.decode(tokens[room:]).strip()
-            raise PromptError(f"The description is too long for the text-image model, which would cut {cut!r}.")
+            raise PromptError("The description is too long for the text-image model, which would cut {!r}.", cut)
 
     def _phrase(self, text: str) -> str:
         """What fills a template: those of the mini model take an article, those of ImageNet bring their own."""

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from stylize.errors import PromptError
+from stylize.errors import PromptError, Sentence
 from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
 from stylize.prompts.russian import CYRILLIC, PATTERNS, russian_name
 from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
@@ -86,14 +86,18 @@ class Prompt:
     @property
     def notes(self) -> list[str]:
         """What a reader should be told of how it was understood."""
-        said = []
+        said: list[str] = []
         if not self.named and not self.photo:
             nearest_ = ", ".join((*self.styles, *self.colours))
-            said.append(f"The nearest that can be drawn: {nearest_} ({self.sure:.0%} sure).")
-        said += [f"Left out: {words}, for a part of the face cannot be coloured alone." for words in self.parts]
-        said += [f"Left out: {words}, for it needs another shape; the full model can." for words in self.shapes]
+            said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.sure))
+        said += [
+            Sentence("Left out: {}, for a part of the face cannot be coloured alone.", words) for words in self.parts
+        ]
+        said += [
+            Sentence("Left out: {}, for it needs another shape; the full model can.", words) for words in self.shapes
+        ]
         if self.named and self.unknown:
-            said.append(f"Left out: {', '.join(self.unknown)}, for it is not known.")
+            said.append(Sentence("Left out: {}, for it is not known.", ", ".join(self.unknown)))
         return said
 
     @property
@@ -122,24 +126,32 @@ class Prompt:
         russian = bool(CYRILLIC.search(self.text))
         near = ", ".join(map(russian_name, self.nearest) if russian else self.nearest)
         words = ", ".join(map(repr, self.unknown or (self.text,)))
-        said = f"The {model} model does not know {words}; the nearest it knows: {near}."
+        said = Sentence("The {} model does not know {}; the nearest it knows: {}.", model, words, near)
         if self.shapes:
-            said = (
-                f"The {model} model draws colours and strokes, not shapes such as {self.shapes[0]!r}; the full "
-                "model can (python -m stylize download full, then --model full)."
+            said = Sentence(
+                "The {} model draws colours and strokes, not shapes such as {!r}; the full "
+                "model can (python -m stylize download full, then --model full).",
+                model,
+                self.shapes[0],
             )
         elif self.parts:
-            said = (
-                f"The {model} model cannot colour one part of the face alone, as {self.parts[0]!r} asks; name a "
-                "colour for all of it."
+            said = Sentence(
+                "The {} model cannot colour one part of the face alone, as {!r} asks; name a colour for all of it.",
+                model,
+                self.parts[0],
             )
         elif self.without and not self.unknown:
-            said = f"The description {self.text!r} only says what not to draw; say what the face should become."
-        elif not russian and not self.text.isascii():
-            said = (
-                f"The {model} model reads English and Russian, and does not know {words}; the nearest it knows: {near}."
+            said = Sentence(
+                "The description {!r} only says what not to draw; say what the face should become.", self.text
             )
-        raise PromptError(said, self.nearest)
+        elif not russian and not self.text.isascii():
+            said = Sentence(
+                "The {} model reads English and Russian, and does not know {}; the nearest it knows: {}.",
+                model,
+                words,
+                near,
+            )
+        raise PromptError(said, nearest=self.nearest)
 
 
 def stem(word: str) -> str:

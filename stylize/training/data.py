@@ -42,7 +42,7 @@ def read_set(folder: Path, name: str, split: str) -> Iterator[Image.Image]:
     """The pictures of one tar that its CSV puts into ``split`` ("train" or "test"), in the FFHQ frame."""
     path = folder / f"{name}.tar"
     if not path.is_file():
-        raise StylizeError(f"There is no {path}; give the folder that holds {', '.join(f'{n}.tar' for n in SETS)}.")
+        raise StylizeError("There is no {}; give the folder that holds {}.", path, ", ".join(f"{n}.tar" for n in SETS))
     with path.with_suffix(".csv").open(newline="") as rows:
         wanted = {row["name"] for row in csv.DictReader(rows) if row["split"] == split}
     with tarfile.open(path, "r:") as tar:

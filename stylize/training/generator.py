@@ -18,17 +18,14 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import sys
-import time
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
 from stylize.errors import StylizeError
@@ -37,156 +34,40 @@ from stylize.images import to_image
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, GeneratorConfig, Linear, ModulatedConv, ToRGB, Window, cut
-from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
-from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES, PHOTO, SOURCE, combinations
-from stylize.training.data import Faces, augment, degrade, load_faces
-from stylize.training.filters import tint
-from stylize.training.filters.tools import COLOURS as TINTS
+from stylize.models.layers import cut
+from stylize.prompts.vocabulary import NAMES, SOURCE
+from stylize.training.batches import Batches
+from stylize.training.data import Faces, load_faces
+from stylize.training.loop import add_dtype, train
+from stylize.training.networks import (
+    COARSE,
+    COLOURS,
+    MINI,
+    MiniSettings,
+    Networks,
+    energy_distance,
+    parameter_groups,
+)
 from stylize.training.pairs import Pairs, make_pairs
 
-MINI = GeneratorConfig(
-    256,
-    (256, 256, 192, 128, 128, 64, 32),
-    z_dim=256,
-    w_dim=256,
-    mapping_layers=6,
-    inject=8,
-    patterns=(0, 0, 0, 0, 16, 12, 8),
-    rgb_from=64,
-)
-MINI_ENCODER = EncoderConfig(
-    MINI.resolution,
-    small=128,
-    num_ws=MINI.num_ws,
-    w_dim=MINI.w_dim,
-    map_widths=(96, 128, 160, 160),
-    features=MINI.features_shape[0],
-)
-COARSE = MINI.features_shape[1]  # px: where the photo's features enter
 KNOWN = 0.25  # of the rate, in the fine half, for what the coarse half has taught
 CALM = 3.0  # times the usual length of a gradient
-PART = 32  # of COARSE: the side of the parts that are drawn at full resolution
-
-COLOURS = tuple(COLOUR_WORDS)
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Of ``steps``, a share of ``coarse`` is drawn whole and small, in batches of ``batch_coarse``. Of a fine batch,
-    ``plain`` pictures have no style, ``styled`` ones have, ``bare`` ones have none and go through W+ alone. ``faces``:
-    how many are filtered beforehand. The others are shares, rates and weights of losses."""
-
-    steps: int = 7_000
-    coarse: float = 0.3
-    batch_coarse: int = 32
-    plain: int = 3
-    styled: int = 11
-    bare: int = 2
-    faces: int = 560
-    lr: float = 1e-3
-    lr_fine: float = 7e-4
-    coloured: float = 0.25  # share of styled pictures with a colour laid over
-    weaker: float = 0.2  # share of styled pictures at less than full strength
-    adversarial_from: float = 0.5  # of the coarse half; on parts of pictures it would only add grain to random faces
-    vectors: float = 1e-3  # weight of the mean square of the domain vectors
-    strokes: float = 2.0
-    perceptual: float = 1.0
-    identity: float = 0.5
-    adversarial: float = 0.1
-    r1: float = 0.05
-    r1_every: int = 8
-    offsets: float = 1e-3
-    base_only: float = 0.1  # share of codes decoded without their per-row offsets
-    energy: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_coarse < 4 or min(self.plain, self.styled, self.bare) < 1:
-            raise StylizeError("Training needs at least 1 step, 4 pictures in a batch and 1 of every kind.")
-
-
-class Discriminator(nn.Module):
-    """Patch discriminator: (N, 3, R, R) -> logits (N, 1, R/32, R/32)."""
-
-    def __init__(self, widths: tuple[int, ...] = (48, 96, 192, 256, 256)) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [Conv(12, widths[0])]
-        layers += [Conv(a, b, stride=2) for a, b in pairwise(widths)]
-        self.body = nn.Sequential(*layers)
-        self.head = nn.Conv2d(widths[-1], 1, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pixel_unshuffle(x, 2).contiguous(memory_format=torch.channels_last)
-        return self.head(self.body(x).float())
-
-
-def energy_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Energy distance of two samples (N, D) and (M, D): zero only where their distributions agree."""
-    return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
-
-
-def tinted_tensor(picture: Tensor, colour: str) -> Tensor:
-    """A picture (3, H, W) in [-1, 1] in shades of a colour, see ``tint``."""
-    rgb = ((picture + 1) / 2).permute(1, 2, 0).contiguous().numpy()
-    return torch.from_numpy(tint(rgb, TINTS[colour]).astype(np.float32)).permute(2, 0, 1).clamp(0, 1) * 2 - 1
-
-
-def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
-    """Parameters with the factor that turns one learning rate into that of weights stored at their true scale.
-
-    Equalised weights are stored at unit variance and multiplied by a gain at run time; under Adam that slows them
-    down by the gain (a fiftieth in a 3x3 convolution of 256 channels), too much for a short run.
-    """
-    factors: dict[int, float] = {}
-    for part in module.modules():
-        if isinstance(part, Linear):
-            factors |= {id(part.weight): 1 / part.weight_gain, id(part.bias): 1 / part.bias_gain}
-        elif isinstance(part, Conv | ModulatedConv | ToRGB):
-            factors[id(part.weight)] = 1 / part.gain
-    groups: dict[float, list[nn.Parameter]] = {}
-    for name, parameter in module.named_parameters():
-        factor = 10.0 if name.endswith(("const", "patterns", "place")) else factors.get(id(parameter), 1.0)
-        groups.setdefault(factor, []).append(parameter)
-    return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
-
-
-class Networks(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.generator = Generator(MINI)
-        self.encoder = Encoder(MINI_ENCODER)
-        self.discriminator = Discriminator()
-        self.styles = nn.Parameter(torch.zeros(len(NAMES), MINI.domain_dim))
-        self.colours = nn.Parameter(torch.zeros(len(COLOURS), MINI.domain_dim))
-
-
-class Batch(NamedTuple):
-    """inputs: what the encoder reads, (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), what it should become;
-    vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), through W+ alone; styles:
-    the numbers in ``Pairs.names`` of the styled ones, -1 for none."""
-
-    inputs: Tensor
-    targets: Tensor
-    vectors: Tensor
-    window: Window | None
-    bare: Tensor
-    styles: list[int]
-
-
-class Trainer:
+class GeneratorTraining:
     """Everything a run needs to go on: networks, averages, optimisers and the number of steps done."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: MiniSettings,
         faces: Faces,
         pairs: Pairs,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
-        self.settings, self.faces, self.pairs, self.device, self.dtype = settings, faces, pairs, device, dtype
+        self.settings, self.device, self.dtype = settings, device, dtype
+        self.batches = Batches(settings, faces, pairs, device)
         self.nets = Networks().to(device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.nets).requires_grad_(False)
         self.identity = FaceIdentity().to(device)
@@ -255,73 +136,6 @@ class Trainer:
         lr = self.settings.lr if self.coarse else self.settings.lr_fine
         return lr * warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
-    def batch(self, rng: torch.Generator) -> Batch:
-        """Plain faces, varied, and filtered pairs, more of the styles that are still far from their filters."""
-        s, size = self.settings, MINI.resolution
-        draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=rng)))
-        styled = s.batch_coarse // 3 if self.coarse else s.styled
-        plain = s.batch_coarse - styled if self.coarse else s.plain + s.bare
-        # A third of the plain ones are real photographs, which are the minority in the data.
-        real_ids, made_ids = np.flatnonzero(self.faces.real), np.flatnonzero(~self.faces.real)
-        third = plain // 3 if len(real_ids) else 0
-        index = np.concatenate([draw.choice(real_ids, third), draw.choice(made_ids, plain - third)])
-        index = draw.permutation(index)
-        pictures = self.faces.tensor(index)
-        if self.coarse:
-            pictures = F.avg_pool2d(pictures, size // MINI_ENCODER.small)
-        pictures = augment(pictures, torch.from_numpy(self.faces.real[index]), pictures.shape[-1], rng)
-
-        vectors, faces, kinds, colours, strengths = [], [], [], [], []
-        tinted = [pair for pair in combinations() if pair[1] in (PHOTO, *self.pairs.names)]
-        chances = self.far.double().numpy()
-        for _ in range(styled):
-            colour, style = None, self.pairs.names[draw.choice(len(chances), p=chances / chances.sum())]
-            if draw.random() < s.coloured:
-                colour, style = tinted[draw.integers(len(tinted))]
-            strength = 1.0 if draw.random() >= s.weaker else float(draw.random())
-            vector = self.nets.styles.new_zeros(MINI.domain_dim)
-            if style != PHOTO:
-                vector = vector + self.nets.styles[NAMES.index(style)]
-            if colour is not None:
-                vector = vector + self.nets.colours[COLOURS.index(colour)]
-            vectors.append(vector * strength)
-            faces.append(int(draw.integers(len(self.pairs))))
-            kinds.append(0 if style == PHOTO else 1 + self.pairs.names.index(style))
-            colours.append(colour)
-            strengths.append(strength)
-        photos, targets = self.pairs.tensor(faces, [0] * styled), self.pairs.tensor(faces, kinds)
-        window = None
-        if self.coarse:
-            photos = F.avg_pool2d(photos, size // MINI_ENCODER.small)
-        else:
-            top, left = (int(place) for place in draw.integers(0, COARSE - PART + 1, 2))
-            window = Window(top, left, PART)
-            targets = cut(targets, window.times(size // COARSE))
-        for number, (colour, strength) in enumerate(zip(colours, strengths, strict=True)):
-            if colour is not None:
-                targets[number] = tinted_tensor(targets[number], colour)
-            if strength < 1:
-                own = cut(photos[number : number + 1], window and window.times(size // COARSE))[0]
-                own = F.interpolate(own[None], size=targets.shape[-1], mode="bilinear")[0] if self.coarse else own
-                targets[number] = torch.lerp(own, targets[number], strength)
-        wanted = (
-            torch.cat([cut(pictures, window and window.times(size // COARSE)), targets])
-            if window
-            else torch.cat(
-                [
-                    F.avg_pool2d(pictures, pictures.shape[-1] // COARSE),
-                    F.avg_pool2d(targets, targets.shape[-1] // COARSE),
-                ]
-            )
-        )
-        inputs = torch.cat([degrade(pictures, rng) if self.coarse else pictures, photos])
-        zeros = self.nets.styles.new_zeros(plain, MINI.domain_dim)
-        bare = torch.zeros(len(inputs), dtype=torch.bool)
-        bare[s.plain : s.plain + s.bare] = not self.coarse
-        moved = (x.to(self.device) for x in (inputs, wanted, torch.cat([zeros, torch.stack(vectors)]), bare))
-        inputs, wanted, domains, bare = moved
-        return Batch(inputs, wanted, domains, window, bare, [kind - 1 for kind in kinds])
-
     def train_step(self) -> dict[str, float]:
         """One step of generator and encoder, and one of the discriminator where it takes part."""
         s, nets = self.settings, self.nets
@@ -329,7 +143,7 @@ class Trainer:
         rate = self.rate()
         for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
             group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
-        inputs, targets, vectors, window, bare, styles = self.batch(rng)
+        inputs, targets, vectors, window, bare, styles = self.batches.draw(nets, self.far, self.coarse, rng)
         adversarial = self.coarse and self.progress >= s.adversarial_from
 
         w, offsets = nets.encoder.codes(inputs.to(self.dtype))
@@ -373,7 +187,7 @@ class Trainer:
             losses["adversarial"] = F.softplus(-nets.discriminator(fakes.to(self.dtype))).mean() * s.adversarial
         total = torch.stack(list(losses.values())).sum()
         if not bool(total.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.zero_grad(set_to_none=True)
         total.backward()
         self._calm()
@@ -462,20 +276,13 @@ class Trainer:
                 domain.save(folder / "domains" / f"{place}{name}.safetensors")
 
 
-def add_dtype(parser: argparse.ArgumentParser) -> None:
-    """The option that every training command has; the value is the name of a torch type."""
-    parser.add_argument(
-        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
-    )
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the face tars")
     parser.add_argument("--out", type=Path, required=True, help="folder for the weights and the run's checkpoint")
     for name in ("steps", "batch_coarse", "plain", "styled", "bare", "faces"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(Settings, name))
+        parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(MiniSettings, name))
     for name in ("coarse", "adversarial_from", "lr", "lr_fine", "strokes"):
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(Settings, name))
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(MiniSettings, name))
     parser.add_argument("--init", type=Path, help="folder of an earlier model to begin with where its weights fit")
     parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
     add_dtype(parser)
@@ -484,34 +291,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Trains, resuming from OUT/run.pt where it exists; writes previews and the weights into OUT."""
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    given = {name: getattr(args, name) for name in asdict(Settings()) if getattr(args, name, None) is not None}
-    settings = Settings(**given)
+    given = {name: getattr(args, name) for name in asdict(MiniSettings()) if getattr(args, name, None) is not None}
+    settings = MiniSettings(**given)
     args.out.mkdir(parents=True, exist_ok=True)
     faces = load_faces(args.data, "train", MINI.resolution)
     pairs = make_pairs(faces, args.out, settings.faces, settings.seed)
-    trainer = Trainer(settings, faces, pairs, device, getattr(torch, args.dtype))
+    trainer = GeneratorTraining(settings, faces, pairs, device, getattr(torch, args.dtype))
     held_out = load_faces(args.data, "test", MINI.resolution)
     shown = held_out.tensor(np.linspace(0, len(held_out) - 1, 12).astype(int)).to(device)
-    checkpoint = args.out / "run.pt"
     if args.init is not None:
         trainer.take_over(args.init)
-    if checkpoint.exists():
-        trainer.load(torch.load(checkpoint, map_location=device, weights_only=True))
-        print(f"continuing at step {trainer.step}", file=sys.stderr)
-    started, first = time.monotonic(), trainer.step
-    while trainer.step < settings.steps:
-        if trainer.step == trainer.coarse_steps:
-            started, first = time.monotonic(), trainer.step
-        losses = trainer.train_step()
-        if trainer.step % 20 == 0:
-            pace = (time.monotonic() - started) / (trainer.step - first)
-            end = trainer.coarse_steps if trainer.coarse else settings.steps
-            values = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            left = f"{(end - trainer.step) * pace / 60:.0f} min left of {'coarse' if trainer.coarse else 'fine'} steps"
-            print(f"{trainer.step}/{settings.steps} {pace:.2f} s a step, {left}: {values}", flush=True)
+
+    def preview() -> bool:
         if trainer.step % args.save_every == 0 or trainer.step == settings.steps:
-            part = checkpoint.with_suffix(".part")
-            torch.save(trainer.state(), part)
-            part.replace(checkpoint)
             to_image(trainer.preview(shown)).save(args.out / "preview.png")
+        return False
+
+    checkpoint, phases = args.out / "run.pt", [trainer.coarse_steps]
+    train(trainer, settings.steps, checkpoint, args.save_every, device=device, after=preview, phases=phases)
     trainer.export(args.out)

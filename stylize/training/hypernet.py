@@ -11,7 +11,6 @@ import argparse
 import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,37 +39,21 @@ from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.models.domain import Domain
 from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
-from stylize.prompts.parse import parse
 from stylize.prompts.vocabulary import (
     NAMES,
     PHOTO,
-    SOURCE,
-    WORDS,
-    caption,
-    combinations,
 )
+from stylize.training.entries import PICTURES, Entry, Kind, known_entries, read_entries, split
 from stylize.training.filters import truth
-from stylize.training.generator import add_dtype
+from stylize.training.loop import add_dtype, train
+from stylize.training.processes import Group
 from stylize.training.ready_domains import training_codes
 
-Kind = tuple[str | None, str]  # (colour, style)
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-PHRASINGS = 5  # captions of a known domain
 RECHECK = 200  # steps between validations
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A domain to learn: ``texts``, phrasings of one thing, or the path of a picture of it; ``source``, what it is
-    told from; ``kind`` where its true picture is known."""
-
-    texts: tuple[str, ...]
-    source: str = SOURCE
-    kind: Kind | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
+class HyperNetSettings:
     """``batch``: domains per step, whose first ``drawn`` are drawn, in a share of ``drawing`` of the steps; ``hull``:
     share of steps whose domains are mixed; ``bound``: least cosine of a resampled embedding; ``pictures_of``: picture
     embeddings per known domain, beside its phrasings; ``patience``: validations without a gain before it stops. The
@@ -107,90 +90,13 @@ OFFICIAL = {
 }  # fmt: skip
 
 
-def kind_of(text: str) -> Kind | None:
-    """The one known style and colour that a description means, if it means no more."""
-    prompt = parse(text)
-    if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
-        return None
-    return next(iter(prompt.colours), None), next(iter(prompt.styles), PHOTO)
-
-
-def read_entries(path: Path) -> list[Entry]:
-    """Domains of a text file, one "target - source" per line; the source may be left out, # begins a comment.
-
-    A target that ends like a picture's name is the path of a picture, from the file's own folder.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        raise StylizeError(f"The list of domains {path} cannot be read; give a text file in UTF-8.") from None
-    entries = []
-    for line in lines:
-        target, _, source = line.split("#")[0].partition(" - ")
-        target, source = target.strip(), source.strip() or SOURCE
-        if target.lower().endswith(PICTURES):
-            target = str(path.parent / target)
-        if target:
-            entries.append(Entry((target,), source, kind_of(target)))
-    if len(entries) < 2:
-        raise StylizeError(f"{path} lists {len(entries)} domains; write at least two, one on each line.")
-    return entries
-
-
-def known_entries(names: Sequence[str], seed: int = 0) -> tuple[list[Entry], list[Entry]]:
-    """(to learn, held out): the named styles, photos in a colour, and styles in a colour, each in many phrasings;
-    held out are colour and style pairs, and phrases of known words that no caption contains."""
-    rng = np.random.default_rng(seed)
-
-    def phrasings(colour: str | None, style: str) -> tuple[str, ...]:
-        label = f"{colour} {style}" if colour else style
-        return tuple(dict.fromkeys([label, *(caption(style, colour, rng) for _ in range(PHRASINGS))]))
-
-    pairs = [(colour, style) for colour, style in combinations() if style in (*names, PHOTO)]
-    kinds: list[Kind] = [(None, name) for name in names] + list(pairs)
-    learn = [Entry((SOURCE, "a photo", "a face", "a portrait"), kind=(None, PHOTO))]
-    learn += [Entry(phrasings(*kind), kind=kind) for kind in kinds]
-    unseen = [(colour, style) for colour, style in combinations(unseen=True) if style in names]
-    held_out = [Entry((f"{colour} {style}",), kind=(colour, style)) for colour, style in unseen]
-    held_out += [Entry((phrase,), kind=(None, name)) for name in names for phrase in WORDS[name].held_out[:1]]
-    return learn, held_out
-
-
-class Group:
-    """The processes that train together, one when torchrun did not start this: each draws its share of the pictures,
-    and all see the embeddings of all domains, so that batch statistics and results are those of one process."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.size = int(os.environ.get("WORLD_SIZE", "1"))
-        self.rank = int(os.environ.get("RANK", "0"))
-        if self.size > 1:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-
-    def share(self, count: int) -> slice:
-        """The rows of this process."""
-        if count % self.size:
-            raise StylizeError(f"{count} drawn domains cannot be shared by {self.size} processes; use a multiple.")
-        part = count // self.size
-        return slice(self.rank * part, (self.rank + 1) * part)
-
-    def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes. The gradient of this process's own counts ``size`` times, which the mean over
-        processes that DistributedDataParallel takes makes good."""
-        if self.size == 1:
-            return rows
-        everyone = [torch.empty_like(rows) for _ in range(self.size)]
-        dist.all_gather(everyone, rows.detach().contiguous())
-        everyone[self.rank] = rows * self.size - rows.detach() * (self.size - 1)
-        return torch.cat(everyone)
-
-
-class Trainer:
+class HyperNetTraining:
     def __init__(
         self,
         stylizer: Stylizer,
         entries: Sequence[Entry],
         held_out: Sequence[Entry],
-        settings: Settings,
+        settings: HyperNetSettings,
         data: Path | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -329,7 +235,7 @@ class Trainer:
         torch.stack(list(losses.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         if not bool(norm.isfinite()):
-            raise StylizeError(f"The training diverged at step {self.step + 1}; use a lower rate than {s.lr:g}.")
+            raise StylizeError("The training diverged at step {}; use a lower rate than {:g}.", self.step + 1, s.lr)
         self.opt.step()
         self.step += 1
         return {name: value.item() for name, value in losses.items()}
@@ -391,12 +297,6 @@ class Trainer:
         return side_by_side(pictures)
 
 
-def split(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Every tenth entry of a user's list is held out, at least one."""
-    held_out = entries[4::10] or entries[-1:]
-    return [entry for entry in entries if entry not in held_out], held_out
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--domains",
@@ -407,7 +307,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder with the face tars (default: random faces of the generator)")
     parser.add_argument("--out", type=Path, help="folder for hypernet.safetensors (default: the model's)")
     parser.add_argument("--official", action="store_true", help="the published settings, without true pictures")
-    for name, value in asdict(Settings()).items():
+    for name, value in asdict(HyperNetSettings()).items():
         if name != "seed":
             shown = name.replace("_", "-")
             parser.add_argument(f"--{shown}", type=type(value), help=f"default: {value:g}")
@@ -416,10 +316,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dtype(parser)
 
 
-def settings_of(args: argparse.Namespace) -> Settings:
+def settings_of(args: argparse.Namespace) -> HyperNetSettings:
     base = OFFICIAL if args.official else {}
-    given = {name: getattr(args, name) for name in asdict(Settings()) if getattr(args, name) is not None}
-    return Settings(**base | given)
+    given = {name: getattr(args, name) for name in asdict(HyperNetSettings()) if getattr(args, name) is not None}
+    return HyperNetSettings(**base | given)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -434,31 +334,24 @@ def run(args: argparse.Namespace) -> None:
     if args.only is not None:
         chosen = np.random.default_rng(settings.seed).permutation(len(learn))[: max(2, args.only)]
         learn = [learn[i] for i in chosen]
-    trainer = Trainer(stylizer, learn, held_out, settings, args.data, getattr(torch, args.dtype))
+    trainer = HyperNetTraining(stylizer, learn, held_out, settings, args.data, getattr(torch, args.dtype))
     out = args.out or stylizer.folder
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, first_process = out / "hypernet-run.pt", trainer.group.rank == 0
-    if checkpoint.exists():
-        trainer.load(torch.load(checkpoint, weights_only=True))
-        print(f"continuing at step {trainer.step}", file=sys.stderr)
     if first_process:
         print(f"{len(learn)} domains to learn, {len(held_out)} held out", file=sys.stderr, flush=True)
-    started, first, stop = time.monotonic(), trainer.step, False
-    while trainer.step < settings.steps and not stop:
-        losses = trainer.train_step()
-        if first_process and trainer.step % 50 == 0:
-            left = (settings.steps - trainer.step) * (time.monotonic() - started) / (trainer.step - first) / 60
-            shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            print(f"{trainer.step}/{settings.steps}, {left:.0f} min left: {shown}", flush=True)
-        if trainer.step % RECHECK == 0 or trainer.step == settings.steps:
-            stop = trainer.check()
-            if first_process:
-                print(f"held out: {trainer.validate():.4f}, best {trainer.best:.4f}", flush=True)
-                trainer.preview().save(out / "preview.png")
-        if first_process and trainer.step % args.save_every == 0:
-            part = checkpoint.with_suffix(".part")
-            torch.save(trainer.state(), part)
-            part.replace(checkpoint)
+
+    def check() -> bool:
+        """Whether it is time to stop."""
+        if trainer.step % RECHECK and trainer.step < settings.steps:
+            return False
+        stop = trainer.check()
+        if first_process:
+            print(f"held out: {trainer.validate():.4f}, best {trainer.best:.4f}", flush=True)
+            trainer.preview().save(out / "preview.png")
+        return stop
+
+    train(trainer, settings.steps, checkpoint, args.save_every, after=check, leads=first_process, report_every=50)
     if first_process:
         trainer.net.load_state_dict(trainer.kept)
         trainer.net.settings["held_out"] = trainer.best

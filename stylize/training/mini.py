@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
-from stylize.training.generator import add_dtype
+from stylize.training.loop import add_dtype
 from stylize.training.ready_domains import write_previews
 
 CONFIG = Path(__file__).with_suffix(".toml")
@@ -40,7 +40,7 @@ def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> ar
     own = {"data": args.data, "out": args.out, "model": str(args.out), "device": args.device, "seed": args.seed}
     read, unknown = parser.parse_known_args([*words, "--data=", "--out=", "--dtype", args.dtype])
     if unknown:
-        raise StylizeError(f"The training of the {part} has no option {unknown[0].lstrip('-')}; see its --help.")
+        raise StylizeError("The training of the {} has no option {}; see its --help.", part, unknown[0].lstrip("-"))
     return argparse.Namespace(**vars(read) | own)
 
 
@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> None:
     try:
         config = tomllib.loads(args.config.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise StylizeError(f"The configuration {args.config} cannot be read; give a TOML file like {CONFIG}.") from None
+        raise StylizeError(
+            "The configuration {} cannot be read; give a TOML file like {}.", args.config, CONFIG
+        ) from None
     given = {part: options(part, args, config.get(part, {})) for part in PARTS}
     for part in PARTS:
         if not (args.out / f"{part}.safetensors").is_file():

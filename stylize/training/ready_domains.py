@@ -26,7 +26,8 @@ from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
 from stylize.training.filters import truth
-from stylize.training.generator import COLOURS, add_dtype
+from stylize.training.loop import add_dtype
+from stylize.training.networks import COLOURS
 
 PREVIEW_SEED, PREVIEW_SIDE = 0, 256
 
@@ -138,11 +139,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--colours", nargs="*", default=COLOURS, choices=COLOURS, metavar="NAME", help="default: all")
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
+    parser.add_argument("--photo", type=Path, help="whose face the previews show (default: a random one)")
     add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fits and saves styles, each with a preview picture of one of the generator's own faces, and then colours."""
+    """Fits and saves styles, each with a preview picture, and then colours."""
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder / "domains"
     fitter = Fitter(stylizer, out, args)
@@ -150,7 +152,7 @@ def run(args: argparse.Namespace) -> None:
         fitter.style(name)
     for name in args.colours:
         fitter.colour(name)
-    write_previews(stylizer, out, args.styles)
+    write_previews(stylizer, out, args.styles, args.photo)
 
 
 def write_previews(stylizer: Stylizer, folder: Path, names: Sequence[str], photo: Path | None = None) -> None:

@@ -17,7 +17,6 @@ import argparse
 import math
 import string
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +35,7 @@ from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
 from stylize.training.data import FULL, augment, load_faces, scenes, tones
 from stylize.training.filters import tinted
-from stylize.training.generator import add_dtype
+from stylize.training.loop import add_dtype, train
 from stylize.training.pairs import filtered
 
 Kind = tuple[str | None, str]  # (colour, style)
@@ -47,7 +46,7 @@ TAU = 0.06  # the sharpness of soft labels, in the same unit
 
 
 @dataclass(frozen=True)
-class Settings:
+class TextImageSettings:
     steps: int = 1000
     lr: float = 1e-3
     faces: int = 160  # half photographs (to refine, four in five), the others generated
@@ -155,9 +154,9 @@ class Attackers:
         return cls(torch.zeros(count, dim), torch.randint(1, len(KINDS), (count,), generator=rng), ages)
 
 
-class Trainer:
+class TextImageTraining:
     def __init__(
-        self, stylizer: Stylizer, truths: Truths, settings: Settings, dtype: torch.dtype = torch.float32
+        self, stylizer: Stylizer, truths: Truths, settings: TextImageSettings, dtype: torch.dtype = torch.float32
     ) -> None:
         torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
         self.settings, self.truths, self.stylizer, self.dtype = settings, truths, stylizer, dtype
@@ -344,9 +343,9 @@ class Trainer:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the face tars")
     parser.add_argument("--out", type=Path, help="folder for clip.safetensors (default: the model's)")
-    parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--faces", type=int, default=Settings.faces)
-    parser.add_argument("--lr", type=float, default=Settings.lr)
+    parser.add_argument("--steps", type=int, default=TextImageSettings.steps)
+    parser.add_argument("--faces", type=int, default=TextImageSettings.faces)
+    parser.add_argument("--lr", type=float, default=TextImageSettings.lr)
     parser.add_argument(
         "--refine", action="store_true", help="begin at the model's own text-image model and keep its text tower"
     )
@@ -362,24 +361,11 @@ def run(args: argparse.Namespace) -> None:
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder
     names = ("steps", "faces", "lr", "refine", "warm")
-    settings = Settings(**{name: getattr(args, name) for name in names}, seed=args.seed or 0)
+    settings = TextImageSettings(**{name: getattr(args, name) for name in names}, seed=args.seed or 0)
     print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
     truths = Truths.make(stylizer, args.data, args.faces, settings.seed, settings.refine)
-    trainer = Trainer(stylizer, truths, settings, getattr(torch, args.dtype))
+    trainer = TextImageTraining(stylizer, truths, settings, getattr(torch, args.dtype))
     checkpoint = out / "clip-run.pt"
-    if checkpoint.exists():
-        trainer.load(torch.load(checkpoint, weights_only=True))
-        print(f"continuing at step {trainer.step}", file=sys.stderr)
-    started, first = time.monotonic(), trainer.step
-    while trainer.step < settings.steps:
-        losses = trainer.train_step()
-        if trainer.step % 20 == 0:
-            left = (settings.steps - trainer.step) * (time.monotonic() - started) / (trainer.step - first) / 60
-            shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            print(f"{trainer.step}/{settings.steps}, {left:.0f} min left: {shown}", flush=True)
-        if trainer.step % args.save_every == 0 and trainer.step < settings.steps:
-            part = checkpoint.with_suffix(".part")
-            torch.save(trainer.state(), part)
-            part.replace(checkpoint)
+    train(trainer, settings.steps, checkpoint, args.save_every)
     trainer.model.save(out / "clip.safetensors", {"training": vars(settings)}, [*KNOWN_WORDS, *string.punctuation])
     checkpoint.unlink(missing_ok=True)

@@ -33,6 +33,7 @@ from stylize.ui.arguments import (
     yes_or_no,
 )
 from stylize.ui.instant import QUEUE as MOVING
+from stylize.ui.recipe import HIGH, LOW
 from stylize.ui.studio import Studio, domain_file, nearer, temporary
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
@@ -85,7 +86,7 @@ class Api:
         with sentences():
             visit = self.studio.open(photo)
             if not 0 <= face <= len(visit.faces):
-                raise StylizeError(f"There is no face {face}: the photo has {len(visit.faces)}.")
+                raise StylizeError("There is no face {}: the photo has {}.", face, len(visit.faces))
             look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
             return self.studio.picture(visit, [str(face)] if face else [], look, full=True)[0]
 
@@ -197,7 +198,7 @@ class Api:
         """
         with sentences():
             if not 1 <= fps <= 60:
-                raise StylizeError(f"{fps} pictures a second cannot be shown; choose from 1 to 60.")
+                raise StylizeError("{} pictures a second cannot be shown; choose from 1 to 60.", fps)
             domains = [self.studio.domain(text, {}) for text in texts or ()]
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")
@@ -268,45 +269,37 @@ def add_api(studio: Studio, blocks: Endpoints) -> None:
     quick: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
     with gr.Row(visible=False):
         button = gr.Button()
-        table: list[tuple[Callable[..., Any], list[Argument], Any, dict[str, Any]]] = [
-            (
-                api.stylize,
-                [photo(), words(), number(1.0, -1, 2), number(detail, 0, 1), file(DOMAIN), yes_or_no(), whole(0)],
-                gr.Image(type="pil", format="png"),
-                quick,
-            ),
-            (api.invert, [photo()], gr.Gallery(), quick),
-            (
-                api.adapt_text,
-                [words(), words(SOURCE), whole(0), whole(0), choice(*PRESETS, value="balanced")],
-                gr.File(),
-                QUEUE,
-            ),
-            (
-                api.adapt_image,
-                [files("pictures of the style"), whole(0), whole(0), choice(*PRESETS, value="balanced")],
-                gr.File(),
-                QUEUE,
-            ),
-            (api.hypernet, [words(), file("a picture of the style")], gr.File(), quick),
-            (api.mix, [many(), files("domain files"), yes_or_no()], gr.File(), quick),
-            (
-                api.morph,
-                [photo(), many(), whole(48), whole(24), choice(*formats), yes_or_no()],
-                gr.File(),
-                MOVING,
-            ),
-            (
-                api.video,
-                [
-                    file("a film or an animated picture", needed=True), words(), number(1.0, -1, 2),
-                    number(detail, 0, 1), file(DOMAIN), yes_or_no(), choice(*formats),
-                ],
-                gr.File(),
-                VIDEO_QUEUE,
-            ),
-        ]  # fmt: skip
-        for function, arguments, output, queue in table:
-            name = function.__name__
-            blocks.arguments[name] = dict(zip(inspect.signature(function).parameters, arguments, strict=True))
-            button.click(function, [argument.field for argument in arguments], output, api_name=name, **queue)
+
+        def add(function: Callable[..., Any], output: Any, queue: dict[str, Any], **arguments: Argument) -> None:
+            assert list(arguments) == list(inspect.signature(function).parameters)
+            blocks.arguments[function.__name__] = arguments
+            fields = [argument.field for argument in arguments.values()]
+            button.click(function, fields, output, api_name=function.__name__, **queue)
+
+        def style() -> dict[str, Argument]:
+            amounts = {"strength": number(1.0, LOW, HIGH), "detail": number(detail, 0, 1)}
+            return {"text": words(), **amounts, "domain": file(DOMAIN), "keep_colours": yes_or_no()}
+
+        def training() -> dict[str, Argument]:
+            return {"steps": whole(0), "seed": whole(0), "preset_name": choice(*PRESETS, value="balanced")}
+
+        picture = gr.Image(type="pil", format="png")
+        add(api.stylize, picture, quick, photo=photo(), **style(), face=whole(0))
+        add(api.invert, gr.Gallery(), quick, photo=photo())
+        add(api.adapt_text, gr.File(), QUEUE, text=words(), source=words(SOURCE), **training())
+        add(api.adapt_image, gr.File(), QUEUE, pictures=files("pictures of the style"), **training())
+        add(api.hypernet, gr.File(), quick, text=words(), picture=file("a picture of the style"))
+        add(api.mix, gr.File(), quick, parts=many(), domains=files("domain files"), spherical=yes_or_no())
+        add(
+            api.morph,
+            gr.File(),
+            MOVING,
+            photo=photo(),
+            texts=many(),
+            frames=whole(48),
+            fps=whole(24),
+            file_format=choice(*formats),
+            spherical=yes_or_no(),
+        )
+        film = file("a film or an animated picture", needed=True)
+        add(api.video, gr.File(), VIDEO_QUEUE, video=film, **style(), file_format=choice(*formats))

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from stylize.errors import StylizeError
-from stylize.ui.result import photo_input
+from stylize.ui.uploads import photo_input
 
 MOST_ITEMS = 100  # of a list
 LARGEST_WHOLE = 2**32 - 1
@@ -43,9 +43,9 @@ class Argument:
         if value is None and not self.needed:
             return self.default
         if value is None:
-            raise StylizeError(f"{name} is missing; give {self.words}.")
+            raise StylizeError("{} is missing; give {}.", name, self.words)
         if not self.fits(value):
-            raise StylizeError(f"{name} must be {self.words}, not {shown(value)}.")
+            raise StylizeError("{} must be {}, not {}.", name, self.words, shown(value))
         return value
 
 

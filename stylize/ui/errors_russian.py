@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from stylize.errors import Sentence
 from stylize.prompts.russian import russian_name
 
 # A sentence with {} for every value -> its translation, with the values by their number.
@@ -190,6 +191,9 @@ SENTENCES: dict[str, str] = {
     ),
     "{} holds {} files; use packs of at most {}.": "В {0} файлов: {1}; нужен набор не больше {2}.",
     "{} in {} is far too large for a domain file.": "{0} в {1} слишком велик для файла стиля.",
+    "The {} model lies in no folder; load one from a folder.": (
+        "Модель {0} не лежит в папке; загрузите модель из папки."
+    ),
     # training
     "{} reference pictures were given; use 1 to {}.": "Картинок стиля дано: {0}; нужно от 1 до {1}.",
     "No face was found in reference {}, so its middle was used as it is.": (
@@ -229,7 +233,7 @@ SENTENCES: dict[str, str] = {
     "{} has settings that this version does not know ({}).": "В {0} настройки, которых эта версия не знает ({1}).",
     "{} is not a generator; use a file that holds one.": "{0} — не генератор; нужен файл с ним.",
     "{} is not a hypernetwork of this project.": "{0} — не гиперсеть этого проекта.",
-    "{}: {} has the shape {} instead of ({},).": "{0}: {1} имеет форму {2} вместо ({3},).",
+    "The direction {} has the shape {} instead of ({},).": "Направление {0} имеет форму {1} вместо ({2},).",
     "This is not a mapper of the kind residual_channelin; no other kind is known.": (
         "Это не гиперсеть вида residual_channelin; другие неизвестны."
     ),
@@ -256,10 +260,10 @@ SENTENCES: dict[str, str] = {
         "У модели {0} нет кодировщика, и читать фото она не может; берите случайные лица или другую модель."
     ),
     (
-        "The {} model's folder holds no clip.safetensors, which understands descriptions; python -m stylize download "
-        "full fetches that of the full model."
+        "The {} model has no clip.safetensors, which understands descriptions; python -m stylize download full fetches "
+        "that of the full model."
     ): (
-        "В папке модели {0} нет clip.safetensors, который понимает описания; файл полной модели скачает "
+        "У модели {0} нет clip.safetensors, который понимает описания; файл полной модели скачает "
         "python -m stylize download full."
     ),
     "The encoder and the generator in {} do not belong together.": (
@@ -333,31 +337,20 @@ VALUES = {
 }
 
 
-def _pattern(sentence: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(map(re.escape, sentence.split("{}"))), re.DOTALL)
+def in_russian(sentence: str) -> str:
+    """A sentence of the package in Russian; one that is not known stays as it is."""
+    key, values = (sentence.key, sentence.values) if isinstance(sentence, Sentence) else (sentence, ())
+    if key.strip("{} ") == "":  # several as one
+        return " ".join(map(_value, values))
+    russian = SENTENCES.get(key)
+    return sentence if russian is None else russian.format(*map(_value, values)) if values else russian
 
 
-# The one that says most about itself is tried first: "There is no style {}; ..." before "{} cannot be used: {}".
-PATTERNS = sorted(
-    ((_pattern(english), russian) for english, russian in SENTENCES.items()),
-    key=lambda pair: -len(pair[0].pattern.replace("(.*?)", "")),
-)
-
-
-def in_russian(message: str) -> str:
-    """The message of a StylizeError, or the note of a training, in Russian; what is not known stays."""
-    for pattern, russian in PATTERNS:
-        if found := pattern.fullmatch(message):
-            return russian.format(*map(_value, found.groups()))
-    several = re.split(r"(?<=\.) ", message)
-    return " ".join(map(in_russian, several)) if len(several) > 1 else message
-
-
-def _value(text: str) -> str:
+def _value(value: str) -> str:
     """A value of a sentence: names of styles in Russian, and quotes of the language; a sentence inside of another."""
-    if text.endswith("."):
-        return in_russian(text)
-    return ", ".join(_name(part) for part in text.split(", "))
+    if isinstance(value, Sentence):
+        return in_russian(value)
+    return ", ".join(_name(part) for part in value.split(", "))
 
 
 def _name(text: str) -> str:

@@ -13,12 +13,14 @@ from PIL import Image, ImageDraw, ImageFont
 from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.models.domain import LEVELS, Domain
+from stylize.pipeline import Face
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
-from stylize.ui.recipe import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, alone
-from stylize.ui.result import Shared, failed, forgiving, photo_input, playing
-from stylize.ui.studio import CELL, GRID, Recipe, Studio, corner_weights, nearer, seconds_left, temporary
+from stylize.ui.recipe import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, RecipeFields, alone
+from stylize.ui.result import Inputs, Shared, failed, forgiving, playing
+from stylize.ui.studio import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name
+from stylize.ui.uploads import photo_input, viewable
 from stylize.video.morph import save_moving
 
 FORMATS = ("MP4", "GIF", "WebP")
@@ -69,7 +71,7 @@ class InstantTab:
                 )
         with gr.Accordion(t("mix"), open=False, elem_id="mix"):
             gr.Markdown(t("mix_info"))
-            self.others, self.weights, self.own_levels = [], [], []
+            self.others, weights, own_levels = [], [], []
             for slot in range(1, SLOTS + 1):
                 with gr.Row():
                     if slot > 1:
@@ -82,18 +84,20 @@ class InstantTab:
                     weight = 1 if slot == 1 else ADDED
                     words = {"label": t(f"weight_{slot}"), "info": t("weight_info")}
                     slider = gr.Slider(LOW, HIGH, weight, step=0.05, min_width=150, elem_id=f"weight-{slot}", **words)
-                    self.weights.append(forgiving(slider))
+                    weights.append(forgiving(slider))
                 with gr.Accordion(t(f"levels_{slot}"), open=False, elem_id=f"levels-{slot}"), gr.Row():
-                    self.own_levels += self._levels(f"-{slot}")
+                    own_levels.append(self._levels(f"-{slot}"))
             ways = [(t(way), way) for way in (STRAIGHT, TURNING)]
-            self.way = gr.Radio(ways, value=STRAIGHT, label=t("way"), info=t("way_info"), elem_id="way")
+            way = gr.Radio(ways, value=STRAIGHT, label=t("way"), info=t("way_info"), elem_id="way")
         with gr.Accordion(t("levels"), open=False, elem_id="levels"):
-            self.levels = self._levels()
-        self.edits = []
+            levels = self._levels()
+        self.recipe = RecipeFields([self.text, *self.others], weights, own_levels, levels, way)
+        self.edits: dict[str, gr.Slider] = {}
         if studio.stylizer.edits():
             with gr.Accordion(t("edits"), open=False):
                 for name in studio.stylizer.edits():
-                    self.edits.append(forgiving(gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info"))))
+                    slider = gr.Slider(-5, 5, 0, step=0.25, label=name, info=t("edit_info"))
+                    self.edits[name] = forgiving(slider)
         with gr.Accordion(t("grid"), open=False, elem_id="grid-panel"):
             gr.Markdown(t("grid_info"))
             with gr.Row():
@@ -137,34 +141,32 @@ class InstantTab:
             for name in LEVELS
         ]
 
-    @property
-    def texts(self) -> list[Any]:
-        return [self.text, *self.others]
-
-    @property
-    def recipe(self) -> list[Any]:
-        """What ``read_recipe`` reads."""
-        return [*self.texts, *self.weights, *self.own_levels, *self.levels, self.way]
-
     def wire(self, shared: Shared) -> None:
         self.shared = shared
         quiet: dict[str, Any] = {"api_visibility": "private"}
-        self.gallery.select(self.pick, None, self.recipe, show_progress="hidden", **quiet).then(**shared.showing)
+        self.gallery.select(self.pick, None, self.recipe.all, show_progress="hidden", **quiet).then(**shared.showing)
         for examples in self.ideas.values():
-            chosen = examples.load_input_event.then(alone, self.text, self.recipe, show_progress="hidden", **quiet)
+            chosen = examples.load_input_event.then(
+                self.take, self.text, self.recipe.all, show_progress="hidden", **quiet
+            )
             chosen.then(**shared.showing)
         if self.studio.stylizer.has_hypernet:
             self.picture.upload(
+                lambda path: viewable(path)[0], self.picture, self.picture, show_progress="hidden", **quiet
+            )
+            self.picture.upload(
                 self.add_picture,
-                [self.picture, self.pictured, *self.texts],
-                [shared.status, self.pictured, *self.texts],
+                [self.picture, self.pictured, *self.recipe.texts],
+                [shared.status, self.pictured, *self.recipe.texts],
                 show_progress_on=shared.status,
                 **quiet,
             ).then(**shared.showing)
         moving: dict[str, Any] = {"show_progress_on": shared.status, **QUEUE, **quiet}
         grid = self.draw_grid.click(self.grid, shared.inputs, [shared.status, self.grid_picture], **moving)
-        self.grid_picture.select(self.pick_cell, shared.inputs, self.weights, show_progress="hidden", **quiet)
-        inputs = [self.format, self.seconds, *shared.inputs]
+        self.grid_picture.select(
+            self.pick_cell, shared.inputs, list(self.recipe.weights), show_progress="hidden", **quiet
+        )
+        inputs = {self.format, self.seconds, *shared.inputs}
         outputs = [shared.status, self.moving, self.player, self.animation]
         movie = self.draw_morph.click(self.movie, inputs, outputs, **moving)
         for stop, run in ((self.stop_grid, grid), (self.stop_morph, movie)):
@@ -173,19 +175,23 @@ class InstantTab:
 
     # What the page calls
 
-    def pictures(self, request: gr.Request | None = None) -> list[tuple[str, str]]:
+    def pictures(self, request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """The ready styles as (picture, caption) in the visitor's language."""
         stylizer = self.studio.stylizer
-        return [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
+        return [(stylizer.preview(name), style_name(request, name)) for name in stylizer.ready()]
 
-    def pick(self, event: gr.SelectData, request: gr.Request) -> list[Any]:
+    def pick(self, event: gr.SelectData, request: gr.Request) -> dict[Any, Any]:
         """The ready style that was clicked, in the place of all that was mixed."""
-        return alone(style_name(request, self.studio.stylizer.ready()[event.index]))
+        return self.take(style_name(request, self.studio.stylizer.ready()[event.index]))
 
-    def pick_cell(self, event: gr.SelectData, *values: Any) -> list[Any]:
+    def take(self, text: str) -> dict[Any, Any]:
+        """One style in the place of all that was mixed."""
+        return self.recipe.write(alone(text))
+
+    def pick_cell(self, event: gr.SelectData, values: dict[Any, Any]) -> list[Any]:
         """The weights that the clicked point of the grid stands for, of the slots that name a style."""
         x, y = (min(position // CELL, GRID - 1) / (GRID - 1) for position in event.index)
-        weights, recipe = iter(corner_weights(x, y)), self.shared.read(values)[3]
+        weights, recipe = iter(corner_weights(x, y)), self.recipe.read(values)
         return [round(next(weights), 3) if part in recipe.named else part.weight for part in recipe.parts]
 
     def add_picture(
@@ -207,17 +213,18 @@ class InstantTab:
         named = [name if slot == free else gr.skip() for slot in range(len(texts))]
         return gr.skip(), {**pictured, name: Kept(domain, picture)}, *named
 
-    def _styles(self, values: tuple[Any, ...], request: gr.Request) -> tuple[Any, list[Domain], Any, Recipe]:
-        """(a visible face, the domains that are named, the look, the recipe). Raises StylizeError."""
-        visit, chosen, own, recipe, look = self.shared.read(values)
-        if visit is None:
+    def _styles(self, asked: Inputs, request: gr.Request) -> tuple[Face, list[Domain]]:
+        """(a visible face, the domains that are named). Raises StylizeError."""
+        if asked.visit is None:
             raise StylizeError(say(request, "need_photo"))
+        recipe = asked.recipe
         domains = [
-            self.studio.domain(part.text, own).scaled(*part.levels).scaled(*recipe.levels) for part in recipe.named
+            self.studio.domain(part.text, asked.own).scaled(*part.levels).scaled(*recipe.levels)
+            for part in recipe.named
         ]
         if not domains:
             raise StylizeError(say(request, "need_style"))
-        return visit.near[visit.chosen(chosen)[0]], domains, look, recipe
+        return asked.visit.near[asked.visit.chosen(asked.chosen)[0]], domains
 
     @staticmethod
     def _drawn(pictures: Iterator[Image.Image], of: int, out: list[Image.Image], request: gr.Request) -> Iterator[str]:
@@ -233,12 +240,13 @@ class InstantTab:
     def halted(self, request: gr.Request) -> str:
         return say(request, "halted")
 
-    def grid(self, request: gr.Request, *values: Any) -> Iterator[tuple[Any, Any]]:
+    def grid(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
         """(status, one picture of GRID x GRID mixes with the styles' names in the corners)."""
         cells: list[Image.Image] = []
+        asked = self.shared.read(values)
         try:
-            face, domains, look, recipe = self._styles(values, request)
-            mixes = self.studio.cells(face, domains, look, recipe.spherical)
+            face, domains = self._styles(asked, request)
+            mixes = self.studio.cells(face, domains, asked.look, asked.recipe.spherical)
             for said in self._drawn(mixes, GRID * GRID, cells, request):
                 yield said, gr.skip()
         except StylizeError as error:
@@ -248,7 +256,7 @@ class InstantTab:
         for index, cell in enumerate(cells):
             sheet.paste(cell, (index % GRID * CELL, index // GRID * CELL))
         draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(LABELS, 24)
-        for index, part in enumerate(recipe.named):
+        for index, part in enumerate(asked.recipe.named):
             right, low = index % 2, index // 2
             place = ((8, sheet.width - 8)[right], (CELL, sheet.height)[low] - 8)
             anchor = "lr"[right] + "d"
@@ -256,17 +264,18 @@ class InstantTab:
             draw.text(place, name, fill="white", font=font, anchor=anchor, stroke_width=3, stroke_fill="black")
         yield say(request, "grid_done"), sheet
 
-    def movie(self, request: gr.Request, kind: str, seconds: float, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def movie(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
         """(status, file, player of a film, animated picture) of a walk from the face itself through every style."""
-        same = (gr.skip(),) * 3
+        same, asked = (gr.skip(),) * 3, self.shared.read(values)
         try:
-            face, domains, look, recipe = self._styles(values, request)
-            frames = round(seconds * FPS) * len(domains) + 1
+            face, domains = self._styles(asked, request)
+            frames = round(values[self.seconds] * FPS) * len(domains) + 1
             pictures: list[Image.Image] = []
-            walk = self.studio.walk(nearer(face, 1.0, MORPH_SIDE), domains, frames, look, recipe.spherical)
+            small, spherical = nearer(face, 1.0, MORPH_SIDE), asked.recipe.spherical
+            walk = self.studio.walk(small, domains, frames, asked.look, spherical)
             for said in self._drawn(walk, frames, pictures, request):
                 yield said, *same
-            path = temporary(f".{kind.lower()}", "morph")
+            path = temporary(f".{values[self.format].lower()}", "morph")
             save_moving(pictures, path, FPS)
         except StylizeError as error:
             yield failed(error, request), *same

@@ -78,9 +78,11 @@ def read_pack(path: Path) -> dict[str, Domain]:
         with zipfile.ZipFile(path) as pack:
             entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
             if not entries:
-                raise DomainError(f"{path.name} holds no {SUFFIX} files; use a pack that this page exported.")
+                raise DomainError("{} holds no {} files; use a pack that this page exported.", path.name, SUFFIX)
             if len(pack.infolist()) > MOST_ENTRIES or len(entries) > MOST_KEPT:
-                raise DomainError(f"{path.name} holds {len(pack.infolist())} files; use packs of at most {MOST_KEPT}.")
+                raise DomainError(
+                    "{} holds {} files; use packs of at most {}.", path.name, len(pack.infolist()), MOST_KEPT
+                )
             domains: dict[str, Domain] = {}
             for entry in entries:
                 name = PurePosixPath(entry.filename.replace("\\", "/")).stem
@@ -89,13 +91,13 @@ def read_pack(path: Path) -> dict[str, Domain]:
                 with pack.open(entry) as file:
                     data = file.read(LARGEST_FILE + 1)
                 if len(data) > LARGEST_FILE:
-                    raise DomainError(f"{name} in {path.name} is far too large for a domain file.")
+                    raise DomainError("{} in {} is far too large for a domain file.", name, path.name)
                 domains[unused(safe_name(name), domains)] = from_bytes(data, name)
             return domains
     except DomainError:
         raise
     except Exception:  # of zip's parts each raises its own
-        raise DomainError(f"{path.name} is not a zip file that can be read; export it again.") from None
+        raise DomainError("{} is not a zip file that can be read; export it again.", path.name) from None
 
 
 def unused(name: str, used: Any) -> str:
@@ -148,9 +150,9 @@ class Library:
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.note}
         text, changing = shared.texts[0], [*self.shown, self.picked, self.name, self.note]
         self.gallery.select(self.select, self.own, [self.picked, self.name, self.note], **quiet)
-        self.apply.click(self.applied, self.picked, shared.recipe, **quiet).then(**shared.showing)
+        self.apply.click(self.applied, self.picked, shared.recipe.all, **quiet).then(**shared.showing)
         keeping = {"api_visibility": "private", "show_progress_on": shared.status}
-        shared.keep.click(self.keep_shown, [self.own, *shared.inputs], [*self.shown, shared.status], **keeping)
+        shared.keep.click(self.keep_shown, shared.inputs, [*self.shown, shared.status], **keeping)
         for event in (self.rename.click, self.name.submit):
             event(self.renamed, [self.picked, self.name, self.own, text], [*changing, text], **quiet)
         self.delete.click(self.deleted, [self.picked, self.own, text], [*changing, text], **quiet)
@@ -183,14 +185,14 @@ class Library:
         ready = self.studio.stylizer.ready()
         return {*ready, *map(russian_name, ready)}
 
-    def keep_shown(self, own: Mapping[str, Kept], request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    def keep_shown(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
         """Adds what the result shows, a mix too, without its strength; for ``shown`` and the status."""
-        _, _, named, recipe, _ = self.shared.read(values)
+        asked = self.shared.read(values)
         try:
-            domain = self.studio.compose(recipe, named)
+            domain = self.studio.compose(asked.recipe, asked.own)
             if domain is None:
                 raise DomainError(say(request, "need_style"))
-            return self.keep(own, recipe.title, domain, request)
+            return self.keep(values[self.own], asked.recipe.title, domain, request)
         except StylizeError as error:
             return *[gr.skip()] * len(self.shown), failed(error, request)
 
@@ -203,7 +205,7 @@ class Library:
 
     def _add(self, own: dict[str, Kept], name: str, domain: Domain) -> dict[str, Kept]:
         if len(own) >= MOST_KEPT:
-            raise DomainError(f"There is room for {MOST_KEPT} kept styles; delete one first.")
+            raise DomainError("There is room for {} kept styles; delete one first.", MOST_KEPT)
         kept = self.entry(replace(domain, name=name))
         if self.folder is not None:
             kept.domain.save(self.folder / f"{safe_name(name)}{SUFFIX}")
@@ -235,7 +237,7 @@ class Library:
     def pictures(self, own: Mapping[str, Kept], request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """(picture, caption) of the ready domains, then of the visitor's own."""
         stylizer = self.studio.stylizer
-        ready = [(str(stylizer.preview(name)), style_name(request, name)) for name in stylizer.ready()]
+        ready = [(stylizer.preview(name), style_name(request, name)) for name in stylizer.ready()]
         return [*ready, *((kept.picture, f"★ {name}") for name, kept in own.items())]
 
     def refreshed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
@@ -256,9 +258,9 @@ class Library:
         words = "picked" if name in own else "picked_ready"
         return name, self.called(name, request), say(request, words, name=self.called(name, request))
 
-    def applied(self, name: str, request: gr.Request) -> list[Any]:
+    def applied(self, name: str, request: gr.Request) -> dict[Any, Any]:
         """The picked style in the place of all that was mixed."""
-        return alone(self.called(name, request))
+        return self.shared.recipe.write(alone(self.called(name, request)))
 
     def called(self, name: str, request: gr.Request) -> str:
         """A picked name as the description that asks for it."""

@@ -14,7 +14,7 @@ from stylize.images import read_photo
 from stylize.ui.result import forgiving
 from stylize.ui.studio import Studio
 from stylize.ui.texts import I18N as t
-from stylize.ui.training import Begin, Trainer
+from stylize.ui.training import Begin, TrainingTab
 
 UNCOMMON = [".heic", ".heif", ".avif"]  # not every system knows that these are pictures
 
@@ -23,14 +23,14 @@ def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -
     """(name, steps, loop) of a training. Raises StylizeError for pictures that cannot be used."""
     paths = paths or ()
     if not 1 <= len(paths) <= MOST_REFERENCES:
-        raise StylizeError(f"{len(paths)} reference pictures were given; use 1 to {MOST_REFERENCES}.")
+        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(paths), MOST_REFERENCES)
     pictures = [read_photo(path) for path in paths]
     title = Path(paths[0]).stem[:40]
     steps = one_shot_preset(studio.stylizer, name).steps
     return title, steps, partial(studio.learn_pictures, pictures, title, name, seed)
 
 
-class OneShotTab(Trainer):
+class OneShotTab(TrainingTab):
     def __init__(self, studio: Studio) -> None:
         gr.Markdown(t("oneshot_info"))
         self.references = gr.File(

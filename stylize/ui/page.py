@@ -16,11 +16,12 @@ from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.ui.api import add_api
 from stylize.ui.arguments import Endpoints
+from stylize.ui.encoders import lay_encoder
 from stylize.ui.instant import InstantTab
 from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
 from stylize.ui.result import Shared, failed
-from stylize.ui.studio import KEPT_SECONDS, Studio, seconds_left
+from stylize.ui.studio import KEPT_SECONDS, SWEPT_SECONDS, Studio, seconds_left
 from stylize.ui.text import TextTab
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import WORDS, language, say
@@ -115,6 +116,9 @@ MEND = """() => {
     new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
     mend();
 }""".replace("WORDS", json.dumps({tongue: {key: words[key] for key in MENDED} for tongue, words in WORDS.items()}))
+# Seconds between two looks of Gradio's, and the age of what it then deletes: together the longest that a file is there.
+DELETED = (SWEPT_SECONDS, KEPT_SECONDS - SWEPT_SECONDS)
+MOST_WAITING = 256  # calls; each says where in the queue it is
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -126,11 +130,11 @@ class Page:
         if gpu is not None:
             lend(studio, gpu)
         self.shared = Shared(studio)
-        with Endpoints(title="Stylize", delete_cache=(KEPT_SECONDS, KEPT_SECONDS)) as self.blocks:
+        with Endpoints(title="Stylize", delete_cache=DELETED) as self.blocks:
             self._lay_out(studio)
             self._wire()
             add_api(studio, self.blocks)
-        self.blocks.queue(default_concurrency_limit=4, max_size=32)
+        self.blocks.queue(default_concurrency_limit=4, max_size=MOST_WAITING)
 
     def _lay_out(self, studio: Studio) -> None:
         gr.Markdown("# Stylize", elem_id="title")
@@ -187,6 +191,7 @@ class Page:
 def lay_model(stylizer: Stylizer) -> None:
     """Which model runs, and a button that fetches the full one where the page is somebody's own."""
     gr.Markdown(" · ".join((stylizer.name, f"{stylizer.resolution} px", str(stylizer.device))), elem_id="about")
+    lay_encoder(stylizer)
     if stylizer.name == "full" or "SPACE_ID" in os.environ:
         return
     gr.Markdown(t("full_info"))

@@ -1,14 +1,14 @@
-"""The recipe and the look as the page's fields and as the query part of an address."""
+"""Which style is asked for: the recipe of a mix, the page's fields that it stands in, and addresses that carry it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from stylize.look import Look
 from stylize.models.domain import LEVELS, Levels, Part
-from stylize.ui.studio import Recipe
 
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
@@ -16,30 +16,82 @@ ADDED = 0.5  # weight of a style that is added to the first
 LOW, HIGH = -1, 2  # of weights, levels and strength
 STRAIGHT, TURNING = "straight", "turning"
 
+Values = Mapping[Any, Any]  # what stands in the page's components, by component
+
 
 def number(value: Any, default: float) -> float:
     """What a cleared field stands for."""
     return default if value is None else float(value)
 
 
-def read_recipe(values: Sequence[Any]) -> Recipe:
-    """Of the values of SLOTS texts, SLOTS weights, the levels of each slot, those of the mix, and "turning" or not."""
-    rest = iter(values[:-1])
-    texts = [next(rest) or "" for _ in range(SLOTS)]
-    weights = [number(next(rest), 1.0) for _ in range(SLOTS)]
-    *own, levels = (
-        (number(next(rest), 1.0), number(next(rest), 1.0), number(next(rest), 1.0)) for _ in range(SLOTS + 1)
-    )
-    parts = (Part(text, weight, of_it) for text, weight, of_it in zip(texts, weights, own, strict=True))
-    return Recipe(tuple(parts), levels, values[-1] == TURNING)
+@dataclass(frozen=True)
+class Recipe:
+    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
+
+    parts: tuple[Part, ...]
+    levels: Levels = (1.0, 1.0, 1.0)
+    spherical: bool = False
+
+    @property
+    def named(self) -> list[Part]:
+        """The parts that name a style."""
+        return [part for part in self.parts if part.text.strip()]
+
+    @property
+    def title(self) -> str:
+        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
+        if [part.weight for part in self.named] == [1]:
+            return self.named[0].text.strip()
+        return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
 
 
-def write_recipe(recipe: Recipe) -> list[Any]:
-    """The values that ``read_recipe`` reads; the slots that are left are empty."""
-    parts = [*recipe.parts, *[Part("", ADDED)] * (SLOTS - len(recipe.parts))]
-    own = [level for part in parts for level in part.levels]
-    way = TURNING if recipe.spherical else STRAIGHT
-    return [*(part.text for part in parts), *(part.weight for part in parts), *own, *recipe.levels, way]
+def alone(name: str) -> Recipe:
+    """The recipe of one style."""
+    return Recipe((Part(name),))
+
+
+@dataclass(frozen=True)
+class RecipeFields:
+    """The components of a recipe: for each of the SLOTS a text, a weight and a strength for each level; of the whole
+    mix a strength for each level, and "turning" or "straight"."""
+
+    texts: Sequence[Any]
+    weights: Sequence[Any]
+    own_levels: Sequence[Sequence[Any]]
+    levels: Sequence[Any]
+    way: Any
+
+    @property
+    def all(self) -> list[Any]:
+        own = [level for levels in self.own_levels for level in levels]
+        return [*self.texts, *self.weights, *own, *self.levels, self.way]
+
+    def read(self, values: Values) -> Recipe:
+        def levels(fields: Sequence[Any]) -> Levels:
+            coarse, medium, fine = (number(values[field], 1.0) for field in fields)
+            return coarse, medium, fine
+
+        slots = zip(self.texts, self.weights, self.own_levels, strict=True)
+        parts = (Part(values[text] or "", number(values[weight], 1.0), levels(own)) for text, weight, own in slots)
+        return Recipe(tuple(parts), levels(self.levels), values[self.way] == TURNING)
+
+    def write(self, recipe: Recipe) -> dict[Any, Any]:
+        """The values that say so; the slots that are left are empty."""
+        parts = [*recipe.parts, *[Part("", ADDED)] * (SLOTS - len(recipe.parts))]
+        values = dict(zip(self.levels, recipe.levels, strict=True))
+        for part, text, weight, own in zip(parts, self.texts, self.weights, self.own_levels, strict=True):
+            values |= {text: part.text, weight: part.weight, **dict(zip(own, part.levels, strict=True))}
+        return {**values, self.way: TURNING if recipe.spherical else STRAIGHT}
+
+
+class Link(NamedTuple):
+    """What an address asks for; None for what it leaves open."""
+
+    recipe: Recipe
+    strength: float | None
+    detail: float | None
+    keep_colours: bool
+    seed: int | None  # of a random face
 
 
 def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
@@ -54,7 +106,9 @@ def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
     pairs += [(name, f"{level:g}") for name, level in zip(LEVELS, recipe.levels, strict=True) if level != 1]
     if recipe.spherical:
         pairs.append(("way", TURNING))
-    pairs += [("strength", f"{look.strength:g}"), ("detail", f"{look.detail:g}")]
+    pairs.append(("strength", f"{look.strength:g}"))
+    if look.detail is not None:
+        pairs.append(("detail", f"{look.detail:g}"))
     if look.keep_colours:
         pairs.append(("colours", "own"))
     if seed is not None:
@@ -62,8 +116,8 @@ def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
     return "?" + urlencode(pairs, safe=",")
 
 
-def read_query(query: str) -> tuple[Recipe, float | None, float | None, bool, int | None]:
-    """(recipe, strength, detail, own colours, seed) of an address; what is no number in its range is left out."""
+def read_query(query: str) -> Link:
+    """What an address asks for; what is no number in its range is left out."""
     fields = parse_qs(query.lstrip("?")[:4000])
 
     def within(word: str, low: float, high: float) -> float | None:
@@ -87,13 +141,9 @@ def read_query(query: str) -> tuple[Recipe, float | None, float | None, bool, in
         Part(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
         for text, weight, of_it in zip(texts, weights, own, strict=False)
     ]
-    of_all = levels([fields.get(name, [""])[0] for name in LEVELS])
-    recipe = Recipe(tuple(parts), of_all, fields.get("way") == [TURNING])
+    recipe = Recipe(
+        tuple(parts), levels([fields.get(name, [""])[0] for name in LEVELS]), fields.get("way") == [TURNING]
+    )
     seed = first("seed", 0, LARGEST_SEED)
-    own_colours = fields.get("colours") == ["own"]
-    return recipe, first("strength"), first("detail", 0, 1), own_colours, None if seed is None else int(seed)
-
-
-def alone(name: str) -> list[Any]:
-    """The recipe of one style, as ``write_recipe`` gives it."""
-    return write_recipe(Recipe((Part(name),)))
+    keep_colours = fields.get("colours") == ["own"]
+    return Link(recipe, first("strength"), first("detail", 0, 1), keep_colours, None if seed is None else int(seed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,24 @@ from stylize.faces.align import LEAST_FACE
 from stylize.look import Look
 from stylize.models.domain import Domain
 from stylize.places import EXAMPLES
+from stylize.ui.encoders import EncodersTab
 from stylize.ui.errors_russian import in_russian
 from stylize.ui.recipe import (
+    HIGH,
     LARGEST_SEED,
-    SLOTS,
+    LOW,
+    Recipe,
+    RecipeFields,
+    Values,
     alone,
     number,
     read_query,
-    read_recipe,
     write_query,
-    write_recipe,
 )
-from stylize.ui.studio import Recipe, Studio, Visit, mark_faces
+from stylize.ui.studio import Studio, Visit, digest, mark_faces
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say, style_name
+from stylize.ui.uploads import photo_input, viewable
 
 OFFERED = 3  # styles near a description that is not understood
 
@@ -41,13 +45,6 @@ TYPED = """async () => {
 }"""
 SAVE = """() => { const find = () => document.querySelector("#png a, a#png, #png button, button#png");
     setTimeout(() => find()?.click(), 200); }"""
-
-
-def photo_input(**settings: Any) -> gr.Image:
-    """An image input that hands over the uploaded file itself: this project's reader knows more kinds of file."""
-    image = gr.Image(type="filepath", **settings)
-    image.preprocess = lambda payload: None if payload is None else payload.path
-    return image
 
 
 def forgiving(field: Any) -> Any:
@@ -65,7 +62,7 @@ def explain(message: str, request: gr.Request | None) -> str:
 
 
 def failed(error: StylizeError, request: gr.Request | None) -> str:
-    return f"⚠️ {explain(str(error), request)}"
+    return f"⚠️ {explain(error.sentence, request)}"
 
 
 def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -78,20 +75,33 @@ def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
     return picture, film, file
 
 
+@dataclass(frozen=True)
+class Inputs:
+    """What the page asks for: of which photo and which of its faces, by their numbers, which style (``own`` are the
+    visitor's domains that it may name), and the rest of the look."""
+
+    visit: Visit | None
+    chosen: Sequence[str] | None
+    own: Mapping[str, Domain]
+    recipe: Recipe
+    look: Look
+
+
 class Shared:
     """Components of the photo and the result. Those of the recipe and ``edits`` lie in a tab and are handed to
-    ``wire``; ``owned`` are the states whose domains a text may name."""
+    ``wire``; ``owned`` are the states whose domains a text may name. Handlers get the values of ``inputs`` by
+    component, and ``read`` makes a record of them."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.edit_names = studio.stylizer.edits()
-        self._latest: dict[str | None, tuple[int, tuple[Any, ...]]] = {}  # by session: number and values
+        self._latest: dict[str | None, tuple[int, dict[Any, Any]]] = {}  # by session: number and values
         self._numbers = count()
 
     # Layout
 
     def lay_photo(self) -> None:
         self.visit = gr.State(None)
+        self.stand_in = gr.State(None)  # the digest of what shows a photo that browsers cannot
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
@@ -130,13 +140,21 @@ class Shared:
                 self.understood = gr.Image(label=t("understood"), min_width=140, **small)
             with gr.Tab(t("faces")):
                 self.marked = gr.Image(show_label=False, label=t("faces"), elem_id="marked", **small)
+            self.encoders = EncodersTab(self.studio) if self.studio.stylizer.compares else None
 
     def lay_look(self) -> None:
         self.chosen = gr.CheckboxGroup([], label=t("faces"), info=t("faces_info"), visible=False, elem_id="chosen")
         with gr.Row():
             self.strength = forgiving(
                 gr.Slider(
-                    -1, 2, 1, step=0.05, label=t("strength"), info=t("strength_info"), elem_id="strength", min_width=220
+                    LOW,
+                    HIGH,
+                    1,
+                    step=0.05,
+                    label=t("strength"),
+                    info=t("strength_info"),
+                    elem_id="strength",
+                    min_width=220,
                 )
             )
             detail = self.studio.stylizer.default_detail
@@ -155,18 +173,12 @@ class Shared:
 
     # Wiring
 
-    def wire(
-        self,
-        recipe: Sequence[Any],
-        style_mix: Any,
-        edits: Sequence[Any],
-        owned: Sequence[Any],
-    ) -> None:
-        """``recipe``: SLOTS texts and what ``read_recipe`` says."""
-        self.recipe, self.owned = list(recipe), list(owned)
-        self.texts = texts = self.recipe[:SLOTS]
-        looks = [*self.recipe[SLOTS:], self.strength, self.detail, self.own_colours, *edits]
-        self.inputs = [self.visit, self.chosen, style_mix, *self.owned, *texts, *looks]
+    def wire(self, recipe: RecipeFields, style_mix: Any, edits: Mapping[str, Any], owned: Sequence[Any]) -> None:
+        """``edits``: sliders by the name of their edit."""
+        self.recipe, self.style_mix, self.edits, self.owned = recipe, style_mix, edits, owned
+        self.texts = texts = recipe.texts
+        drawn = [*recipe.all, self.strength, self.detail, self.own_colours, *edits.values(), self.chosen, style_mix]
+        self.inputs = {self.visit, *owned, *drawn}
         self.showing: dict[str, Any] = {
             "fn": self.show,
             "inputs": self.inputs,
@@ -180,24 +192,26 @@ class Shared:
         }
         # What is shown is asked for after the pause, with the values of that moment.
         texts[0].change(None, None, None, js=TYPED, api_visibility="private").then(**self.showing)
-        others = [text.change for text in texts[1:]]
-        gr.on([*others, *(look.change for look in looks), self.chosen.change, style_mix.change], **self.showing)
+        gr.on([field.change for field in drawn if field is not texts[0]], **self.showing)
 
         self.opened = [self.visit, self.marked, self.chosen, self.status, self.result, self.face, self.understood]
         opened = self.opened
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
         redraw = {**self.showing, "fn": self.redraw}
-        self.photo.change(self.open, [self.photo, self.visit], opened, **quiet).then(**redraw)
+        self.photo.upload(viewable, self.photo, [self.photo, self.stand_in], show_progress="hidden", **quiet)
+        given = [self.photo, self.visit, self.stand_in]
+        self.photo.change(self.arrived, given, [*opened, self.stand_in], **quiet).then(**redraw)
         rolls = self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet)
         for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
             # In the browser: an update from here would make a photo field anew, without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
-        for place, button in enumerate(self.offered):
-            taken = button.click(
-                self.take, [gr.State(place), *self.inputs], texts, show_progress="hidden", api_visibility="private"
-            )
+        for button in self.offered:
+            pressed = {button, *self.inputs}
+            taken = button.click(self.take, pressed, texts, show_progress="hidden", api_visibility="private")
             taken.then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
+        if self.encoders is not None:
+            self.encoders.wire(self.visit, self.chosen, self.photo)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
         self.copy.click(self.query, self.inputs, [self.link, self.status], **quiet).then(
@@ -206,25 +220,30 @@ class Shared:
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
         """Reads the address when the page loads; ``query`` is a hidden text field, which changes where there is one."""
-        linked = [*self.recipe, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
+        linked = [*self.recipe.all, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(None, None, query, js="() => window.location.search", api_visibility="private")
         query.change(self.linked, query, linked, **quiet).then(**self.showing)
 
-    def read(self, values: Sequence[Any]) -> tuple[Visit | None, list[str] | None, dict[str, Domain], Recipe, Look]:
-        """The values of ``inputs``, by what they mean."""
-        visit, chosen, style_mix = values[:3]
-        rest = iter(values[3:])
+    def read(self, values: Values) -> Inputs:
         own: dict[str, Domain] = {}
-        for _ in self.owned:
-            own |= domains_in(next(rest), number(style_mix, 1.0))
-        recipe = read_recipe([next(rest) for _ in self.recipe])
-        strength, detail = number(next(rest), 1.0), number(next(rest), self.studio.stylizer.default_detail)
-        keep_colours = bool(next(rest))
-        edits = {name: amount for name, amount in zip(self.edit_names, rest, strict=True) if amount}
-        return visit, chosen, own, recipe, Look(None, strength, detail, keep_colours=keep_colours, edits=edits)
+        for state in self.owned:
+            own |= domains_in(values[state], number(values[self.style_mix], 1.0))
+        look = Look(
+            strength=number(values[self.strength], 1.0),
+            detail=number(values[self.detail], self.studio.stylizer.default_detail),
+            keep_colours=bool(values[self.own_colours]),
+            edits={name: values[slider] for name, slider in self.edits.items() if values[slider]},
+        )
+        return Inputs(values[self.visit], values[self.chosen], own, self.recipe.read(values), look)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
+
+    def arrived(self, path: str | None, before: Visit | None, stand_in: str | None, request: gr.Request) -> list[Any]:
+        """``open``, and the stand-in from now on; one that arrives is no new photo."""
+        if path is not None and stand_in is not None and digest(path) == stand_in:
+            return [*[gr.skip()] * len(self.opened), None]
+        return [*self.open(path, before, request), gr.skip()]
 
     def open(self, path: str | None, before: Visit | None, request: gr.Request) -> tuple[Any, ...]:
         """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood.
@@ -258,14 +277,20 @@ class Shared:
         before, face = (visit.view, visit.view), visit.near[0].crop
         return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
 
-    def linked(self, query: str, request: gr.Request) -> list[Any]:
+    def linked(self, query: str, request: gr.Request) -> dict[Any, Any]:
         """What an address asks for: the recipe, the look, the seed, and the random face of that seed."""
-        recipe, strength, detail, own_colours, seed = read_query(query or "")
-        look = [number(strength, 1.0), number(detail, self.studio.stylizer.default_detail), own_colours]
-        values = [*(write_recipe(recipe) if recipe.parts else alone("")), *look, seed or 0]
-        return [*values, *(self.roll_same(seed, request) if seed is not None else [gr.skip()] * len(self.opened))]
+        link = read_query(query or "")
+        face = self.roll_same(link.seed, request) if link.seed is not None else [gr.skip()] * len(self.opened)
+        return {
+            **self.recipe.write(link.recipe if link.recipe.parts else alone("")),
+            self.strength: number(link.strength, 1.0),
+            self.detail: number(link.detail, self.studio.stylizer.default_detail),
+            self.own_colours: link.keep_colours,
+            self.seed: link.seed or 0,
+            **dict(zip(self.opened, face, strict=True)),
+        }
 
-    def show(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    def show(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
         """(status, before and after, the first chosen face alone, the buttons of near styles); nothing where nothing
         has changed, or a newer call has come meanwhile."""
         session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
@@ -273,17 +298,20 @@ class Shared:
         if session in self._latest and self._latest[session][1] == values:
             return same
         self._latest[session] = mine
-        visit, chosen, own, recipe, look = self.read(values)
-        offered = self.offers(self.studio.nearest(recipe, own)[1], request)
+        asked = self.read(values)
+        visit, chosen, look = asked.visit, asked.chosen, asked.look
+        names = self.studio.nearest(asked.recipe, asked.own)[1][:OFFERED]
+        offered = [gr.update(value=style_name(request, name), visible=True) for name in names]
+        offered += [gr.update(visible=False)] * (OFFERED - len(names))
         try:
-            domain = self.studio.compose(recipe, own)
+            domain = self.studio.compose(asked.recipe, asked.own)
             if visit is None:
                 return skip if domain is None else say(request, "need_photo"), skip, skip, *offered
             if domain is None and not look.edits:
                 face = visit.near[visit.chosen(chosen)[0]].crop
                 return greeting(visit, request), (visit.view, visit.view), face, *offered
-            notes = (explain(note, request) for note in self.studio.notes(recipe, own))
-            words = " ".join([say(request, "done", name=recipe.title or ", ".join(look.edits)), *notes])
+            notes = (explain(note, request) for note in self.studio.notes(asked.recipe, asked.own))
+            words = " ".join([say(request, "done", name=asked.recipe.title or ", ".join(look.edits)), *notes])
             result, face = self.studio.picture(visit, chosen, look.in_domain(domain))
         except StylizeError as error:
             return (failed(error, request), skip, skip, *offered) if self._latest.get(session) is mine else same
@@ -291,44 +319,38 @@ class Shared:
             return same
         return words, (visit.view, result), face, *offered
 
-    @staticmethod
-    def offers(names: Sequence[str], request: gr.Request) -> list[Any]:
-        """The buttons of near styles."""
-        shown = [gr.update(value=style_name(request, name), visible=True) for name in names[:OFFERED]]
-        return shown + [gr.update(visible=False)] * (OFFERED - len(shown))
+    def take(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        """The offered style whose button stands among the values, instead of the description it was offered for."""
+        asked = self.read(values)
+        slot, _ = self.studio.nearest(asked.recipe, asked.own)
+        return {self.texts[slot]: next(values[button] for button in self.offered if button in values)}
 
-    def take(self, request: gr.Request, place: int, *values: Any) -> list[Any]:
-        """The texts, with the offered style of that place instead of the description that it was offered for."""
-        _, _, own, recipe, _ = self.read(values)
-        slot, names = self.studio.nearest(recipe, own)
-        filled = slot if place < len(names) else None
-        return [style_name(request, names[place]) if at == filled else gr.skip() for at in range(SLOTS)]
-
-    def redraw(self, request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    def redraw(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
         """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
-        return self.show(request, *values) if values[0] is not None else (gr.skip(),) * (3 + OFFERED)
+        return self.show(request, values) if values[self.visit] is not None else (gr.skip(),) * (3 + OFFERED)
 
     def forget(self, request: gr.Request) -> None:
         """The visitor has left."""
         self._latest.pop(request.session_hash, None)
 
-    def png_file(self, request: gr.Request, *values: Any) -> str:
+    def png_file(self, request: gr.Request, values: dict[Any, Any]) -> str:
         """The result in the photo's own size."""
-        visit, chosen, own, recipe, look = self.read(values)
+        asked = self.read(values)
         try:
-            if visit is None:
+            if asked.visit is None:
                 raise StylizeError(say(request, "need_photo"))
-            look = look.in_domain(self.studio.compose(recipe, own))
-            return self.studio.file(visit, chosen, look, recipe)
+            look = asked.look.in_domain(self.studio.compose(asked.recipe, asked.own))
+            return self.studio.file(asked.visit, asked.chosen, look, asked.recipe)
         except StylizeError as error:
-            raise gr.Error(explain(str(error), request), print_exception=False) from None
+            raise gr.Error(explain(error.sentence, request), print_exception=False) from None
 
-    def query(self, request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    def query(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
         """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
-        visit, _, own, recipe, look = self.read(values)
-        private = [part.text for part in recipe.named if part.text in own]
+        asked = self.read(values)
+        private = [part.text for part in asked.recipe.named if part.text in asked.own]
         note = say(request, "link_own", names=", ".join(private)) if private else gr.skip()
-        return gr.update(value=write_query(recipe, look, visit.seed if visit else None), visible=True), note
+        query = write_query(asked.recipe, asked.look, asked.visit.seed if asked.visit else None)
+        return gr.update(value=query, visible=True), note
 
 
 COPY = """async query => {

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
 from stylize.places import EXAMPLES
-from stylize.ui.page import CSS, HEAD, THEME, Page
-from stylize.ui.texts import I18N
-from stylize.ui.zerogpu import Gpu
+
+if TYPE_CHECKING:
+    from stylize.ui.zerogpu import Gpu
 
 
 def serve(
@@ -26,14 +28,21 @@ def serve(
     """Loads the model and serves its page until it is interrupted; without host and port, Gradio's variables
     (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT) say where. gpu: what lends one, see ``stylize.ui.zerogpu``. Returns the
     exit status."""
+    with ThreadPoolExecutor(1) as pool:
+        loading = pool.submit(Stylizer.load, model, device)
+        # Gradio takes seconds to import, in which the weights are read.
+        from stylize.ui.page import CSS, HEAD, THEME, Page
+        from stylize.ui.studio import sweep
+        from stylize.ui.texts import I18N
     try:
-        stylizer = Stylizer.load(model, device)
+        stylizer = loading.result()
     except StylizeError as error:
         print(f"stylize: {error}", file=sys.stderr)
         return 2
     page = Page(stylizer, gpu)
     if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor
         Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
+    Thread(target=sweep, daemon=True).start()
     page.blocks.launch(
         server_name="0.0.0.0" if host is None and "SPACE_ID" in os.environ else host,
         server_port=port,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Never
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -23,14 +24,16 @@ from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.faces.align import Box, DetectedFace
 from stylize.images import read_photo, save_image, to_image
 from stylize.look import Look
-from stylize.models.domain import Domain, Levels, Part, blend, mix
+from stylize.models.domain import Domain, blend, mix
 from stylize.pipeline import Face, Stylizer
+from stylize.ui.recipe import Recipe
 from stylize.video.files import Film
 from stylize.video.morph import walk
 from stylize.video.restyle import Progress as FilmProgress
 from stylize.video.restyle import restyle
 
-KEPT_SECONDS = 3600
+KEPT_SECONDS = 3600  # at most, of what visitors bring and get
+SWEPT_SECONDS = KEPT_SECONDS // 12  # between two looks at what is old
 VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
 VIEW_CROP = 512  # px: largest aligned face of it
 RANDOM_SIDE = 512  # px: smallest random face
@@ -55,36 +58,28 @@ class Visit:
         return [int(number) - 1 for number in numbers or ()] or list(range(len(self.faces)))
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
-
-    parts: tuple[Part, ...]
-    levels: Levels = (1.0, 1.0, 1.0)
-    spherical: bool = False
-
-    @property
-    def named(self) -> list[Part]:
-        """The parts that name a style."""
-        return [part for part in self.parts if part.text.strip()]
-
-    @property
-    def title(self) -> str:
-        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
-        if [part.weight for part in self.named] == [1]:
-            return self.named[0].text.strip()
-        return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
-
-
 def temporary(suffix: str, name: str = "stylize") -> Path:
     """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    folder = clear_temporary()
+    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+
+
+def clear_temporary() -> Path:
+    """The folder of files that were handed out, without those that are old."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
         with suppress(FileNotFoundError):  # another visitor's call was faster
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS:
+            if time.time() - old.stat().st_mtime > KEPT_SECONDS - SWEPT_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
+    return folder
+
+
+def sweep() -> Never:
+    """Goes on deleting them, where no further visitor comes."""
+    while True:
+        clear_temporary()
+        time.sleep(SWEPT_SECONDS)
 
 
 def safe_name(name: str) -> str:
@@ -147,11 +142,11 @@ class Studio:
             visit = self.open(path)
             for face in visit.near:
                 _ = face.head  # found once
-            self._opened[_sha256(path)] = visit
+            self._opened[digest(path)] = visit
 
     def open(self, path: str) -> Visit:
         """Raises PhotoError for what is no picture with a face."""
-        if self._opened and (kept := self._opened.get(_sha256(path))):
+        if self._opened and (kept := self._opened.get(digest(path))):
             return kept
         photo = read_photo(path)
         found, small = self.stylizer.find(photo)
@@ -180,15 +175,15 @@ class Studio:
         if text in own:
             return own[text]
         if text.strip().lower().endswith(".safetensors"):  # a path on the host
-            raise DomainError(f"There is no style {text!r}; import domain files in the library.")
+            raise DomainError("There is no style {!r}; import domain files in the library.", text)
         try:
             return self._domain(text)
         except DomainError:
             if self.stylizer.has_hypernet:
                 raise
             raise DomainError(
-                f"There is no ready style for {text!r}; train one in the tab “By words”, or add a colour to a ready "
-                "style."
+                "There is no ready style for {!r}; train one in the tab “By words”, or add a colour to a ready style.",
+                text,
             ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
@@ -289,7 +284,8 @@ class Studio:
         return preview(self.stylizer, domain, faces, count)
 
 
-def _sha256(path: str) -> str:
+def digest(path: str) -> str:
+    """The SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -10,7 +10,7 @@ from stylize.adaptation.text import preset
 from stylize.prompts.vocabulary import SOURCE
 from stylize.ui.studio import Studio
 from stylize.ui.texts import I18N as t
-from stylize.ui.training import Begin, Trainer
+from stylize.ui.training import Begin, TrainingTab
 
 PROMPTS = {
     "en": ["a pink watercolour", "a blue ink drawing", "a frozen zombie", "neon cartoon", "a teal comic halftone"],
@@ -26,7 +26,7 @@ def prepare(studio: Studio, name: str, seed: int, target: str, source: str) -> t
     return title, preset(studio.stylizer, name).steps, partial(studio.learn_words, target, source, name, seed)
 
 
-class TextTab(Trainer):
+class TextTab(TrainingTab):
     def __init__(self, studio: Studio) -> None:
         gr.Markdown(t("text_info"))
         self.target = gr.Textbox(label=t("describe_target"), placeholder=t("describe_hint"), elem_id="target")

@@ -177,6 +177,10 @@ WORDS: dict[str, dict[str, str]] = {
         "imported": "{n} styles imported.",
         "nothing_kept": "You have kept no style yet.",
         "model": "Model",
+        "encoders": "Encoders",
+        "reads_sfe": "Photos are read by StyleFeatureEditor, which keeps glasses, earrings and background.",
+        "reads_e4e": "Photos are read by e4e, which keeps the face; “download sfe-ffhq” fetches a better encoder.",
+        "reads_own": "Photos are read by the model's own encoder.",
         "full_info": (
             "This is the small model. The full one draws 1024 px and understands any English description; it "
             "takes 2.5 GB and a fast machine."
@@ -372,6 +376,10 @@ WORDS: dict[str, dict[str, str]] = {
         "imported": "Загружено стилей: {n}.",
         "nothing_kept": "Вы ещё не сохранили ни одного стиля.",
         "model": "Модель",
+        "encoders": "Кодировщики",
+        "reads_sfe": "Фото читает StyleFeatureEditor: он сохраняет очки, серьги и фон.",
+        "reads_e4e": "Фото читает e4e: он сохраняет лицо; лучший кодировщик скачает команда «download sfe-ffhq».",
+        "reads_own": "Фото читает собственный кодировщик модели.",
         "full_info": (
             "Это маленькая модель. Полная рисует 1024 px и понимает любое описание по-английски; ей нужно 2,5 "
             "ГБ и быстрая машина."

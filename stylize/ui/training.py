@@ -68,7 +68,7 @@ def named(trained: Trained, name: str | None, style_mix: Sequence[float] = ()) -
     return replace(trained.domain, name=name, style_share=float(style_mix[0] if style_mix else 1.0))
 
 
-class Trainer:
+class TrainingTab:
     """The lower part of a tab: preset, train, stop, continue; previews and curve; name, keep, download, discard.
 
     prepare(preset, seed, *goal) gives (name, steps, begin), or raises StylizeError.
@@ -116,13 +116,13 @@ class Trainer:
         self.file = gr.File(label=t("domain_file"), height=80, visible=False, elem_id=f"{kind}-file")
 
     def wire(self, shared: Shared, library: Library) -> None:
-        self.library = library
+        self.library, self.recipe = library, shared.recipe
         quiet: dict[str, Any] = {"api_visibility": "private"}
         shown = [self.trained, self.note, self.preview, self.curve]
         looped: dict[str, Any] = {"outputs": shown, "show_progress_on": self.note, **QUEUE, **quiet}
-        used = [self.name, *shared.recipe]
+        used = [self.name, *shared.recipe.all]
         applying: dict[str, Any] = {
-            "fn": self.apply_trained, "inputs": [self.trained, *used], "outputs": used, **quiet
+            "fn": self.apply_trained, "inputs": {self.trained, *used}, "outputs": used, **quiet
         }  # fmt: skip
         at_once: dict[str, Any] = {"queue": False, **quiet}
         for button, run, inputs in (
@@ -219,9 +219,11 @@ class Trainer:
         faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
         return self.studio.preview(domain, faces, RANDOM_FACES)
 
-    def apply_trained(self, trained: Trained | None, *used: Any) -> list[Any]:
-        """(its name, the recipe of it alone, which the result then draws); ``used``, what is there, without any."""
-        return [trained.name, *alone(trained.name)] if trained else [*used]
+    def apply_trained(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        """Its name, and the recipe of it alone, which the result then draws; what is there, where none was trained."""
+        trained: Trained | None = values[self.trained]
+        name = trained.name if trained else values[self.name]
+        return {self.name: name, **self.recipe.write(alone(name) if trained else self.recipe.read(values))}
 
     def kept(
         self, request: gr.Request, own: Any, trained: Trained | None, name: str, *style_mix: float

@@ -6,7 +6,7 @@ import base64
 import binascii
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from PIL import Image
 from stylize.errors import FilmError, PhotoError, StylizeError
 from stylize.images import read_photo
 from stylize.look import Look
+from stylize.ui.recipe import Values
 from stylize.ui.result import Shared, failed, playing
 from stylize.ui.studio import Studio, temporary
 from stylize.ui.texts import I18N as t
@@ -95,13 +96,13 @@ class VideoTab:
         at_once: dict[str, Any] = {"queue": False, **quiet}
         shown = [self.note, self.picture, self.player, self.file]
         self.go.click(self.ask, None, None, **at_once).then(
-            self.film, [self.source, self.kind, *shared.inputs], shown, show_progress_on=self.note, **QUEUE, **quiet
+            self.film, {self.source, self.kind, *shared.inputs}, shown, show_progress_on=self.note, **QUEUE, **quiet
         )
         self.stop.click(self.ask_to_stop, None, None, **at_once)
         if self.camera is not None:
             self.camera.stream(
                 self.live,
-                [self.camera, self.seen, *shared.inputs],
+                {self.camera, self.seen, *shared.inputs},
                 [self.mirror, self.seen],
                 stream_every=LIVE_EVERY,
                 time_limit=LIVE_SECONDS,
@@ -123,14 +124,14 @@ class VideoTab:
         """The visitor has left."""
         self._stopped.discard(request.session_hash)
 
-    def film(self, request: gr.Request, path: str | None, kind: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def film(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
         """Yields (note, the frame last drawn, the result to play, and to download)."""
-        hidden = gr.update(value=None, visible=False)
+        hidden, path = gr.update(value=None, visible=False), values[self.source]
         try:
             look = self._look(values, request)
             if path is None:
                 raise FilmError(say(request, "need_video"))
-            out = temporary(KINDS[kind], Path(path).stem)
+            out = temporary(KINDS[values[self.kind]], Path(path).stem)
             film = Film.open(path, LIMITS[out.suffix])
             words = say(request, "video_smaller", width=film.size[0], height=film.size[1], fps=round(film.fps))
             changed = words if film.brought_down else ""
@@ -161,18 +162,18 @@ class VideoTab:
         picture = gr.skip() if frame is None else gr.update(value=Image.fromarray(frame), visible=True)
         return " ".join((words, changed)), picture
 
-    def _look(self, values: Sequence[Any], request: gr.Request) -> Look:
+    def _look(self, values: Values, request: gr.Request) -> Look:
         """The look with the style that the first tab composes. Raises StylizeError where it names none."""
-        _, _, own, recipe, look = self.shared.read(values)
-        domain = self.studio.compose(recipe, own)
-        if domain is None and not look.edits:
+        asked = self.shared.read(values)
+        domain = self.studio.compose(asked.recipe, asked.own)
+        if domain is None and not asked.look.edits:
             raise StylizeError(say(request, "need_style"))
-        return look.in_domain(domain)
+        return asked.look.in_domain(domain)
 
-    def live(
-        self, request: gr.Request, frame: Image.Image | None, seen: list[Seen] | None, *values: Any
-    ) -> tuple[Any, Any]:
+    def live(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
         """(the camera's frame in the style, its faces)."""
+        frame: Image.Image | None = values[self.camera]
+        seen: list[Seen] | None = values[self.seen]
         if frame is None:
             return gr.skip(), None
         try:

@@ -16,7 +16,7 @@ from stylize.errors import StylizeError
 from stylize.ui.studio import Studio
 
 # What uses the device, and for how many seconds it asks at most.
-OF_STYLIZER = {"faces": 30, "instant": 30, "sample": 30}
+OF_STYLIZER = {"faces": 30, "instant": 30, "sample": 30, "views": 30}
 OF_STUDIO = {
     "random": 30, "picture": 60, "preview": 30, "cells": 60, "walk": 120, "restyle": 120, "learn_words": 120,
     "learn_pictures": 120,

@@ -101,15 +101,17 @@ class Film:
         """Raises FilmError, in one sentence, for what is no moving picture, too long, too large or cut off."""
         path = Path(path)
         if not path.is_file():
-            raise FilmError(f"There is no file {path}; check the path.")
+            raise FilmError("There is no file {}; check the path.", path)
         animated = _picture_kind(path)
         size, times, hdr = (*_read_animated(path, animated), "") if animated else _read_video(path)
         if not times:
-            raise FilmError(f"{path.name} has no frames; use another file.")
+            raise FilmError("{} has no frames; use another file.", path.name)
         _check_size(path, size)
         seconds = times[-1] - times[0]
         if seconds > limits.seconds:
-            raise FilmError(f"{path.name} lasts {seconds:.0f} s; use one of at most {limits.seconds:g} s, or cut it.")
+            raise FilmError(
+                "{} lasts {:.0f} s; use one of at most {:g} s, or cut it.", path.name, seconds, limits.seconds
+            )
         own_fps = (len(times) - 1) / seconds if seconds else limits.fps
         kept = list(_thinned(times, limits.fps))
         scale = min(1.0, limits.side / max(size))
@@ -192,8 +194,12 @@ class Turn:
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
         raise FilmError(
-            f"{path.name} has {size[0]}x{size[1]} pixels; use one from {LEAST_SIDE} px a side to "
-            f"{MOST_PIXELS // 10**6} megapixels."
+            "{} has {}x{} pixels; use one from {} px a side to {} megapixels.",
+            path.name,
+            size[0],
+            size[1],
+            LEAST_SIDE,
+            MOST_PIXELS // 10**6,
         )
 
 
@@ -216,7 +222,7 @@ def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]
     with _sentences(path), _open_picture(path, kind) as image:
         frames = getattr(image, "n_frames", 1)
         if kind not in ANIMATED or frames < 2:
-            raise FilmError(f"{path.name} is a still picture; use a video or an animated picture.")
+            raise FilmError("{} is a still picture; use a video or an animated picture.", path.name)
         _check_size(path, image.size)
         times = [0.0]
         for index in range(frames):
@@ -232,16 +238,16 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
         file = _open_video(path)
     except Exception:  # of a damaged file nearly anything
         raise FilmError(
-            f"{path.name} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP."
+            "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.", path.name
         ) from None
     with file, _sentences(path):
         stream = _picture_stream(file)
         if stream is None:
-            raise FilmError(f"{path.name} has no picture, only other streams; use a video.")
+            raise FilmError("{} has no picture, only other streams; use a video.", path.name)
         packets = [packet for packet in file.demux(stream) if packet.size]
         if len(packets) < 0.9 * stream.frames:  # the table of contents knows of more
             raise FilmError(
-                f"{path.name} is cut off: {len(packets)} of its {stream.frames} frames are there; save it again."
+                "{} is cut off: {} of its {} frames are there; save it again.", path.name, len(packets), stream.frames
             )
         stamps = [(packet.dts if packet.pts is None else packet.pts, packet.time_base) for packet in packets]
         times = sorted(float(stamp * base) for stamp, base in stamps if stamp is not None)
@@ -282,7 +288,7 @@ def _sentences(path: Path) -> Iterator[None]:
     except FilmError:
         raise
     except Exception:  # a damaged file makes decoders raise nearly anything
-        raise FilmError(f"{path.name} is damaged or cut off; save it again, or use another file.") from None
+        raise FilmError("{} is damaged or cut off; save it again, or use another file.", path.name) from None
 
 
 # --- writing ------------------------------------------------------------------------------------------
@@ -297,7 +303,7 @@ class Writer:
     def __init__(self, out: Path, film: Film) -> None:
         kind = out.suffix.lower()
         if kind not in LIMITS:
-            raise FilmError(f"Cannot write {out.name}: the name must end in {' or '.join(LIMITS)}.")
+            raise FilmError("Cannot write {}: the name must end in {}.", out.name, " or ".join(LIMITS))
         self.out, self.film = out, film
         self._file = av.open(str(out), "w", options={"movflags": "faststart"} if kind == ".mp4" else {"loop": "0"})
         rate = Fraction(film.fps).limit_denominator(1000)

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from stylize.errors import StylizeError
+from stylize.images import whole
 from stylize.look import Look
 from stylize.models.domain import Domain, interpolate
 from stylize.pipeline import Face, Stylizer
@@ -26,7 +27,7 @@ def path(domains: Sequence[Domain], frames: int, spherical: bool = False) -> Ite
     """
     stops = list(domains) if len(domains) > 1 else [domains[0] * 0.0, domains[0]]
     if not len(stops) <= frames <= MOST_FRAMES:
-        raise StylizeError(f"{frames} frames cannot show this walk; choose from {len(stops)} to {MOST_FRAMES}.")
+        raise StylizeError("{} frames cannot show this walk; choose from {} to {}.", frames, len(stops), MOST_FRAMES)
     legs = list(pairwise(stops))
     for frame in range(frames):
         place = frame / (frames - 1) * len(legs)
@@ -55,7 +56,9 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
     """
     kind = out.suffix.lower()
     if kind not in FORMATS or not frames:
-        raise StylizeError(f"Cannot write {out.name}: moving pictures need frames and a name in {', '.join(FORMATS)}.")
+        raise StylizeError(
+            "Cannot write {}: moving pictures need frames and a name in {}.", out.name, ", ".join(FORMATS)
+        )
     if kind == ".gif":  # one palette for all: one for each is slow
         few = frames[:: max(1, len(frames) // 8)]
         side_by_side = Image.fromarray(np.concatenate([np.asarray(picture) for picture in few], 1))
@@ -63,10 +66,11 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
         frames = [picture.quantize(palette=palette) for picture in frames]  # dithered
     if kind != ".mp4":
         loop = [*frames, *list(frames)[-2:0:-1]]
-        loop[0].save(out, save_all=True, append_images=loop[1:], duration=round(1000 / fps), loop=0, quality=80)
+        with whole(out) as part:
+            loop[0].save(part, save_all=True, append_images=loop[1:], duration=round(1000 / fps), loop=0, quality=80)
         return
     width, height = (side - side % 2 for side in frames[0].size)  # H.264 halves the colours
-    with av.open(str(out), "w", options={"movflags": "faststart"}) as file:
+    with whole(out) as part, av.open(str(part), "w", options={"movflags": "faststart"}) as file:
         stream = file.add_stream("libx264", rate=fps, options={"crf": "18"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for picture in frames:

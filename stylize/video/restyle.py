@@ -36,6 +36,7 @@ from stylize.faces.align import (
     plausible,
 )
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
+from stylize.images import whole
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.pipeline import Stylizer
@@ -103,12 +104,13 @@ def restyle(stylizer: Stylizer, film: Film, look: Look, out: Path) -> Iterator[P
     yield from _faces(stylizer, film, tracks)
     if not tracks:
         raise NoFaceError(
-            f"No face found in {film.path.name}; use a video with a face seen from the front, about a tenth of the "
-            "picture wide or more."
+            "No face found in {}; use a video with a face seen from the front, about a tenth of the "
+            "picture wide or more.",
+            film.path.name,
         )
     keys: list[Keys] = []
     yield from _encode(stylizer, film, tracks, keys)
-    with Writer(out, film) as writer:
+    with whole(out) as part, Writer(part, film) as writer:
         drawn = [Drawn(stylizer, key, look) for key in keys]
         for number, (time, frame) in enumerate(film.frames()):
             picture = frame.copy()

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.signal import savgol_filter
 
 from stylize.faces.align import LEAST_FACE, LEAST_SCORE, Array, DetectedFace, FaceFinder, overlap, plausible
 
@@ -150,6 +149,8 @@ def steady(track: Track, fps: float) -> Track:
     window = min(round(STEADY_SECONDS * fps) // 2 * 2 + 1, (len(track.points) - 1) // 2 * 2 + 1)
     if window < 5:
         return track
+    from scipy.signal import savgol_filter  # a second of imports, which only films need
+
     return replace(track, points=list(savgol_filter(np.stack(track.points), window, 2, axis=0)))
 
 

@@ -68,17 +68,17 @@ def stylise(
     Returns uint8 of the same shape; the same arguments give the same bytes. Raises StylizeError.
     """
     if image.ndim != 3 or image.shape[0] != image.shape[1] or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise StylizeError(f"Style filters take a square uint8 RGB picture, not {image.dtype} {image.shape}.")
+        raise StylizeError("Style filters take a square uint8 RGB picture, not {} {}.", image.dtype, image.shape)
     if image.shape[0] < 32:
-        raise StylizeError(f"Style filters need at least 32 px, not {image.shape[0]}; enlarge the picture first.")
+        raise StylizeError("Style filters need at least 32 px, not {}; enlarge the picture first.", image.shape[0])
     if style != PHOTO and style not in STYLES:
-        raise StylizeError(f"There is no style {style!r}; take one of {', '.join(STYLES)}.")
+        raise StylizeError("There is no style {!r}; take one of {}.", style, ", ".join(STYLES))
     if colour is not None and colour not in COLOURS:
-        raise StylizeError(f"There is no colour {colour!r}; take one of {', '.join(COLOURS)}.")
+        raise StylizeError("There is no colour {!r}; take one of {}.", colour, ", ".join(COLOURS))
     if landmarks is not None and np.shape(landmarks) != (68, 2):
-        raise StylizeError(f"Landmarks of shape {np.shape(landmarks)} do not fit; give dlib's 68 points as (68, 2).")
+        raise StylizeError("Landmarks of shape {} do not fit; give dlib's 68 points as (68, 2).", np.shape(landmarks))
     if not 0 <= strength <= 1:
-        raise StylizeError(f"The strength is {strength}; give a number from 0 to 1.")
+        raise StylizeError("The strength is {}; give a number from 0 to 1.", strength)
     return draw(Face(image, landmarks, seed), style, colour, strength)
 
 

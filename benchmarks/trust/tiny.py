@@ -1,0 +1,41 @@
+"""A model of every kind that is built in moments, with random weights: what is killed is the work, not the wait."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from stylize.models.checkpoints import save_checkpoint
+from stylize.models.domain import Domain
+from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.mini_encoder import Encoder, EncoderConfig
+from stylize.models.text_image import TextImageModel
+from stylize.pipeline import Stylizer
+
+GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=16, mapping_layers=2)
+ENCODER = EncoderConfig(32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=GENERATOR.num_ws, w_dim=16)
+CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32},
+    "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+def make(folder: Path) -> Stylizer:
+    """Writes it into ``folder``, with the ready styles "pencil sketch" and "sepia", and loads it."""
+    torch.manual_seed(0)
+    folder.mkdir()
+    save_checkpoint(
+        folder / "generator.safetensors", Generator(GENERATOR).state_dict(), {"config": GENERATOR.to_dict()}
+    )
+    save_checkpoint(folder / "encoder.safetensors", Encoder(ENCODER).state_dict(), {"config": ENCODER.to_dict()})
+    save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
+    stylizer = Stylizer.load(str(folder), "cpu")
+    (folder / "domains" / "previews").mkdir(parents=True)
+    for name in ("pencil sketch", "sepia"):
+        vector = torch.randn(GENERATOR.domain_dim)
+        domain = Domain(vector, tuple(GENERATOR.domain_sizes), "pre_demod", stylizer.fingerprint, name)
+        domain.save(folder / "domains" / f"{name}.safetensors")
+        stylizer.sample(1)[0].save(folder / "domains" / "previews" / f"{name}.webp")
+    return stylizer

@@ -1,0 +1,129 @@
+"""A model's folder as the parts of a ``Stylizer``. What is large is read when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from stylize.errors import CheckpointError, StylizeError
+from stylize.models.checkpoints import load_checkpoint
+from stylize.models.domain import Domain
+from stylize.models.encoders import find_encoder, load_encoder
+from stylize.models.generator import Generator
+from stylize.models.hypernet import HyperNet
+from stylize.models.lpips import Lpips
+from stylize.models.text_image import TextImageModel, reads_english
+from stylize.places import default_model, model_folder
+
+P = TypeVar("P")
+P_co = TypeVar("P_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Later(Generic[P_co]):
+    """A part that ``read`` reads when it is first needed."""
+
+    read: Callable[[], P_co]
+
+
+def now(part: P | Later[P]) -> P:
+    """The part itself, read if it has not been."""
+    return part.read() if isinstance(part, Later) else part
+
+
+class DomainFolder(Mapping[str, Domain]):
+    """The domain files below a folder by their paths in it without the ending: "pencil sketch", "colours/red". Each is
+    read whenever it is asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def _file(self, name: object) -> Path:
+        return self.path / f"{name}.safetensors"
+
+    def __getitem__(self, name: str) -> Domain:
+        if name not in self:
+            raise KeyError(name)
+        return Domain.load(self._file(name))
+
+    def __contains__(self, name: object) -> bool:
+        return self._file(name).is_file()
+
+    def __iter__(self) -> Iterator[str]:
+        for path in sorted(self.path.rglob("*.safetensors")):
+            yield path.relative_to(self.path).with_suffix("").as_posix()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """What lies in a model's folder: generator.safetensors, and as far as they are there encoder, clip*, hypernet and
+    directions.safetensors, domains/ with their previews/, and LPIPS."""
+
+    name: str
+    path: Path
+
+    @classmethod
+    def find(cls, model: str | None = None) -> ModelFolder:
+        """Of "mini", "full" or a folder itself; None is ``default_model``. Raises CheckpointError."""
+        model = model or default_model()
+        path = model_folder(model)
+        if model == "full" and not (path / "generator.safetensors").is_file():
+            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
+        if not path.is_dir():
+            raise CheckpointError("There is no model {!r}; use mini, full or the path of a model's folder.", model)
+        return cls(model if model == "full" else path.name, path)
+
+    def generator(self) -> Generator:
+        return Generator.load(self.path / "generator.safetensors")
+
+    def encoder(self, generator: Generator) -> nn.Module | None:
+        """None where photos are not to be read."""
+        path = find_encoder(self.path)
+        return None if path is None else load_encoder(path, generator)
+
+    def _clip_files(self) -> list[Path]:
+        return sorted(self.path.glob("clip*.safetensors"), key=lambda path: path.stem)
+
+    def english(self) -> Later[bool] | None:
+        """Whether the first text-image model reads any English."""
+        paths = self._clip_files()
+        return Later(lambda: reads_english(paths[0])) if paths else None
+
+    def clips(self) -> Later[Sequence[TextImageModel]] | None:
+        """The text-image models: the full model has ViT-B/32 and ViT-B/16."""
+        paths = self._clip_files()
+        return Later(lambda: [TextImageModel.load(path) for path in paths]) if paths else None
+
+    def hypernet(self) -> Later[HyperNet] | None:
+        path = self.path / "hypernet.safetensors"
+        return Later(lambda: HyperNet.load(path)) if path.is_file() else None
+
+    def lpips(self) -> Later[Lpips | None]:
+        return Later(lambda: Lpips.load(self.path))
+
+    def domains(self) -> DomainFolder:
+        return DomainFolder(self.path / "domains")
+
+    def directions(self) -> Later[Mapping[str, Tensor]] | None:
+        path = self.path / "directions.safetensors"
+        return Later(lambda: load_checkpoint(path)[0]) if path.is_file() else None
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise StylizeError("The device {!r} is not available here; leave it out or use cpu.", name) from None
+    return device

@@ -1,0 +1,88 @@
+"""The domains that a hypernetwork learns: those that the mini model knows, or a list of anybody's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stylize.errors import StylizeError
+from stylize.prompts.parse import parse
+from stylize.prompts.vocabulary import (
+    PHOTO,
+    SOURCE,
+    WORDS,
+    caption,
+    combinations,
+)
+
+Kind = tuple[str | None, str]  # (colour, style)
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+PHRASINGS = 5  # captions of a known domain
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A domain to learn: ``texts``, phrasings of one thing, or the path of a picture of it; ``source``, what it is
+    told from; ``kind`` where its true picture is known."""
+
+    texts: tuple[str, ...]
+    source: str = SOURCE
+    kind: Kind | None = None
+
+
+def kind_of(text: str) -> Kind | None:
+    """The one known style and colour that a description means, if it means no more."""
+    prompt = parse(text)
+    if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
+        return None
+    return next(iter(prompt.colours), None), next(iter(prompt.styles), PHOTO)
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """Domains of a text file, one "target - source" per line; the source may be left out, # begins a comment.
+
+    A target that ends like a picture's name is the path of a picture, from the file's own folder.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        raise StylizeError("The list of domains {} cannot be read; give a text file in UTF-8.", path) from None
+    entries = []
+    for line in lines:
+        target, _, source = line.split("#")[0].partition(" - ")
+        target, source = target.strip(), source.strip() or SOURCE
+        if target.lower().endswith(PICTURES):
+            target = str(path.parent / target)
+        if target:
+            entries.append(Entry((target,), source, kind_of(target)))
+    if len(entries) < 2:
+        raise StylizeError("{} lists {} domains; write at least two, one on each line.", path, len(entries))
+    return entries
+
+
+def known_entries(names: Sequence[str], seed: int = 0) -> tuple[list[Entry], list[Entry]]:
+    """(to learn, held out): the named styles, photos in a colour, and styles in a colour, each in many phrasings;
+    held out are colour and style pairs, and phrases of known words that no caption contains."""
+    rng = np.random.default_rng(seed)
+
+    def phrasings(colour: str | None, style: str) -> tuple[str, ...]:
+        label = f"{colour} {style}" if colour else style
+        return tuple(dict.fromkeys([label, *(caption(style, colour, rng) for _ in range(PHRASINGS))]))
+
+    pairs = [(colour, style) for colour, style in combinations() if style in (*names, PHOTO)]
+    kinds: list[Kind] = [(None, name) for name in names] + list(pairs)
+    learn = [Entry((SOURCE, "a photo", "a face", "a portrait"), kind=(None, PHOTO))]
+    learn += [Entry(phrasings(*kind), kind=kind) for kind in kinds]
+    unseen = [(colour, style) for colour, style in combinations(unseen=True) if style in names]
+    held_out = [Entry((f"{colour} {style}",), kind=(colour, style)) for colour, style in unseen]
+    held_out += [Entry((phrase,), kind=(None, name)) for name in names for phrase in WORDS[name].held_out[:1]]
+    return learn, held_out
+
+
+def split(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """Every tenth entry of a user's list is held out, at least one."""
+    held_out = entries[4::10] or entries[-1:]
+    return [entry for entry in entries if entry not in held_out], held_out

@@ -1,0 +1,71 @@
+"""What every training does around its steps: it goes on from its checkpoint, says how long it takes, and keeps one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+
+class Steps(Protocol):
+    """A training: everything that it needs to go on, and the number of steps done."""
+
+    step: int
+
+    def train_step(self) -> dict[str, float]:
+        """One step more; its losses."""
+
+    def state(self) -> dict[str, Any]: ...
+
+    def load(self, state: dict[str, Any]) -> None: ...
+
+
+def train(
+    training: Steps,
+    steps: int,
+    checkpoint: Path,
+    save_every: int,
+    *,
+    device: torch.device | None = None,
+    after: Callable[[], bool] = lambda: False,
+    phases: Sequence[int] = (),
+    leads: bool = True,
+    report_every: int = 20,
+) -> None:
+    """Takes steps up to ``steps``, from ``checkpoint`` on where there is one; writes it every ``save_every`` steps and
+    at the end.
+
+    after: called after every step, True ends the training. phases: steps at which the pace changes, so that the time
+    left is told up to the next of them. leads: whether this process, of several, tells and writes.
+    """
+    if checkpoint.exists():
+        training.load(torch.load(checkpoint, map_location=device, weights_only=True))
+        print(f"continuing at step {training.step}", file=sys.stderr)
+    started, first, stop = time.monotonic(), training.step, False
+    while training.step < steps and not stop:
+        if training.step in phases:
+            started, first = time.monotonic(), training.step
+        losses = training.train_step()
+        if leads and training.step % report_every == 0:
+            pace = (time.monotonic() - started) / (training.step - first)
+            end = next((phase for phase in sorted(phases) if phase > training.step), steps)
+            left = f"{(end - training.step) * pace / 60:.0f} min left{f' to step {end}' if end < steps else ''}"
+            values = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+            print(f"{training.step}/{steps} {pace:.2f} s a step, {left}: {values}", flush=True)
+        stop = after()
+        if leads and (training.step % save_every == 0 or training.step == steps):
+            part = checkpoint.with_suffix(".part")
+            torch.save(training.state(), part)
+            part.replace(checkpoint)
+
+
+def add_dtype(parser: argparse.ArgumentParser) -> None:
+    """The option that every training command has; the value is the name of a torch type."""
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
+    )
