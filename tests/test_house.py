@@ -20,7 +20,7 @@ HOUSE = ROOT / "stylize"
 ORDER = """
     errors places images prompts
     models
-    faces look loading
+    faces look loading face_model
     pipeline
     video adaptation
     convert

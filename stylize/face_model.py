@@ -1,0 +1,267 @@
+"""Generator and encoder: from a photo to encoded faces, to pictures and back into the photo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+
+from stylize.errors import CheckpointError, StylizeError
+from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
+from stylize.faces.cover import Cover, covered, uncovered
+from stylize.faces.detail import FINER, keep_colours, transfer_detail
+from stylize.images import to_image, to_tensor
+from stylize.loading import Later, now, pick_device
+from stylize.look import Look
+from stylize.models.code import Code, cat
+from stylize.models.domain import Domain
+from stylize.models.e4e import E4e
+from stylize.models.generator import Generator, fast_dtype
+from stylize.models.mini_encoder import Encoder
+from stylize.models.sfe import Sfe
+
+CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
+ENCODE_BATCH = 4
+
+
+@dataclass(frozen=True)
+class Face:
+    """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
+    (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
+    photo's other faces in unit coordinates of this one's frame. ``cover``: what hides a part of it."""
+
+    detected: DetectedFace
+    crop: Image.Image
+    code: Code
+    source: Tensor
+    others: Sequence[NDArray[np.float64]] = ()
+    cover: Cover | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("code", "source"):
+            object.__setattr__(self, name, getattr(self, name).detach().to("cpu"))
+
+    @property
+    def ws(self) -> Tensor:
+        """Its W+ (1, num_ws, w_dim)."""
+        return self.code.ws
+
+    @cached_property
+    def head(self) -> NDArray[np.float32]:
+        """Where the head is in the crop, see ``head_mask``."""
+        return head_mask(self.crop, self.detected.points, self.others)
+
+    @property
+    def reconstruction(self) -> Image.Image:
+        """What the model understood, R x R px."""
+        return to_image(self.source)
+
+
+class FaceModel:
+    """Encodes faces once and draws them many times; keeps no state between calls.
+
+    Without an encoder (see ``models.encoders``) it only samples. ``directions`` of W by name are what ``edit`` knows.
+    ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
+    that of the convolutions when pictures are drawn.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        encoder: nn.Module | None = None,
+        *,
+        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
+        name: str = "own",
+        device: str | None = None,
+    ) -> None:
+        self.name, self.device = name, pick_device(device)
+        self.fingerprint = generator.fingerprint()
+        self.generator = generator.eval().requires_grad_(False).to(self.device)
+        self.dtype = fast_dtype(self.device)
+        if encoder is not None:
+            encoder = encoder.eval().requires_grad_(False).to(self.device)
+        if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
+            encoder = encoder.to(memory_format=torch.channels_last)
+        elif isinstance(encoder, Sfe):
+            encoder.dtype = self.dtype
+        self._encoder, self._directions = encoder, directions
+        self.finder = FaceFinder()
+        # A small picture needs the photo's own detail; a large one has the detail of its domain.
+        self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
+
+    @property
+    def encoder(self) -> Any:
+        """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
+        if self._encoder is None:
+            raise StylizeError(
+                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
+            )
+        return self._encoder
+
+    @property
+    def has_encoder(self) -> bool:
+        """Whether the model reads photos; without an encoder it only samples."""
+        return self._encoder is not None
+
+    @property
+    def encoder_title(self) -> str:
+        """What to call the encoder; "" without one."""
+        encoder: Any = self._encoder
+        return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
+
+    @property
+    def compares(self) -> bool:
+        """Whether it has two encoders, whose ``views`` of a photo may be compared."""
+        return isinstance(self._encoder, Sfe) and self._encoder.e4e is not None
+
+    def views(self, face: Face) -> dict[str, Image.Image]:
+        """What each encoder understood of a photo's face, by its title; the one in use last. Empty where it has one
+        encoder, or the face is of no photo."""
+        if face.code.inversion is None:
+            return {}
+        plain = self.draw(face.code.alone.to(self.device))
+        return {E4e.title: to_image(plain), self.encoder_title: face.reconstruction}
+
+    @property
+    def resolution(self) -> int:
+        return self.generator.config.resolution
+
+    # Photo -> faces -> picture -> photo
+
+    @torch.no_grad()
+    def encode(self, pictures: Sequence[Image.Image] | Tensor) -> Code:
+        """Aligned pictures of any size, or (N, 3, R, R) in [-1, 1] of the encoder's own, to their codes."""
+        size = (self.encoder.config.resolution,) * 2
+        if not isinstance(pictures, Tensor):
+            pictures = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
+        codes = [self.encoder(part.to(self.device)) for part in pictures.split(ENCODE_BATCH)]
+        return cat([code if isinstance(code, Code) else Code(code) for code in codes])
+
+    @torch.no_grad()
+    def as_photos(self, ws: Tensor) -> Code:
+        """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
+        of features, that of the face drawn through W+ alone. Not of StyleFeatureEditor, whose generator was trained
+        without such maps and draws those faces as they are."""
+        if not (self.generator.config.inject and self.has_encoder) or isinstance(self.encoder, Sfe):
+            return Code(ws)
+        size = (self.encoder.config.resolution,) * 2
+        return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
+
+    @torch.no_grad()
+    def draw(
+        self, code: Code | Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
+    ) -> Tensor:
+        """Codes, or W+ (N, num_ws, w_dim), -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
+
+        style_mix: how much of the style rows that a one-shot domain carries replaces the face's own, 0 to 1."""
+        if domain is None:
+            return self.generator.synthesis(code, dtype=self.dtype).clamp(-1, 1)
+        domain.check(self.fingerprint, self.generator.config)
+        vector = domain.vector.to(self.device) * strength
+        code = code if isinstance(code, Code) else Code(code)
+        share = style_mix * min(max(strength, 0.0), 1.0)
+        code = code.moved(lambda ws: domain.mixed_in(ws, share))
+        return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
+
+    def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
+        """The faces of an upright RGB photo, and those too small to be used, both largest first. Raises NoFaceError, or
+        StylizeError when the model has no encoder."""
+        _ = self.encoder  # a model without one says so before any work
+        return self.finder.search(photo)
+
+    def faces(self, photo: Image.Image, found: Sequence[DetectedFace] | None = None) -> list[Face]:
+        """Encodes those faces of an upright RGB photo; where none are given, all that ``find`` finds, and raises what
+        it raises."""
+        found = self.find(photo)[0] if found is None else found
+        low, high = CROP_SIZES
+        sides = [float(np.linalg.norm(face.quad[3] - face.quad[0])) for face in found]
+        crops = [
+            crop_face(photo, face.quad, min(high, max(low, math.ceil(side))))
+            for face, side in zip(found, sides, strict=True)
+        ]
+        codes = self.encode(crops)
+        return [
+            Face(face, crop, code, self.draw(code), face.beside(found), self.cover(crop, code, face))
+            for face, crop, code in zip(found, crops, codes, strict=True)
+        ]
+
+    def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
+        """What hides a part of an aligned face; None where nothing does, or W+ is all that the code has."""
+        if code.features is None:
+            return None
+        plain = self.draw(code.ws)
+        small = crop.resize((plain.shape[-1],) * 2, Image.Resampling.LANCZOS)
+        return covered(to_tensor(small), plain, face.points)
+
+    @torch.no_grad()
+    def render(
+        self, face: Face, domain: Domain | Look | None, strength: float = 1.0, detail: float | None = None
+    ) -> Image.Image:
+        """The stylised aligned face at the size of ``face.crop``: in a whole ``Look``, or in a domain with a strength
+        and a detail as they are described there."""
+        look = domain if isinstance(domain, Look) else Look(domain, strength, detail)
+        detail = self.default_detail if look.detail is None else look.detail
+        code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
+        plain = look.domain is None and not look.edits
+        target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        if face.cover is not None and not plain:
+            target = uncovered(source, target, face.cover)
+        picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
+        return keep_colours(picture, face.crop) if look.keep_colours else picture
+
+    def paste(
+        self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
+    ) -> Image.Image:
+        """The photo with each picture in the place of its face, behind a soft mask of the head; with ``background``
+        the style reaches what is behind the head too."""
+        for face, picture in zip(faces, pictures, strict=True):
+            photo = paste_face(photo, picture, face.detected.quad, None if background else face.head)
+        return photo
+
+    def sample(self, n: int, seed: int = 0, domain: Domain | None = None, psi: float = 0.7) -> list[Image.Image]:
+        """``n`` random faces, truncated towards the mean by ``psi``; the same seed gives the same faces."""
+        ws = self.sample_ws(n, seed, psi)
+        return [to_image(picture) for picture in self.draw(ws if domain is None else self.as_photos(ws), domain)]
+
+    @torch.no_grad()
+    def sample_ws(self, n: int, seed: int = 0, psi: float = 0.7) -> Tensor:
+        """W+ (n, num_ws, w_dim) of random faces."""
+        z = torch.randn(n, self.generator.config.z_dim, generator=torch.Generator().manual_seed(seed))
+        return self.generator.map(z.to(self.device), psi)
+
+    # Edits of W+
+
+    @cached_property
+    def directions(self) -> dict[str, Tensor]:
+        """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
+        directions = {name: way.to(self.device) for name, way in (now(self._directions) or {}).items()}
+        w_dim = self.generator.config.w_dim
+        for name, direction in directions.items():
+            if direction.shape != (w_dim,):
+                shape = tuple(direction.shape)
+                raise CheckpointError("The direction {!r} has the shape {} instead of ({},).", name, shape, w_dim)
+        return directions
+
+    def edits(self) -> list[str]:
+        """Names that ``edit`` takes, such as age and smile."""
+        return sorted(self.directions)
+
+    def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
+        """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
+        StylizeError for a name that the model does not know."""
+        way = torch.zeros(self.generator.config.w_dim, device=code.device)
+        for name, amount in amounts.items():
+            if name not in self.directions:
+                known = ", ".join(self.edits()) or "none"
+                raise StylizeError("The {} model has no edit {!r}; it has: {}.", self.name, name, known)
+            way += amount * self.directions[name]
+        return code.moved(lambda ws: ws + way) if amounts else code
