@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, StylizeError
 from stylize.faces.align import DetectedFace, FaceFinder, crop_face
+from stylize.faces.cover import Cover, covered, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
@@ -37,13 +38,14 @@ ENCODE_BATCH = 4
 class Face:
     """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
     (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
-    photo's other faces in unit coordinates of this one's frame."""
+    photo's other faces in unit coordinates of this one's frame. ``cover``: what hides a part of it."""
 
     detected: DetectedFace
     crop: Image.Image
     code: Code
     source: Tensor
     others: Sequence[NDArray[np.float64]] = ()
+    cover: Cover | None = None
 
     def __post_init__(self) -> None:
         for name in ("code", "source"):
@@ -189,9 +191,17 @@ class FaceModel:
         ]
         codes = self.encode(crops)
         return [
-            Face(face, crop, code, self.draw(code), face.beside(found))
+            Face(face, crop, code, self.draw(code), face.beside(found), self.cover(crop, code, face))
             for face, crop, code in zip(found, crops, codes, strict=True)
         ]
+
+    def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
+        """What hides a part of an aligned face; None where nothing does, or W+ is all that the code has."""
+        if code.features is None:
+            return None
+        plain = self.draw(code.ws)
+        small = crop.resize((plain.shape[-1],) * 2, Image.Resampling.LANCZOS)
+        return covered(to_tensor(small), plain, face.points)
 
     @torch.no_grad()
     def render(
@@ -204,6 +214,8 @@ class FaceModel:
         code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
         plain = look.domain is None and not look.edits
         target = source if plain else self.draw(code, look.domain, look.strength, look.style_mix)
+        if face.cover is not None and not plain:
+            target = uncovered(source, target, face.cover)
         picture = to_image(transfer_detail(to_tensor(face.crop).to(self.device), source, target, detail))
         return keep_colours(picture, face.crop) if look.keep_colours else picture
 

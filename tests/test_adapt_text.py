@@ -269,3 +269,9 @@ def test_a_killed_training_goes_on_from_where_it_was(
     assert not unfinished.exists()
     assert main([*words, "--continue"]) == 2
     assert "no unfinished training" in capsys.readouterr().err
+
+
+def test_the_first_reports_say_how_the_description_was_understood(tiny: Stylizer) -> None:
+    first, second, *_ = adapt_text(tiny, "zombie with red eyes and a beard", settings=SMALL)
+    assert "red eyes" in first.note
+    assert "beard" in second.note

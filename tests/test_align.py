@@ -70,6 +70,13 @@ def test_far_faces_are_found_beside_a_near_one(finder: FaceFinder, astronaut: Im
     assert all(60 < face.box[2] - face.box[0] < 180 for face in found[1:])
 
 
+def test_faces_of_a_panorama_are_found(finder: FaceFinder, astronaut: Image.Image) -> None:
+    photo = Image.new("RGB", (12_000, 2000), (120, 140, 160))
+    photo.paste(astronaut.resize((930, 930)), (5500, 600))
+    (found,) = finder.find(photo)
+    assert np.abs(found.landmarks.mean(0) - (5500 + 930 * 0.44, 600 + 930 * 0.23)).max() < 60
+
+
 def test_faces_too_small_to_be_used_are_told_apart(finder: FaceFinder, astronaut: Image.Image) -> None:
     photo = Image.new("RGB", (400, 300), "gray")
     photo.paste(astronaut.resize((300, 300)), (0, 0))
@@ -223,6 +230,7 @@ def test_every_selfie_has_one_face(shared: Path, finder: FaceFinder) -> None:
     assert [len(finder.find(read_photo(path))) for path in paths] == [1] * len(paths)
 
 
+@pytest.mark.slow
 def test_a_close_up_is_padded_at_the_size_that_it_is_drawn_at(monkeypatch: pytest.MonkeyPatch) -> None:
     photo, sides = wavy((3000, 2600), 0), []
     pad = align.pad_softly

@@ -7,6 +7,7 @@ import base64
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -186,11 +187,11 @@ def test_the_endpoints_are_tools(address: str, photo: Any, astronaut: Image.Imag
         "video": {"video": data_url(clip, "video/mp4"), "text": "pencil sketch"},
     }
 
-    waits: dict[str, Any] = {"timeout": PATIENCE, "sse_read_timeout": PATIENCE}
+    connect = partial(streamablehttp_client, timeout=PATIENCE, sse_read_timeout=PATIENCE)
 
     async def talk() -> tuple[list[Any], dict[str, Any]]:
         async with (
-            streamablehttp_client(f"{address}gradio_api/mcp/", **waits) as (read, write, _),
+            connect(f"{address}gradio_api/mcp/") as (read, write, _),
             ClientSession(read, write) as session,
         ):
             await session.initialize()

@@ -13,6 +13,7 @@ from tiny import save_tiny_model
 from benchmarks import _reference, adapt
 
 
+@pytest.mark.slow
 def test_it_compares_like_with_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "probe", lambda name, args: {"published": 2e6, "stylize": 1e6}[name])
     args = Namespace(

@@ -376,6 +376,27 @@ def test_a_moving_picture_plays(page: Page, me: Path) -> None:
         expect(page.locator(shown)).to_have_attribute("src", re.compile(rf"morph\.{kind.lower()}$"))
 
 
+@pytest.mark.parametrize("kind", ["heic", "tiff"])
+def test_photos_that_browsers_cannot_show_are_shown(
+    page: Page, astronaut: Image.Image, tmp_path: Path, kind: str
+) -> None:
+    astronaut.resize((1200, 1200)).save(tmp_path / f"me.{kind}")
+    astronaut.crop((0, 256, 200, 456)).save(tmp_path / f"nobody.{kind}")
+    shown = page.locator("#photo img")
+    upload(page, tmp_path / f"me.{kind}")
+    until(lambda: shown.evaluate("picture => [picture.naturalWidth, picture.naturalHeight]"), [1024, 1024])
+    assert result(page).size == (1200, 1200)  # of the photo itself, not of what is shown
+    expect(page.locator("#status")).to_contain_text("One face found")
+    page.locator("#photo").get_by_label("Remove Image").click()
+    expect(page.locator("#status")).to_contain_text("Choose a photo")
+    upload(page, tmp_path / f"nobody.{kind}", "No face")
+    until(lambda: shown.evaluate("picture => picture.naturalWidth"), 200)
+    page.get_by_role("button", name="Style from a picture, at once").click()
+    page.locator("#pictured-picture input[type=file]").set_input_files(str(tmp_path / f"me.{kind}"))
+    until(lambda: page.locator("#pictured-picture img").evaluate("picture => picture.naturalWidth"), 1024)
+    expect(page.locator("#text textarea")).to_have_value("picture me")
+
+
 def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> None:
     (me.parent / "letter.jpg").write_text("Dear reader")
     upload(page, me.parent / "letter.jpg", "not a picture")
@@ -383,6 +404,25 @@ def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> 
     upload(page, me)
     page.locator("#text textarea").fill("qwertz")
     expect(page.locator("#status")).to_contain_text("does not know")
+
+
+@pytest.mark.parametrize(
+    ("locale", "text", "said"),
+    [("en-US", "qwertz", "does not know"), ("ru-RU", "мокрый воробей", "Ближайшее, что можно нарисовать")],
+)
+def test_near_styles_are_buttons(browser: Browser, address: str, me: Path, locale: str, text: str, said: str) -> None:
+    page = visit(browser, address, locale)
+    page.locator("#photo input[type=file]").set_input_files(str(me))
+    expect(page.locator("#result img").first).to_be_visible()
+    page.locator("#text textarea").fill(text)
+    expect(page.locator("#status")).to_contain_text(said)
+    expect(page.locator("#nearest button")).to_have_count(3)
+    name = page.locator("#nearest-0").inner_text()
+    page.locator("#nearest-0").click()
+    expect(page.locator("#text textarea")).to_have_value(name)
+    expect(page.locator("#status")).to_contain_text(name)
+    expect(page.locator("#nearest button")).to_have_count(0)
+    page.context.close()
 
 
 @pytest.mark.parametrize(

@@ -280,3 +280,18 @@ def test_strict_loading_names_what_differs() -> None:
         load_into(tiny(), state | {"const": torch.zeros(1, 12, 8, 8)}, "a.pt")
     with pytest.raises(CheckpointError, match="differences"):
         load_into(tiny(), {}, "a.pt")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("per_sample", [None, False, True])
+def test_large_pictures_are_drawn_one_by_one_and_are_the_same(
+    per_sample: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator, (ws, domain) = tiny(), inputs()
+    vector = None if per_sample is None else torch.stack([domain, -domain]) if per_sample else domain
+    together = generator.synthesis(ws, vector)
+    monkeypatch.setattr("stylize.models.generator.LARGE", CONFIG.resolution)
+    apart = generator.synthesis(ws, vector)
+    torch.testing.assert_close(apart, together)
+    alone = generator.synthesis(ws[1:], vector[1] if vector is not None and vector.ndim == 2 else vector)
+    assert torch.equal(apart[1:], alone)

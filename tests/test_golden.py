@@ -80,6 +80,7 @@ def check(folder: Path, resolution: int, cases: int) -> None:
                 assert error <= allowed, f"{case}__{name} is off by {error:.2e}, allowed {allowed:.2e}"
 
 
+@pytest.mark.slow
 def test_64_px_thinned() -> None:
     check(HERE, 64, cases=11)
 

@@ -9,12 +9,15 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stylize.errors import PhotoError, StylizeError
@@ -256,6 +259,65 @@ def test_nobody_in_this_process_starts_ghostscript(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(subprocess, name, lambda *_, **__: pytest.fail("started a program"))
     with pytest.raises(OSError, match="Ghostscript"), Image.open(io.BytesIO(encoded(ramp(), "EPS"))) as image:
         image.load()
+
+
+# --- what phones send ---------------------------------------------------------------------------------
+
+
+def sixteen_bits(values: NDArray[np.uint16]) -> bytes:
+    """A PNG of (H, W, channels) with 16 bits a channel, which Pillow reads and does not write."""
+    height, width, channels = values.shape
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, {1: 0, 2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_sixteen_bit_pictures_of_every_kind(channels: int) -> None:
+    levels = np.asarray(ramp())
+    values = np.full((*levels.shape[:2], channels), 65535, np.uint16)
+    colours = channels - (channels in (2, 4))
+    values[..., :colours] = levels[..., :colours] * np.uint16(257)
+    photo = np.asarray(read_photo(sixteen_bits(values)))
+    assert np.abs(photo[..., :colours].astype(int) - levels[..., :colours]).max() <= 1
+
+
+@pytest.mark.parametrize("primary", [0, 1])
+def test_of_a_live_photo_the_main_picture_is_taken(primary: int) -> None:
+    pictures = [ramp(), Image.new("RGB", (64, 64), "red")]
+    heif = pillow_heif.from_pillow(pictures[0])
+    heif.add_from_pillow(pictures[1])
+    file = io.BytesIO()
+    heif.save(file, primary_index=primary, quality=90)
+    photo = read_photo(file.getvalue())
+    assert photo.size == pictures[primary].size
+    assert np.abs(np.asarray(photo).astype(int) - np.asarray(pictures[primary])).mean() < 8
+
+
+def test_ten_bits_grey_and_transparency_in_heic() -> None:
+    levels = np.asarray(ramp())
+    file = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (48, 32), (levels.astype(np.uint16) * 257).tobytes()).save(file, quality=95)
+    assert np.abs(np.asarray(read_photo(file.getvalue())).astype(int) - levels).mean() < 6
+    for mode in ("L", "RGBA"):
+        photo = read_photo(encoded(ramp().convert(mode), "HEIF"))
+        assert np.abs(np.asarray(photo).astype(int) - np.asarray(ramp().convert(mode).convert("RGB"))).mean() < 8
+
+
+def test_a_picture_with_a_smaller_one_beside_it() -> None:
+    """MPO, as phones write depth and gain maps."""
+    photo = read_photo(encoded(ramp(), "MPO", save_all=True, append_images=[Image.new("RGB", (16, 16), "red")]))
+    assert photo.size == (48, 32)
+    assert np.abs(np.asarray(photo).astype(int) - np.asarray(ramp())).mean() < 8
+
+
+def test_inks_are_light_on_white() -> None:
+    photo = read_photo(encoded(ramp().convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(np.asarray(photo).astype(int) - np.asarray(ramp())).mean() < 8
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from stylize.ui.instant import FPS, LABELS
 from stylize.ui.library import MOST_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.recipe import TURNING, Recipe, read_query, write_query
-from stylize.ui.result import greeting
+from stylize.ui.result import OFFERED, greeting
 from stylize.ui.studio import CELL, GRID, corner_weights, safe_name
 from stylize.ui.texts import I18N, WORDS, say
 from stylize.ui.video import camera_frame
@@ -97,7 +97,21 @@ def inputs(page: Page, **given: Any) -> dict[Any, Any]:
 
 def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, Any]:
     page.shared.forget(request)
-    return page.shared.show(request, inputs(page, **given))
+    status, pictures, face, *_ = page.shared.show(request, inputs(page, **given))
+    return status, pictures, face
+
+
+def test_near_styles_are_offered_for_what_is_not_understood(page: Page, visit: Any) -> None:
+    values = inputs(page, visit=visit, text0="sepia", text1="qwertz")
+    page.shared.forget(RUSSIAN)
+    offered = page.shared.show(RUSSIAN, values)[3:]
+    assert len(offered) == OFFERED
+    assert all(button["visible"] for button in offered)
+    name = offered[1]["value"]
+    assert page.shared.take(values | {page.shared.offered[1]: name}) == {page.shared.texts[1]: name}
+    page.shared.forget(RUSSIAN)
+    values = inputs(page, visit=visit, text0="sepia")
+    assert not any(button["visible"] for button in page.shared.show(RUSSIAN, values)[3:])
 
 
 def difference(a: Image.Image, b: Image.Image) -> int:
@@ -170,7 +184,7 @@ def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None
     values = inputs(page, visit=visit, text0="pencil sketch")
     page.shared.forget(ENGLISH)
     assert page.shared.show(ENGLISH, values)[0] == "Done: pencil sketch."
-    assert page.shared.show(ENGLISH, values) == (gr.skip(),) * 3
+    assert page.shared.show(ENGLISH, values) == (gr.skip(),) * (3 + OFFERED)
     assert page.shared.show(RUSSIAN, values)[0] == "Готово: pencil sketch."
     russian = inputs(page, visit=visit, text0="карандаш")
     assert page.shared.show(RUSSIAN, russian)[0] == "Готово: карандаш."

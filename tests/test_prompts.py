@@ -27,6 +27,7 @@ from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
         ("old photo but no sepia", {"old black and white photo": 1.0}, {}),
         ("старое фото без сепии", {"old black and white photo": 1.0}, {}),
         ("B&W", {"old black and white photo": 1.0}, {}),
+        ("cyber punk", {"cyberpunk": 1.0}, {}),
         ("ч/б", {"old black and white photo": 1.0}, {}),
         ("pensil sketch", {"pencil sketch": 1.0}, {}),
         ("a photo of a face", {}, {}),
@@ -53,6 +54,12 @@ def test_what_is_left_out_is_said() -> None:
     assert (prompt.parts, prompt.shapes) == (("red eyes",), ("beard",))
     assert len(prompt.notes) == 2
     assert not parse("a watercolour of a woman").notes
+
+
+def test_a_famous_painting_is_painted() -> None:
+    prompt = parse("Mona Lisa")
+    assert max(prompt.styles, key=prompt.styles.__getitem__) == "oil painting"
+    assert prompt.notes
 
 
 def test_the_likest_is_said_with_how_sure_it_is() -> None:

@@ -21,6 +21,7 @@ def test_every_style_and_colour_has_a_russian_name() -> None:
     assert set(STYLES) == set(NAMES)
     assert set(COLOURS) == set(ADJECTIVES) == set(COLOUR_WORDS)
     assert russian_name("sepia") == "сепия"
+    assert russian_name("blue") == "синий"
     assert russian_name("mine") == "mine"
 
 

@@ -90,6 +90,7 @@ def test_two_processes_give_what_one_gives(folder: Path) -> None:
         torch.testing.assert_close(two[name], tensor, rtol=2e-3, atol=2e-4, msg=f"{name} differs")
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(name: str) -> dict[str, torch.Tensor]:
         words = ["train", "hypernet", "--model", str(folder), "--domains", str(folder / "list.txt")]

@@ -108,6 +108,7 @@ def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut
         assert np.abs(np.asarray(preview).astype(float) - np.asarray(photo)).mean() < 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones
 def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     small = GeneratorConfig(

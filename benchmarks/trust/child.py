@@ -89,7 +89,8 @@ def calls(kind: str, seed: int, folder: Path) -> Callable[[int], Callable[[], ob
         from stylize.pipeline import Stylizer
 
         stylizer = Stylizer.load("mini", "cpu")
-        recipe("to=blue charcoal drawing", stylizer)
+        for text in ("to=blue charcoal drawing", "a steampunk inventor"):
+            recipe(text, stylizer)
         return lambda index: lambda: recipe(mutants.words(seed, index), stylizer)
     seeds, read = READERS[kind]
     files = seeds(folder)

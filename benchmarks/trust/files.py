@@ -113,8 +113,8 @@ def measure(budget: Budget) -> list[Row]:
             f"{figures['done']:,} read: {figures['foreign']} foreign errors, {figures['crashes']} crashes, "
             f"{figures['slow']} above 10 s (longest wait {figures['longest_s']:.1f} s), {grown:+.0f} MB at most"
         )
-        goal = f"0, 0, 0, below {LIMIT} MB more"
-        met = bad == 0 and figures["slow"] == 0 and grown < LIMIT and figures["done"] > 0
-        few = "" if figures["done"] >= figures["wanted"] else f"{figures['wanted']:,} fit into a longer run"
+        goal = f"{figures['wanted']:,} read: 0, 0, 0, below {LIMIT} MB more"
+        clean = bad == 0 and figures["slow"] == 0 and grown < LIMIT
+        met, few = clean and figures["done"] >= figures["wanted"], "more fit into a longer run" if clean else ""
         rows.append(Row("files", f"damaged {kind}", measured, goal, met, figures, few))
     return rows

@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save as save_tensors
 
+import stylize.images  # noqa: F401 (which teaches Pillow HEIC)
 from benchmarks.trust import ROOT
 
 SIDE = 48  # px: small files, in which a changed byte matters

@@ -32,6 +32,7 @@ def measure(budget: Budget) -> list[Row]:
         given, answer = visit(page)
         rows = [strangers(page, given, answer)]
         rows.append(arguments(page, budget, given))
+        visit(page)  # the last, whose files are still there
         rows.append(deleted(page, known))
         rows.append(log(page))
     return rows

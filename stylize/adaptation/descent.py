@@ -80,7 +80,8 @@ class State:
 class Progress:
     """After ``step`` of ``steps``: the losses of that step, the domain so far and the state that continues it.
 
-    ``note`` is empty but in the last report of a training that stopped by itself, where it says why.
+    ``note``: why a training stopped by itself, or in the first reports what a reader should know of how its description
+    was understood; else empty.
     """
 
     step: int

@@ -148,6 +148,7 @@ def adapt_text(
     """
     s = settings or preset(stylizer)
     prompt = stylizer.prompt(target)
+    notes = stylizer.clip.notes(prompt) if state is None else []
     target, source = stylizer.clip.read(prompt), stylizer.clip.read(stylizer.prompt(source))
     if all(torch.allclose(clip.describe(target), clip.describe(source), atol=1e-4) for clip in stylizer.clips):
         raise PromptError("The description {!r} is what the face is already; describe something else.", target)
@@ -188,6 +189,7 @@ def adapt_text(
             seed=s.seed,
             settings=asdict(s),
         )
+        note = note or (notes.pop(0) if notes else "")
         yield Progress(now.step, s.steps, values, domain, now, note)
 
 

@@ -22,6 +22,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in px
 LARGEST_SCALE = 4.0  # small pictures are enlarged up to this
 SEARCH_SIDES = (1600, 3200)  # px: the longest side searched; the second too, where the photo is larger than the first
 FIRM = 80  # px of the side searched: a narrower box, as small as the detector knows, may be too wide for its face
+PANORAMA = 2.2  # sides of a photo that differ more make it longer: as many pixels are searched as of other photos
 TURNED_SIDE = 1000  # px: the same for turned copies of the photo
 TURNED_SCORE = 0.5  # of dlib's detector, for faces in turned copies
 LEAST_FACE = 30  # px of the photo: the narrowest box that is encoded
@@ -126,12 +127,13 @@ class FaceFinder:
 
     def _upright(self, photo: Image.Image) -> list[DetectedFace]:
         """Of large photos the faces seen at either size, by the box of the smaller where that is firm."""
-        boxes = self._sure(photo, SEARCH_SIDES[0], LEAST_SCORE)
-        if max(photo.size) > SEARCH_SIDES[0]:
-            least = FIRM * max(photo.size) / SEARCH_SIDES[0]
-            loose = [(box, score) for box, score in boxes if box[2] - box[0] < least]
-            firm = [(box, score) for box, score in boxes if box[2] - box[0] >= least]
-            boxes = [*firm, *self._sure(photo, SEARCH_SIDES[1], LEAST_SCORE), *loose]
+        longer = max(1.0, max(photo.size) / min(photo.size) / PANORAMA) ** 0.5
+        first, second = (round(longer * side) for side in SEARCH_SIDES)
+        boxes = self._sure(photo, first, LEAST_SCORE)
+        if max(photo.size) > first:
+            least = FIRM * max(photo.size) / first
+            firm, loose = ([a for a in boxes if (a[0][2] - a[0][0] >= least) == is_] for is_ in (True, False))
+            boxes = [*firm, *self._sure(photo, second, LEAST_SCORE), *loose]
         return self._faces(photo, boxes)
 
     def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:

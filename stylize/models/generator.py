@@ -37,6 +37,8 @@ from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
 from stylize.models.code import Code, Inversion
 from stylize.models.layers import Mapping, ModulatedConv, Noise, Order, ToRGB, Window, cut, normal, upsample
 
+LARGE = 512  # px: pictures drawn one after the other on a CPU, whose caches several overflow
+
 
 def fast_dtype(device: torch.device) -> torch.dtype:
     """The fastest dtype for the convolutions there: bfloat16 where there are units for it, else float32."""
@@ -195,6 +197,14 @@ class Generator(nn.Module):
         window: draw only that part, in pixels of the features; the code's features are that part already.
         """
         code = code if isinstance(code, Code) else Code(code)
+        here = code.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
+        if here and len(code) > 1 and (resolution or self.config.resolution) >= LARGE:
+            own = [domain] * len(code) if domain is None or domain.ndim == 1 else domain.split(1)
+            pictures = (
+                self.synthesis(one, vector, order, noise, dtype, resolution, window)
+                for one, vector in zip(code, own, strict=True)
+            )
+            return torch.cat(list(pictures))
         lower, rgb = self.lower(code.ws, domain, order, noise, dtype, resolution)
         if rgb is not None and rgb.shape[-1] == resolution:
             return rgb

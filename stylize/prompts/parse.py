@@ -44,6 +44,7 @@ GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # 
 PEOPLE = frozenset(tokens("man woman male female boy girl мужчина женщина мальчик девочка парень девушка"))
 # What says nothing beside a material or a style:
 FORMS = frozenset(tokens("statue sculpture bust drawing painting print статуя скульптура бюст"))
+DOUBT = 0.8  # of what is likest: below it the nearest are offered beside what is drawn
 SEEN = 0.1  # a smaller weight changes nothing that one sees
 
 
@@ -385,9 +386,9 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
         text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(sure, 2), named,
         described,
     )  # fmt: skip
-    if named and prompt.drawable:
+    if prompt.drawable and (named or sure >= DOUBT):
         return prompt
-    near = [name for name in sorted(offered, key=lambda name: -offered[name]) if name in known and name not in without]
-    if len(near) < 3:
-        near += [name for name in nearest(text, 9) if name in known and name not in (*near, *without)]
+    offered = offered or likest(text, known, {SHAPE, *without})[0]
+    near = [*sorted(offered, key=lambda name: -offered[name]), *nearest(text, 9)]
+    near = [name for name in dict.fromkeys(near) if name in known and name not in without]
     return replace(prompt, nearest=tuple(near[:3]))

@@ -108,6 +108,6 @@ PATTERNS = [(name, _pattern(STYLES, name)) for name in STYLES] + [(name, _patter
 CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 
 
-def russian_name(style: str) -> str:
-    """What a style is called in Russian; its own name where there is no other."""
-    return STYLES[style][0] if style in STYLES else style
+def russian_name(name: str) -> str:
+    """What a style or colour is called in Russian; its own name where there is no other."""
+    return (STYLES | COLOURS).get(name, (name,))[0]

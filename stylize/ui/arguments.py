@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from stylize.errors import StylizeError
-from stylize.ui.result import photo_input
+from stylize.ui.uploads import photo_input
 
 MOST_ITEMS = 100  # of a list
 LARGEST_WHOLE = 2**32 - 1

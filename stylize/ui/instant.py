@@ -16,10 +16,11 @@ from stylize.models.domain import LEVELS, Domain
 from stylize.pipeline import Face
 from stylize.ui.library import PREVIEW_SIDE, Kept, unused
 from stylize.ui.recipe import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, RecipeFields, alone
-from stylize.ui.result import Inputs, Shared, failed, forgiving, photo_input, playing
+from stylize.ui.result import Inputs, Shared, failed, forgiving, playing
 from stylize.ui.studio import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name
+from stylize.ui.uploads import photo_input, viewable
 from stylize.video.morph import save_moving
 
 FORMATS = ("MP4", "GIF", "WebP")
@@ -150,6 +151,9 @@ class InstantTab:
             )
             chosen.then(**shared.showing)
         if self.studio.stylizer.has_hypernet:
+            self.picture.upload(
+                lambda path: viewable(path)[0], self.picture, self.picture, show_progress="hidden", **quiet
+            )
             self.picture.upload(
                 self.add_picture,
                 [self.picture, self.pictured, *self.recipe.texts],

@@ -30,9 +30,12 @@ from stylize.ui.recipe import (
     read_query,
     write_query,
 )
-from stylize.ui.studio import Studio, Visit, mark_faces
+from stylize.ui.studio import Studio, Visit, digest, mark_faces
 from stylize.ui.texts import I18N as t
-from stylize.ui.texts import language, say
+from stylize.ui.texts import language, say, style_name
+from stylize.ui.uploads import photo_input, viewable
+
+OFFERED = 3  # styles near a description that is not understood
 
 # Waits until the typing pauses, then hands over what stands in the box by then.
 TYPED = """async () => {
@@ -42,13 +45,6 @@ TYPED = """async () => {
 }"""
 SAVE = """() => { const find = () => document.querySelector("#png a, a#png, #png button, button#png");
     setTimeout(() => find()?.click(), 200); }"""
-
-
-def photo_input(**settings: Any) -> gr.Image:
-    """An image input that hands over the uploaded file itself: this project's reader knows more kinds of file."""
-    image = gr.Image(type="filepath", **settings)
-    image.preprocess = lambda payload: None if payload is None else payload.path
-    return image
 
 
 def forgiving(field: Any) -> Any:
@@ -105,6 +101,7 @@ class Shared:
 
     def lay_photo(self) -> None:
         self.visit = gr.State(None)
+        self.stand_in = gr.State(None)  # the digest of what shows a photo that browsers cannot
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
@@ -126,6 +123,11 @@ class Shared:
 
     def lay_result(self) -> None:
         self.status = gr.Markdown(t("start"), elem_id="status")
+        with gr.Row(elem_id="nearest"):
+            self.offered = [
+                gr.Button("", visible=False, size="sm", min_width=90, elem_id=f"nearest-{place}")
+                for place in range(OFFERED)
+            ]
         with gr.Tabs():
             with gr.Tab(t("whole")):
                 self.result = gr.ImageSlider(
@@ -180,7 +182,7 @@ class Shared:
         self.showing: dict[str, Any] = {
             "fn": self.show,
             "inputs": self.inputs,
-            "outputs": [self.status, self.result, self.face],
+            "outputs": [self.status, self.result, self.face, *self.offered],
             "show_progress": "hidden" if self.studio.stylizer.resolution < 512 else "minimal",
             "show_progress_on": self.status,
             "trigger_mode": "always_last",
@@ -196,11 +198,17 @@ class Shared:
         opened = self.opened
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
         redraw = {**self.showing, "fn": self.redraw}
-        self.photo.change(self.open, [self.photo, self.visit], opened, **quiet).then(**redraw)
+        self.photo.upload(viewable, self.photo, [self.photo, self.stand_in], show_progress="hidden", **quiet)
+        given = [self.photo, self.visit, self.stand_in]
+        self.photo.change(self.arrived, given, [*opened, self.stand_in], **quiet).then(**redraw)
         rolls = self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet)
         for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
             # In the browser: an update from here would make a photo field anew, without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
+        for button in self.offered:
+            pressed = {button, *self.inputs}
+            taken = button.click(self.take, pressed, texts, show_progress="hidden", api_visibility="private")
+            taken.then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
         if self.encoders is not None:
             self.encoders.wire(self.visit, self.chosen, self.photo)
@@ -230,6 +238,12 @@ class Shared:
         return Inputs(values[self.visit], values[self.chosen], own, self.recipe.read(values), look)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
+
+    def arrived(self, path: str | None, before: Visit | None, stand_in: str | None, request: gr.Request) -> list[Any]:
+        """``open``, and the stand-in from now on; one that arrives is no new photo."""
+        if path is not None and stand_in is not None and digest(path) == stand_in:
+            return [*[gr.skip()] * len(self.opened), None]
+        return [*self.open(path, before, request), gr.skip()]
 
     def open(self, path: str | None, before: Visit | None, request: gr.Request) -> tuple[Any, ...]:
         """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood.
@@ -276,33 +290,44 @@ class Shared:
             **dict(zip(self.opened, face, strict=True)),
         }
 
-    def show(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any, Any]:
-        """(status, before and after, the first chosen face alone); nothing where nothing has changed, or a newer call
-        has come meanwhile."""
+    def show(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
+        """(status, before and after, the first chosen face alone, the buttons of near styles); nothing where nothing
+        has changed, or a newer call has come meanwhile."""
         session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
+        same = (skip,) * (3 + OFFERED)
         if session in self._latest and self._latest[session][1] == values:
-            return skip, skip, skip
+            return same
         self._latest[session] = mine
         asked = self.read(values)
         visit, chosen, look = asked.visit, asked.chosen, asked.look
+        names = self.studio.nearest(asked.recipe, asked.own)[1][:OFFERED]
+        offered = [gr.update(value=style_name(request, name), visible=True) for name in names]
+        offered += [gr.update(visible=False)] * (OFFERED - len(names))
         try:
             domain = self.studio.compose(asked.recipe, asked.own)
             if visit is None:
-                return skip if domain is None else say(request, "need_photo"), skip, skip
+                return skip if domain is None else say(request, "need_photo"), skip, skip, *offered
             if domain is None and not look.edits:
-                return greeting(visit, request), (visit.view, visit.view), visit.near[visit.chosen(chosen)[0]].crop
+                face = visit.near[visit.chosen(chosen)[0]].crop
+                return greeting(visit, request), (visit.view, visit.view), face, *offered
             notes = (explain(note, request) for note in self.studio.notes(asked.recipe, asked.own))
             words = " ".join([say(request, "done", name=asked.recipe.title or ", ".join(look.edits)), *notes])
             result, face = self.studio.picture(visit, chosen, look.in_domain(domain))
         except StylizeError as error:
-            return failed(error, request) if self._latest.get(session) is mine else skip, skip, skip
+            return (failed(error, request), skip, skip, *offered) if self._latest.get(session) is mine else same
         if self._latest.get(session) is not mine:
-            return skip, skip, skip
-        return words, (visit.view, result), face
+            return same
+        return words, (visit.view, result), face, *offered
 
-    def redraw(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any, Any]:
+    def take(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        """The offered style whose button stands among the values, instead of the description it was offered for."""
+        asked = self.read(values)
+        slot, _ = self.studio.nearest(asked.recipe, asked.own)
+        return {self.texts[slot]: next(values[button] for button in self.offered if button in values)}
+
+    def redraw(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
         """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
-        return self.show(request, values) if values[self.visit] is not None else (gr.skip(),) * 3
+        return self.show(request, values) if values[self.visit] is not None else (gr.skip(),) * (3 + OFFERED)
 
     def forget(self, request: gr.Request) -> None:
         """The visitor has left."""

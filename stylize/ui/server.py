@@ -40,9 +40,6 @@ def serve(
         print(f"stylize: {error}", file=sys.stderr)
         return 2
     page = Page(stylizer, gpu)
-    if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor
-        Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
-    Thread(target=sweep, daemon=True).start()
     page.blocks.launch(
         server_name="0.0.0.0" if host is None and "SPACE_ID" in os.environ else host,
         server_port=port,
@@ -55,5 +52,11 @@ def serve(
         ssr_mode=False,
         mcp_server=find_spec("mcp") is not None,
         footer_links=["api"],
+        prevent_thread_lock=True,
     )
+    # Only now: a launch beside other work takes the page for out of reach when it does not answer within 3 s.
+    Thread(target=sweep, daemon=True).start()
+    if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor
+        Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
+    page.blocks.block_thread()
     return 0

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from stylize.adaptation.descent import Progress, State
 from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset, preview
-from stylize.errors import DomainError
+from stylize.errors import DomainError, PromptError, StylizeError
 from stylize.faces.align import Box, DetectedFace
 from stylize.images import read_photo, save_image, to_image
 from stylize.look import Look
@@ -142,11 +142,11 @@ class Studio:
             visit = self.open(path)
             for face in visit.near:
                 _ = face.head  # found once
-            self._opened[_sha256(path)] = visit
+            self._opened[digest(path)] = visit
 
     def open(self, path: str) -> Visit:
         """Raises PhotoError for what is no picture with a face."""
-        if self._opened and (kept := self._opened.get(_sha256(path))):
+        if self._opened and (kept := self._opened.get(digest(path))):
             return kept
         photo = read_photo(path)
         found, small = self.stylizer.find(photo)
@@ -195,6 +195,19 @@ class Studio:
         """How its descriptions were understood, where that is not plain."""
         read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
         return [note for domain in read for note in domain.settings.get("notes", ())]
+
+    def nearest(self, recipe: Recipe, own: Mapping[str, Domain]) -> tuple[int, Sequence[str]]:
+        """(the slot of the first description that is refused or understood with doubt, styles to offer for it)."""
+        for slot, part in enumerate(recipe.parts):
+            if not part.text.strip() or part.text in own:
+                continue
+            try:
+                offered = self.domain(part.text, own).settings.get("nearest", ())
+            except StylizeError as error:
+                offered = error.nearest if isinstance(error, PromptError) else ()
+            if offered:
+                return slot, offered
+        return 0, ()
 
     # Visit and look -> pictures
 
@@ -271,7 +284,8 @@ class Studio:
         return preview(self.stylizer, domain, faces, count)
 
 
-def _sha256(path: str) -> str:
+def digest(path: str) -> str:
+    """The SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
