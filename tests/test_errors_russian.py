@@ -23,6 +23,7 @@ SILENT = {
     "convert.common": "files of other projects are read by the command line",
     "convert.generators": "files of other projects are read by the command line",
     "convert.sfe": "files of other projects are read by the command line",
+    "convert.hyperdomainnet": "files of other projects are read by the command line",
     "convert.formats": "files of other projects are read by the command line",
     "convert.unpickle": "files of other projects are read by the command line",
     "faces.identity": "trains what ships",

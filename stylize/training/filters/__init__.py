@@ -19,7 +19,8 @@ from stylize.errors import StylizeError
 from stylize.images import to_image, to_tensor
 from stylize.prompts.vocabulary import PHOTO, WORDS
 from stylize.training.filters import drawn, light, materials, painted, people, photographic, printed, tiled  # noqa: F401
-from stylize.training.filters.face import FILTERS, Face, Filter
+from stylize.training.filters.face import Face
+from stylize.training.filters.register import FILTERS, Filter
 from stylize.training.filters.tools import COLOURS, Array, Colour, clip, grey, mix, ramp
 
 

@@ -1,8 +1,7 @@
-"""An aligned face as style filters see it: tones, parts as soft masks, strokes; and the filters' register."""
+"""An aligned face as style filters see it: tones, parts as soft masks, strokes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import cv2
@@ -387,18 +386,3 @@ class Face:
         t = tone * (count - 1)
         base = np.floor(t)
         return np.asarray((base + step(t - base, 0.35, 0.65)) / (count - 1))
-
-
-Filter = Callable[[Face], Array]
-
-FILTERS: dict[str, Filter] = {}
-
-
-def style(name: str) -> Callable[[Filter], Filter]:
-    """Registers a filter: Face -> float32 RGB (S, S, 3), which is clipped afterwards."""
-
-    def register(function: Filter) -> Filter:
-        FILTERS[name] = function
-        return function
-
-    return register

@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stylize.training.filters.face import Face, style
+from stylize.training.filters.face import Face
+from stylize.training.filters.register import style
 from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, ramp, step
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylize.training.filters.face import Face, style
+from stylize.training.filters.face import Face
+from stylize.training.filters.register import style
 from stylize.training.filters.tools import BLACK, WHITE, Array, clip, flat, mix, ramp, saturate, step
 
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.training.filters.face import Face, style
+from stylize.training.filters.face import Face
 from stylize.training.filters.parts import MEAN_LANDMARKS
+from stylize.training.filters.register import style
 from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, mix, moved, ramp, saturate, step
 
 _PIXEL_PALETTE = np.array(
