@@ -16,9 +16,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, StylizeError
-from stylize.faces.align import DetectedFace, FaceFinder, crop_face, head_mask, paste_face
+from stylize.faces.align import DetectedFace, FaceFinder, crop_face
 from stylize.faces.cover import Cover, covered, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
+from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
 from stylize.loading import Later, now, pick_device
 from stylize.look import Look

@@ -13,16 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from stylize.errors import NoFaceError
 from stylize.faces import align
-from stylize.faces.align import (
-    DetectedFace,
-    FaceFinder,
-    crop_face,
-    edge_mask,
-    ffhq_quad,
-    head_mask,
-    paste_face,
-    paste_mask,
-)
+from stylize.faces.align import DetectedFace, FaceFinder, crop_face, ffhq_quad
+from stylize.faces.paste import edge_mask, head_mask, paste_face, paste_mask
 from stylize.images import read_photo
 
 

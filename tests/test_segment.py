@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.faces.align import FaceFinder, crop_face, head_mask
+from stylize.faces.align import FaceFinder, crop_face
+from stylize.faces.paste import head_mask
 from stylize.faces.segment import SIDE, people
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylize.errors import FilmError
-from stylize.video.files import LIMITS, Film, Limits, Writer, is_moving
+from stylize.video.files import LIMITS, Film, Limits, is_moving
+from stylize.video.writer import Writer
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylize.errors import CheckpointError, NoFaceError, Sentence
-from stylize.faces.segment import people
 
 Array = NDArray[np.float64]
 Box = tuple[int, int, int, int]  # left, top, right, bottom in px
@@ -33,8 +32,6 @@ LEAST_SHARE = 0.2  # of the best score, for further faces, ...
 SURE = 0.4  # ... but this is enough, however sure the best is
 LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
 LEAST_SIGMA = 4.0  # px: of a blur at a quarter of the size
-HEAD_SIDE = 160  # px of a head's mask
-BORDER = 0.2  # sizes of a head in which one head goes over into the next
 TILTS = (30, -30)  # degrees tried where no face is upright
 
 
@@ -303,107 +300,3 @@ def crop_face(photo: Image.Image, quad: Array, size: int, transform_size: int | 
     shape = (transform_size, transform_size)
     face = photo.transform(shape, Image.Transform.QUAD, corners, Image.Resampling.BILINEAR)
     return face.resize((size, size), Image.Resampling.LANCZOS) if size < transform_size else face
-
-
-def paste_mask(size: int) -> NDArray[np.float32]:
-    """(size, size) in [0, 1]: one over the head, falling softly to nothing before the frame ends."""
-    axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
-    return _smooth((0.98 - (axis[None] ** 3 + axis[:, None] ** 3) ** (1 / 3)) / 0.3)
-
-
-def edge_mask(size: int) -> NDArray[np.float32]:
-    """(size, size) in [0, 1]: most of the frame, for a head that is told from its background. The fall is long, because
-    hair and neck go on outside of the frame."""
-    axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
-    return _smooth((0.98 - (axis[None] ** 4 + axis[:, None] ** 4) ** 0.25) / 0.35)
-
-
-def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
-    t = np.clip(t, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
-
-
-def head_mask(face: Image.Image, points: Array, others: Sequence[Array] = ()) -> NDArray[np.float32]:
-    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: the person of an aligned face, apart from what is behind and others beside.
-
-    points: (68, 2) landmarks in unit coordinates of the face's frame, between which a person is for sure; others: the
-    same of other faces. Of people who touch, each has what is nearer to their face.
-    """
-    n = HEAD_SIDE
-    mask: Any = cv2.resize(people(face), (n, n), interpolation=cv2.INTER_AREA)
-    hull = cv2.convexHull((points.clip(-1, 2) * n).astype(np.int32))
-    inside: Any = cv2.fillConvexPoly(np.zeros((n, n), np.uint8), hull, 1)
-    seen: Any = np.maximum(inside, mask > 0.5).astype(np.uint8)
-    _, parts = cv2.connectedComponents(seen)
-    own = np.isin(parts, parts[inside > 0]) & (parts > 0)
-    near = cv2.dilate(own.astype(np.uint8), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
-    mask = np.maximum(mask * near, inside)
-    for other in others:
-        mask *= ((_away(other, n) - _away(points, n)) / BORDER + 0.5).clip(0, 1)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), n / 128).clip(0, 1), dtype=np.float32)
-
-
-def _away(points: Array, n: int) -> NDArray[np.float32]:
-    """(n, n): how far each place of a frame is from the middle of a head with these landmarks, in sizes of it."""
-    up = points[36:48].mean(0) - points[8]
-    middle, high = points[8] + 0.975 * up, max(1.95 * float(np.hypot(*up)), 1e-3)
-    wide = max(float(np.hypot(*(points[16] - points[0]))), high / 2)
-    axis = (np.arange(n, dtype=np.float32) + 0.5) / n
-    x, y = axis[None] - middle[0], axis[:, None] - middle[1]
-    along, across = (x * up[0] + y * up[1]) * 1.95 / high, (x * up[1] - y * up[0]) * 1.95 / high
-    return np.asarray(np.hypot(along / high, across / wide), dtype=np.float32)
-
-
-def paste_face(
-    photo: Image.Image, picture: Image.Image, quad: Array, head: NDArray[np.float32] | None = None
-) -> Image.Image:
-    """The photo with an aligned picture (square, any size) laid into its quad behind a soft mask; ``head``, (n, n) in
-    [0, 1] in the same frame, narrows it to the head.
-
-    What lies outside the mask stays as it is, bit for bit.
-    """
-    side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
-    if picture.width > side:
-        picture = picture.resize((side, side), Image.Resampling.LANCZOS)
-    size = picture.width
-    place = Place.of(quad, photo.size)
-    if place is None:
-        return photo
-    warped = place.warp(np.asarray(picture.convert("RGB")), cv2.INTER_CUBIC, cv2.BORDER_REPLICATE)
-    soft = paste_mask(size)
-    if head is not None:
-        soft = edge_mask(size) * cv2.resize(head, (size, size), interpolation=cv2.INTER_LINEAR)
-    mask = place.warp(soft, cv2.INTER_LINEAR)[:, :, None]
-    result = np.array(photo)
-    part = place.part(result)
-    part[:] = np.rint(part + mask * (warped.astype(np.float32) - part)).astype(np.uint8)
-    return Image.fromarray(result)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a frame lies in a photo: the rectangle around it that is inside of the photo, ``low`` to ``high`` (x, y),
-    and the quad within that rectangle."""
-
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    quad: Array
-
-    @classmethod
-    def of(cls, quad: Array, size: tuple[int, int]) -> Place | None:
-        """None for a quad outside of a photo of ``size``."""
-        low = np.maximum(np.floor(quad.min(0)), 0).astype(int)
-        high = np.minimum(np.ceil(quad.max(0)) + 1, size).astype(int)
-        return None if (high <= low).any() else cls(low, high, quad - low)
-
-    def part(self, photo: NDArray[Any]) -> NDArray[Any]:
-        """The rectangle of a photo (height, width, ...), not copied."""
-        return photo[self.low[1] : self.high[1], self.low[0] : self.high[0]]
-
-    def warp(self, picture: NDArray[Any], way: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
-        """A square picture of up to four channels in the frame's coordinates, as it lies in the rectangle."""
-        n = len(picture)
-        corners = np.array([[-0.5, -0.5], [-0.5, n - 0.5], [n - 0.5, n - 0.5]], dtype=np.float32)
-        matrix = cv2.getAffineTransform(corners, self.quad[:3].astype(np.float32))
-        width, height = (int(v) for v in self.high - self.low)
-        return np.asarray(cv2.warpAffine(picture, matrix, (width, height), flags=way, borderMode=border))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,6 @@ from stylize.ui.recipe import (
     HIGH,
     LARGEST_SEED,
     LOW,
-    SLOTS,
     Recipe,
     RecipeFields,
     Values,
@@ -206,10 +205,9 @@ class Shared:
         for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
             # In the browser: an update from here would make a photo field anew, without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
-        for place, button in enumerate(self.offered):
-            taken = button.click(
-                self.taking(place), self.inputs, self.recipe.texts, show_progress="hidden", api_visibility="private"
-            )
+        for button in self.offered:
+            pressed = {button, *self.inputs}
+            taken = button.click(self.take, pressed, texts, show_progress="hidden", api_visibility="private")
             taken.then(**self.showing)
         self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
         if self.encoders is not None:
@@ -302,7 +300,9 @@ class Shared:
         self._latest[session] = mine
         asked = self.read(values)
         visit, chosen, look = asked.visit, asked.chosen, asked.look
-        offered = self.offers(self.studio.nearest(asked.recipe, asked.own)[1], request)
+        names = self.studio.nearest(asked.recipe, asked.own)[1][:OFFERED]
+        offered = [gr.update(value=style_name(request, name), visible=True) for name in names]
+        offered += [gr.update(visible=False)] * (OFFERED - len(names))
         try:
             domain = self.studio.compose(asked.recipe, asked.own)
             if visit is None:
@@ -319,23 +319,11 @@ class Shared:
             return same
         return words, (visit.view, result), face, *offered
 
-    @staticmethod
-    def offers(names: Sequence[str], request: gr.Request) -> list[Any]:
-        """The buttons of near styles."""
-        shown = [gr.update(value=style_name(request, name), visible=True) for name in names[:OFFERED]]
-        return shown + [gr.update(visible=False)] * (OFFERED - len(shown))
-
-    def taking(self, place: int) -> Callable[..., list[Any]]:
-        """What the button of that place does: the texts, with its style instead of the description that it was offered
-        for."""
-
-        def take(request: gr.Request, values: dict[Any, Any]) -> list[Any]:
-            asked = self.read(values)
-            slot, names = self.studio.nearest(asked.recipe, asked.own)
-            filled = slot if place < len(names) else None
-            return [style_name(request, names[place]) if at == filled else gr.skip() for at in range(SLOTS)]
-
-        return take
+    def take(self, values: dict[Any, Any]) -> dict[Any, Any]:
+        """The offered style whose button stands among the values, instead of the description it was offered for."""
+        asked = self.read(values)
+        slot, _ = self.studio.nearest(asked.recipe, asked.own)
+        return {self.texts[slot]: next(values[button] for button in self.offered if button in values)}
 
     def redraw(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
         """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import av
 import numpy as np
-from av.filter import Graph
 from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 from PIL import Image
@@ -40,13 +37,9 @@ LEAST_SIDE = 16  # px
 HEAD = 16  # bytes that tell what a file is
 LEAST_DELAY = 0.02  # seconds: an animated picture's shorter delays, which browsers do not obey either
 USUAL_DELAY = 0.1  # seconds: what they show in place of those
-COPIED = ("aac", "mp3")  # sounds that every player finds in an MP4
 HD = 720  # px: from here on colours are BT.709 where a video does not say
-BT709 = 1  # in the numbering of ITU-T H.273
-BT2020 = 9
+BT2020 = 9  # in the numbering of ITU-T H.273
 UNSAID = 2
-PALETTE = "stats_mode=single:reserve_transparent=0"  # one for every frame,
-DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not crawl
 
 
 def is_moving(path: Path) -> bool:
@@ -147,7 +140,7 @@ class Film:
                 time += _delay(image)
 
     def _video_frames(self) -> Iterator[tuple[float, Any]]:
-        with _sentences(self.path), _container(self.path) as file:
+        with _sentences(self.path), open_container(self.path) as file:
             stream = _picture_stream(file)
             assert stream is not None  # seen when the file was opened
             stream.thread_type = "AUTO"
@@ -263,14 +256,14 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
 
 def _open_video(path: Path) -> Any:
     """The opened file. Raises OSError for a still picture, which the library takes for a video of one frame."""
-    file = _container(path)
+    file = open_container(path)
     if file.format.name == "image2" or file.format.name.endswith("_pipe"):
         file.close()
         raise OSError(f"{path.name} is a still picture")
     return file
 
 
-def _container(path: Path) -> Any:
+def open_container(path: Path) -> Any:
     return av.open(str(path), metadata_errors="replace")  # words of old cameras are in any alphabet
 
 
@@ -292,128 +285,3 @@ def _sentences(path: Path) -> Iterator[None]:
 
 
 # --- writing ------------------------------------------------------------------------------------------
-
-
-class Writer:
-    """Writes frames one by one: H.264 in .mp4 with the sound of a film, or .gif or .webp, which play for ever.
-
-    Raises FilmError for another ending. Leaving it by an error deletes the file.
-    """
-
-    def __init__(self, out: Path, film: Film) -> None:
-        kind = out.suffix.lower()
-        if kind not in LIMITS:
-            raise FilmError("Cannot write {}: the name must end in {}.", out.name, " or ".join(LIMITS))
-        self.out, self.film = out, film
-        self._file = av.open(str(out), "w", options={"movflags": "faststart"} if kind == ".mp4" else {"loop": "0"})
-        rate = Fraction(film.fps).limit_denominator(1000)
-        self._palette: Graph | None = None
-        self._sound: Iterator[Any] = iter(())
-        self._waiting: Any = None  # a packet of sound whose time has not come
-        if kind == ".mp4":
-            self._stream = self._add("libx264", rate, "yuv420p", 90000, {"crf": "20", "preset": "veryfast"})
-            context = self._stream.codec_context
-            context.color_range, context.colorspace, context.color_primaries, context.color_trc = (BT709,) * 4
-            if not film.animated:
-                self._sound = _sound(film, self._file)
-                self._waiting = next(self._sound, None)
-        elif kind == ".webp":
-            self._stream = self._add("libwebp_anim", rate, "bgra", 1000, {"quality": "80"})
-        else:
-            self._stream = self._add("gif", rate, "pal8", 100, {})
-            self._palette = _palette(film.size, self._stream.codec_context.time_base)
-
-    def _add(self, codec: str, rate: Fraction, layout: str, ticks: int, options: dict[str, str]) -> Any:
-        stream: Any = self._file.add_stream(codec, rate=rate, options=options)
-        stream.width, stream.height = self.film.size
-        stream.pix_fmt = layout
-        stream.codec_context.time_base = Fraction(1, ticks)
-        return stream
-
-    def __enter__(self) -> Self:
-        return self
-
-    def write(self, time: float, frame: Frame) -> None:
-        """A frame of the film's size, shown from ``time`` (seconds) on."""
-        while self._waiting is not None and self._waiting.dts * self._waiting.time_base <= time:
-            self._next_sound()
-        self._encode(frame, time)
-
-    def _next_sound(self) -> None:
-        self._file.mux(self._waiting)
-        self._waiting = next(self._sound, None)
-
-    def _encode(self, rgb: Frame, time: float) -> None:
-        context = self._stream.codec_context
-        frame: Any = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-        if self._palette is None:
-            frame = frame.reformat(format=context.pix_fmt, dst_colorspace="itu709")
-        frame.time_base = context.time_base
-        frame.pts = round(time / context.time_base)
-        frame.duration = round(1 / self.film.fps / context.time_base)
-        if self._palette is not None:
-            self._palette.push(frame)
-            frame = self._palette.pull()
-        self._file.mux(self._stream.encode(frame))
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None:
-            while self._waiting is not None:
-                self._next_sound()
-            self._file.mux(self._stream.encode(None))
-            self._file.close()
-            return
-        with suppress(av.FFmpegError):
-            self._file.close()
-        self.out.unlink(missing_ok=True)
-
-
-def _palette(size: tuple[int, int], time_base: Fraction) -> Graph:
-    graph = Graph()
-    layout = av.VideoFormat("rgb24", *size)
-    source = graph.add_buffer(width=size[0], height=size[1], format=layout, time_base=time_base)
-    split, maker, user = graph.add("split"), graph.add("palettegen", PALETTE), graph.add("paletteuse", DITHER)
-    sink = graph.add("buffersink")
-    source.link_to(split)
-    split.link_to(user, 0, 0)
-    split.link_to(maker, 1, 0)
-    maker.link_to(user, 0, 1)
-    user.link_to(sink)
-    graph.configure()
-    return graph
-
-
-def _sound(film: Film, out: Any) -> Iterator[Any]:
-    """Packets of the film's sound for a stream that is added to ``out``: as they are where every player can take them,
-    else encoded anew. It ends with the picture, and where it is damaged."""
-    with suppress(av.FFmpegError), _container(film.path) as file:
-        if not file.streams.audio:
-            return
-        source, end = file.streams.audio[0], film.start + film.seconds + 1 / film.fps
-        if source.codec_context.codec.canonical_name not in COPIED:
-            yield from _encoded(file, source, out, film.start, end)
-            return
-        target = out.add_stream_from_template(source)
-        for packet in file.demux(source):
-            if packet.dts is None:
-                continue
-            if packet.dts * packet.time_base > end:
-                return
-            shift = round(film.start / packet.time_base)
-            stamp = packet.dts if packet.pts is None else packet.pts
-            packet.stream, packet.pts, packet.dts = target, stamp - shift, packet.dts - shift
-            yield packet
-
-
-def _encoded(file: Any, source: Any, out: Any, start: float, end: float) -> Iterator[Any]:
-    rate = source.rate or 48000
-    layout = "mono" if source.channels == 1 else "stereo"
-    target = out.add_stream("aac", rate=rate, layout=layout)
-    resampler = av.AudioResampler("fltp", layout, rate)
-    for frame in file.decode(source):
-        if frame.time is not None and frame.time > end:
-            break
-        for piece in resampler.resample(frame):
-            piece.pts = None if piece.pts is None else piece.pts - round(start * rate)
-            yield from target.encode(piece)
-    yield from target.encode(None)
