@@ -186,7 +186,7 @@ WORDS: dict[str, dict[str, str]] = {
             "takes 2.5 GB and a fast machine."
         ),
         "full_get": "Get the full model",
-        "full_only_here": "Only who sits at this machine may fetch the full model.",
+        "full_only_here": "Only someone on this computer can download the full model.",
         "full_done": "The full model is here; start the page again to use it.",
         "example": "Example",
         "empty": "Nothing here yet",
