@@ -53,8 +53,8 @@ def serve(
         mcp_server=find_spec("mcp") is not None,
         footer_links=["api"],
         prevent_thread_lock=True,
+        _frontend=False,  # Gradio's test of the page, which ends a server that a busy machine lets answer after 3 s
     )
-    # Only now: a launch beside other work takes the page for out of reach when it does not answer within 3 s.
     Thread(target=sweep, daemon=True).start()
     if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor
         Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
