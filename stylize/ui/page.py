@@ -203,7 +203,7 @@ def lay_model(stylizer: Stylizer) -> None:
 
 
 def get_full(request: gr.Request) -> Iterator[str]:
-    """Fetches the full model and says how far it is, for who sits at this machine."""
+    """Fetches the full model and says how far it is; only for a visitor on this computer."""
     if request.client is None or request.client.host not in HERE:
         yield say(request, "full_only_here")
         return

@@ -157,7 +157,7 @@ class Studio:
         return Visit(photo, faces, view, near, small=[scaled(face.box, scale) for face in small])
 
     def random(self, seed: int) -> Visit:
-        """A face that nobody has, the same for one seed."""
+        """A generated face, the same for one seed."""
         ws = self.stylizer.sample_ws(1, seed)
         code = self.stylizer.as_photos(ws)
         source = self.stylizer.draw(code)
