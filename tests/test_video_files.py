@@ -32,7 +32,7 @@ def frames() -> list[NDArray[np.uint8]]:
 
 def copy(source: Path, out: Path) -> Film:
     film = Film.open(source, LIMITS[out.suffix])
-    with Writer(out, film) as writer:
+    with Writer(out, film.size, film.fps, film) as writer:
         for time, frame in film.frames():
             writer.write(time, frame)
     return film
@@ -261,8 +261,8 @@ def test_what_cannot_be_used_gets_a_sentence(
 def test_nothing_is_left_of_a_file_that_is_given_up(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     film = Film.open(write_clip(tmp_path / "in.mp4", frames))
     with pytest.raises(FilmError, match=r"\.mp4 or \.gif or \.webp"):
-        Writer(tmp_path / "out.avi", film)
-    with suppress(KeyboardInterrupt), Writer(tmp_path / "out.mp4", film) as writer:
+        Writer(tmp_path / "out.avi", film.size, film.fps)
+    with suppress(KeyboardInterrupt), Writer(tmp_path / "out.mp4", film.size, film.fps, film) as writer:
         writer.write(0, frames[0])
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-import av
 import numpy as np
 from PIL import Image
 
@@ -15,6 +14,7 @@ from stylize.images import whole
 from stylize.look import Look
 from stylize.models.domain import Domain, interpolate
 from stylize.pipeline import Face, Stylizer
+from stylize.video.writer import Writer
 
 FORMATS = (".mp4", ".gif", ".webp")
 MOST_FRAMES = 600
@@ -59,21 +59,11 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
         raise StylizeError(
             "Cannot write {}: moving pictures need frames and a name in {}.", out.name, ", ".join(FORMATS)
         )
-    if kind == ".gif":  # one palette for all: one for each is slow
-        few = frames[:: max(1, len(frames) // 8)]
-        side_by_side = Image.fromarray(np.concatenate([np.asarray(picture) for picture in few], 1))
-        palette = side_by_side.quantize(256, Image.Quantize.FASTOCTREE)
-        frames = [picture.quantize(palette=palette) for picture in frames]  # dithered
-    if kind != ".mp4":
-        loop = [*frames, *list(frames)[-2:0:-1]]
-        with whole(out) as part:
-            loop[0].save(part, save_all=True, append_images=loop[1:], duration=round(1000 / fps), loop=0, quality=80)
-        return
-    width, height = (side - side % 2 for side in frames[0].size)  # H.264 halves the colours
-    with whole(out) as part, av.open(str(part), "w", options={"movflags": "faststart"}) as file:
-        stream = file.add_stream("libx264", rate=fps, options={"crf": "18"})
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for picture in frames:
-            frame = av.VideoFrame.from_ndarray(np.asarray(picture.crop((0, 0, width, height))), format="rgb24")
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
+    width, height = frames[0].size
+    if kind == ".mp4":
+        width, height = width - width % 2, height - height % 2  # H.264 halves the colours
+    else:
+        frames = [*frames, *list(frames)[-2:0:-1]]
+    with whole(out) as part, Writer(part, (width, height), fps) as writer:
+        for number, picture in enumerate(frames):
+            writer.write(number / fps, np.asarray(picture.crop((0, 0, width, height))))

@@ -99,7 +99,7 @@ def restyle(stylizer: Stylizer, film: Film, look: Look, out: Path) -> Iterator[P
         )
     keys: list[Keys] = []
     yield from _encode(stylizer, film, tracks, keys)
-    with whole(out) as part, Writer(part, film) as writer:
+    with whole(out) as part, Writer(part, film.size, film.fps, film) as writer:
         drawn = [Drawn(stylizer, key, look) for key in keys]
         for number, (time, frame) in enumerate(film.frames()):
             picture = frame.copy()

@@ -22,18 +22,19 @@ DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not craw
 
 
 class Writer:
-    """Writes frames one by one: H.264 in .mp4 with the sound of a film, or .gif or .webp, which play for ever.
+    """Writes frames of one size (width, height), even numbers in .mp4, one by one: H.264 in .mp4, with the sound of
+    ``film`` where one is given; or .gif or .webp, which play for ever.
 
     Raises FilmError for another ending. Leaving it by an error deletes the file.
     """
 
-    def __init__(self, out: Path, film: Film) -> None:
+    def __init__(self, out: Path, size: tuple[int, int], fps: float, film: Film | None = None) -> None:
         kind = out.suffix.lower()
         if kind not in LIMITS:
             raise FilmError("Cannot write {}: the name must end in {}.", out.name, " or ".join(LIMITS))
-        self.out, self.film = out, film
+        self.out, self.size, self.fps = out, size, fps
         self._file = av.open(str(out), "w", options={"movflags": "faststart"} if kind == ".mp4" else {"loop": "0"})
-        rate = Fraction(film.fps).limit_denominator(1000)
+        rate = Fraction(fps).limit_denominator(1000)
         self._palette: Graph | None = None
         self._sound: Iterator[Any] = iter(())
         self._waiting: Any = None  # a packet of sound whose time has not come
@@ -41,18 +42,18 @@ class Writer:
             self._stream = self._add("libx264", rate, "yuv420p", 90000, {"crf": "20", "preset": "veryfast"})
             context = self._stream.codec_context
             context.color_range, context.colorspace, context.color_primaries, context.color_trc = (BT709,) * 4
-            if not film.animated:
+            if film is not None and not film.animated:
                 self._sound = _sound(film, self._file)
                 self._waiting = next(self._sound, None)
         elif kind == ".webp":
             self._stream = self._add("libwebp_anim", rate, "bgra", 1000, {"quality": "80"})
         else:
             self._stream = self._add("gif", rate, "pal8", 100, {})
-            self._palette = _palette(film.size, self._stream.codec_context.time_base)
+            self._palette = _palette(size, self._stream.codec_context.time_base)
 
     def _add(self, codec: str, rate: Fraction, layout: str, ticks: int, options: dict[str, str]) -> Any:
         stream: Any = self._file.add_stream(codec, rate=rate, options=options)
-        stream.width, stream.height = self.film.size
+        stream.width, stream.height = self.size
         stream.pix_fmt = layout
         stream.codec_context.time_base = Fraction(1, ticks)
         return stream
@@ -61,7 +62,7 @@ class Writer:
         return self
 
     def write(self, time: float, frame: Frame) -> None:
-        """A frame of the film's size, shown from ``time`` (seconds) on."""
+        """A frame, shown from ``time`` (seconds) on."""
         while self._waiting is not None and self._waiting.dts * self._waiting.time_base <= time:
             self._next_sound()
         self._encode(frame, time)
@@ -77,7 +78,7 @@ class Writer:
             frame = frame.reformat(format=context.pix_fmt, dst_colorspace="itu709")
         frame.time_base = context.time_base
         frame.pts = round(time / context.time_base)
-        frame.duration = round(1 / self.film.fps / context.time_base)
+        frame.duration = round(1 / self.fps / context.time_base)
         if self._palette is not None:
             self._palette.push(frame)
             frame = self._palette.pull()
