@@ -190,17 +190,20 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     page.locator("#way").get_by_label("turning", exact=True).check()
     fine, link = page.locator("#fine-2 input[type=number]"), page.locator("#link textarea, #link input")
 
+    links: list[str] = []
+
     def shared() -> bool:
         fine.fill("0.5")  # again where it came before the field, which has just opened, took part in the page
         fine.press("Enter")
         page.locator("#copy").click()
+        links.append(link.input_value() if link.count() else "")
+        address, _, said = links[-1].partition("?")
         asked = "to=zombie&weight=1&levels=1,1,1&to=neon&weight=0&levels=1,1,0.5&way=turning"
-        address, _, said = link.input_value().partition("?") if link.count() else ("", "", "")
         return address.startswith("http") and said.startswith(asked)
 
     until(shared, True)
 
-    friend = visit(browser, link.input_value() + "&seed=7")
+    friend = visit(browser, links[-1] + "&seed=7")
     expect(friend.locator("#status")).to_contain_text("1 zombie + 0 neon")
     friend.context.close()
     page.locator("#keep").click()
