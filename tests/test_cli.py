@@ -352,6 +352,21 @@ def test_invert_writes_latents_and_face(stylizer: FakeStylizer, photo: Path, tmp
         assert image.getpixel((0, 0)) == (0, 0, 1)
 
 
+def test_a_full_disk_leaves_no_half_latents(
+    stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    def full(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    before = sorted(tmp_path.iterdir())
+    assert run("invert", photo, "-o", tmp_path / "latents.safetensors") == 2
+    assert "cannot be written (No space left on device); make room" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_invert_keeps_every_face(stylizer: FakeStylizer, photo: Path, tmp_path: Path) -> None:
     assert run("invert", photo, "-o", tmp_path / "latents.safetensors") == 0
     assert load_file(tmp_path / "latents.safetensors")["ws"][:, 0, 0].tolist() == [0, 1]

@@ -219,7 +219,7 @@ def invert(words: list[str]) -> None:
     import torch
     from safetensors.torch import save
 
-    from stylize.images import read_photo, save_image
+    from stylize.images import read_photo, save_image, whole
 
     photo = read_photo(args.photo)
     stylizer = load_model(args)
@@ -230,7 +230,8 @@ def invert(words: list[str]) -> None:
         "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
         "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
     }
-    args.output.write_bytes(save(tensors, metadata={"format": "stylize latents", "model": args.model}))
+    with whole(args.output) as part:
+        part.write_bytes(save(tensors, metadata={"format": "stylize latents", "model": args.model}))
     wrote(args.output)
     if args.reconstruction is not None:
         save_image(only_one(faces)[0].reconstruction, args.reconstruction, provenance(args))
