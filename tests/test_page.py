@@ -676,4 +676,4 @@ def test_names_lead_into_no_folder(name: str) -> None:
 
 
 def test_only_who_sits_here_fetches_the_full_model() -> None:
-    assert "Only who sits" in next(page_module.get_full(visitor(host="10.1.2.3")))
+    assert "Only someone on this computer" in next(page_module.get_full(visitor(host="10.1.2.3")))
