@@ -47,11 +47,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def console() -> None:
-    """The console script ``stylize``."""
-    sys.exit(main())
-
-
 def fail(message: str) -> int:
     print("stylize:", " ".join(message.split()), file=sys.stderr)
     return 2

@@ -6,18 +6,16 @@ import argparse
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from stylize.errors import StylizeError
 
 if TYPE_CHECKING:
-    from stylize.adaptation.descent import Progress, State
+    from stylize.adaptation.descent import Progress
     from stylize.adaptation.latent import Progress as Refined
     from stylize.pipeline import Stylizer
-
-    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)

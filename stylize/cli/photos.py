@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -36,12 +36,9 @@ from stylize.cli.domains import wanted_domain
 from stylize.errors import PhotoError, StylizeError
 
 if TYPE_CHECKING:
-    from stylize.adaptation.descent import Progress, State
     from stylize.look import Look
     from stylize.pipeline import Face, Stylizer
     from stylize.video.files import Film
-
-    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
 
 MOST_SAMPLES = 400
 LONGEST_MOVING = 1024  # px of a photo in a moving picture
@@ -174,12 +171,9 @@ def each_photo(
         prepare()  # a style that cannot be had is no fault of any photo
     failed = []
     for path, target in tqdm(todo, unit="photo", position=rank, disable=None):
-        part = target.with_name(f".{target.name}")  # a killed process leaves no half picture that looks done
         try:
-            work(path, part)
-            part.replace(target)
+            work(path, target)
         except (StylizeError, OSError, MemoryError, RuntimeError) as error:
-            part.unlink(missing_ok=True)
             reason = of_system(error) if isinstance(error, OSError) else str(error) or "There is too little memory."
             failed.append(f"{path.name}: {reason}")
     failed = gathered(failed, rank, size)
