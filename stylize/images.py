@@ -6,8 +6,7 @@ import io
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ import torch
 from PIL import EpsImagePlugin, Image, ImageChops, ImageCms, PngImagePlugin, UnidentifiedImageError
 from torch import Tensor
 
-from stylize.errors import PhotoError, StylizeError
+from stylize.errors import PhotoError
+from stylize.places import whole
 
 MOST_PIXELS = 64_000_000
 MOST_SIDE = 60_000  # px: a few bytes can unfold to a line that long
@@ -205,24 +205,6 @@ def to_image(picture: Tensor) -> Image.Image:
     picture = picture[0] if picture.ndim == 4 else picture
     values = ((picture.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).contiguous().cpu().numpy())
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Where to write a file that appears at ``path`` whole or not at all, even if the process is killed: a name beside
-    it with the same ending, moved there at the end. Raises StylizeError where the place is full or cannot be written
-    to."""
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise StylizeError(
-            "{} cannot be written ({}); make room or choose another place.", path, error.strerror
-        ) from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, object] | None = None) -> None:

@@ -1,9 +1,14 @@
-"""Where weights and examples lie: beside the package in a checkout, inside it once it is installed."""
+"""Where weights and examples lie, beside the package in a checkout and inside it once it is installed; and how a file
+gets to its place."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from stylize.errors import StylizeError
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "weights" / "mini").is_dir() else None
@@ -34,3 +39,19 @@ def use_large_pages() -> None:
     over a gigabyte of fresh memory, and ordinary 4 KB pages cost as much time as a convolution. For programs, before
     any tensor is made; importing the package sets nothing."""
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+
+
+@contextmanager
+def whole(path: Path, kind: type[StylizeError] = StylizeError) -> Iterator[Path]:
+    """Where to write a file that appears at ``path`` whole or not at all, even if the process is killed: a name beside
+    it with the same ending, moved there at the end. Raises an error of that ``kind`` where the place is full or cannot
+    be written to."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise kind("{} cannot be written ({}); make room or choose another place.", path, error.strerror) from None
+    finally:
+        with suppress(OSError):
+            part.unlink()

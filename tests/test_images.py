@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stylize.errors import PhotoError, StylizeError
-from stylize.images import FORMATS, MOST_PIXELS, TURNS, read_photo, save_image, to_image, to_tensor, whole
+from stylize.images import FORMATS, MOST_PIXELS, TURNS, read_photo, save_image, to_image, to_tensor
+from stylize.places import whole
 
 
 def ramp(width: int = 48, height: int = 32) -> Image.Image:

@@ -6,32 +6,11 @@ from pathlib import Path
 
 import torch
 
-from stylize.models.checkpoints import save_checkpoint
+from benchmarks.trust.tiny import CLIP, ENCODER, GENERATOR, save_tiny_model
 from stylize.models.domain import Domain
-from stylize.models.generator import Generator, GeneratorConfig
-from stylize.models.mini_encoder import Encoder, EncoderConfig
-from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
-GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=16, mapping_layers=2)
-ENCODER = EncoderConfig(32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=GENERATOR.num_ws, w_dim=16)
-CLIP = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 32},
-    "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
-}
-
-
-def save_tiny_model(folder: Path) -> Path:
-    """Writes generator, encoder and text-image model into ``folder``."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        save_checkpoint(
-            folder / "generator.safetensors", Generator(GENERATOR).state_dict(), {"config": GENERATOR.to_dict()}
-        )
-        save_checkpoint(folder / "encoder.safetensors", Encoder(ENCODER).state_dict(), {"config": ENCODER.to_dict()})
-        save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
-    return folder
+__all__ = ["CLIP", "ENCODER", "GENERATOR", "load_tiny_model", "load_tiny_model_with_style", "save_tiny_model"]
 
 
 def load_tiny_model_with_style(folder: Path) -> Stylizer:

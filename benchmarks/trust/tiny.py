@@ -22,19 +22,25 @@ CLIP = {
 }
 
 
+def save_tiny_model(folder: Path) -> Path:
+    """Writes generator, encoder and text-image model into ``folder``."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_checkpoint(
+            folder / "generator.safetensors", Generator(GENERATOR).state_dict(), {"config": GENERATOR.to_dict()}
+        )
+        save_checkpoint(folder / "encoder.safetensors", Encoder(ENCODER).state_dict(), {"config": ENCODER.to_dict()})
+        save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
+    return folder
+
+
 def make(folder: Path) -> Stylizer:
     """Writes it into ``folder``, with the ready styles "pencil sketch" and "sepia", and loads it."""
-    torch.manual_seed(0)
     folder.mkdir()
-    save_checkpoint(
-        folder / "generator.safetensors", Generator(GENERATOR).state_dict(), {"config": GENERATOR.to_dict()}
-    )
-    save_checkpoint(folder / "encoder.safetensors", Encoder(ENCODER).state_dict(), {"config": ENCODER.to_dict()})
-    save_checkpoint(folder / "clip.safetensors", TextImageModel(CLIP).model.state_dict(), {"config": CLIP})
-    stylizer = Stylizer.load(str(folder), "cpu")
+    stylizer, rng = Stylizer.load(str(save_tiny_model(folder)), "cpu"), torch.Generator().manual_seed(0)
     (folder / "domains" / "previews").mkdir(parents=True)
     for name in ("pencil sketch", "sepia"):
-        vector = torch.randn(GENERATOR.domain_dim)
+        vector = torch.randn(GENERATOR.domain_dim, generator=rng)
         domain = Domain(vector, tuple(GENERATOR.domain_sizes), "pre_demod", stylizer.fingerprint, name)
         domain.save(folder / "domains" / f"{name}.safetensors")
         stylizer.sample(1)[0].save(folder / "domains" / "previews" / f"{name}.webp")

@@ -213,7 +213,8 @@ def invert(words: list[str]) -> None:
     import torch
     from safetensors.torch import save
 
-    from stylize.images import read_photo, save_image, whole
+    from stylize.images import read_photo, save_image
+    from stylize.places import whole
 
     photo = read_photo(args.photo)
     stylizer = load_model(args)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stylize.errors import CheckpointError
+from stylize.places import whole
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 DTYPES = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
@@ -35,19 +36,15 @@ def save_checkpoint(
         for name, t in tensors.items()
     }
     words = json.dumps(settings, ensure_ascii=False).encode(errors="replace").decode()  # lone surrogates as ?
-    part = path.with_name(path.name + ".part")
-    try:
+    with whole(path, CheckpointError) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
         mode = part.stat().st_mode  # what the umask allows, which save_file does not ask for
-        save_file(stored, part, metadata={"settings": words})
+        try:
+            save_file(stored, part, metadata={"settings": words})
+        except SafetensorError as error:
+            raise OSError(errno.EIO, str(error)) from None
         part.chmod(mode)
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            part.unlink()
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise CheckpointError("{} cannot be written ({}); make room or choose another place.", path, reason) from None
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import torch
 
+from stylize.places import whole
+
 
 class Steps(Protocol):
     """A training: everything that it needs to go on, and the number of steps done."""
@@ -59,9 +61,8 @@ def train(
             print(f"{training.step}/{steps} {pace:.2f} s a step, {left}: {values}", flush=True)
         stop = after()
         if leads and (training.step % save_every == 0 or training.step == steps):
-            part = checkpoint.with_suffix(".part")
-            torch.save(training.state(), part)
-            part.replace(checkpoint)
+            with whole(checkpoint) as part:
+                torch.save(training.state(), part)
 
 
 def add_dtype(parser: argparse.ArgumentParser) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from stylize.errors import StylizeError
-from stylize.images import whole
 from stylize.look import Look
 from stylize.models.domain import Domain, interpolate
 from stylize.pipeline import Face, Stylizer
+from stylize.places import whole
 from stylize.video.writer import Writer
 
 FORMATS = (".mp4", ".gif", ".webp")

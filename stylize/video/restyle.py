@@ -24,10 +24,10 @@ from stylize.errors import NoFaceError
 from stylize.faces.align import LEAST_FACE, LEAST_SCORE, Array, DetectedFace, crop_face, overlap, plausible
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
 from stylize.faces.paste import HEAD_SIDE, Place, edge_mask, head_mask, paste_mask
-from stylize.images import whole
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.pipeline import Stylizer
+from stylize.places import whole
 from stylize.video.files import Film, Frame
 from stylize.video.tracking import MOST_FACES, Track, Tracker, steady
 from stylize.video.writer import Writer
