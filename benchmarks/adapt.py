@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import _reference
-from benchmarks.generate import report
+from benchmarks.generate import memory, memory_before, report
 from stylize.adaptation.descent import State, descend
 from stylize.adaptation.losses import directional_loss
 from stylize.adaptation.text import AdaptSettings, TextGuide
@@ -179,12 +179,6 @@ def probe(name: str, args: argparse.Namespace) -> float:
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def resident(key: str) -> int:
-    """Bytes of this process in memory: "VmRSS" now, "VmHWM" at most since ``clear_refs`` (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(key))) * 1024
-
-
 def probe_memory(name: str, args: argparse.Namespace) -> float:
     """What loading the models took at most does not count."""
     job = build(args)
@@ -192,12 +186,11 @@ def probe_memory(name: str, args: argparse.Namespace) -> float:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
     else:
-        Path("/proc/self/clear_refs").write_text("5")
-        before = resident("VmRSS")
+        before = memory_before()
     loop = WAYS[name](job)
     for _ in range(3):
         next(loop)
-    return (torch.cuda.max_memory_allocated() if job.device.type == "cuda" else resident("VmHWM")) - before
+    return (torch.cuda.max_memory_allocated() if job.device.type == "cuda" else memory("VmHWM")) - before
 
 
 def main() -> None:

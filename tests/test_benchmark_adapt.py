@@ -32,4 +32,4 @@ def test_it_compares_like_with_like(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in adapt.WAYS:
         assert 0 <= results[name]["final_loss"] <= 2
     assert results["published"]["steps_to_published_loss"] is not None
-    assert adapt.resident("VmRSS") > 0
+    assert memory("VmRSS") > 0
