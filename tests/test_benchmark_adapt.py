@@ -11,6 +11,7 @@ import torch
 from tiny import save_tiny_model
 
 from benchmarks import _reference, adapt
+from benchmarks.generate import memory
 
 
 @pytest.mark.slow
