@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from stylize.errors import CheckpointError, DomainError, PromptError, Sentence, StylizeError
+from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.face_model import Face, FaceModel
 from stylize.images import to_tensor
 from stylize.loading import Later, ModelFolder, now
@@ -136,7 +136,7 @@ class Stylizer(FaceModel):
         prompt = self.prompt(text)
         try:
             if self.reads_english and not prompt.whole:
-                raise DomainError(_not_ready(prompt.text, self.ready()))
+                raise self._not_ready(prompt.text)
             domain, notes = self.blended(prompt), prompt.notes
         except DomainError:
             if not self.has_hypernet:
@@ -169,12 +169,12 @@ class Stylizer(FaceModel):
             styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
             parts = [(weight, self.ready_domain(name)) for name, weight in prompt.colours.items()]
         except DomainError:
-            raise DomainError(_not_ready(prompt.text, self.ready())) from None
+            raise self._not_ready(prompt.text) from None
         if len(styles) > 1:
             styles = [(1.0, mix(styles, spherical=True))]
         parts = styles + parts
         if not parts:
-            raise DomainError(_not_ready(prompt.text, self.ready()))
+            raise self._not_ready(prompt.text)
         if len(parts) == 1 and parts[0][0] == 1 and prompt.named and parts[0][1].method != "mix":
             return parts[0][1]
         return replace(mix(parts), name=prompt.text)
@@ -233,11 +233,11 @@ class Stylizer(FaceModel):
         for own in (name, f"colours/{name}"):
             if own in self.domains:
                 return self.domains[own]
-        raise DomainError(_not_ready(name, self.ready()))
+        raise self._not_ready(name)
 
-
-def _not_ready(text: str, ready: Sequence[str]) -> str:
-    return Sentence("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ", ".join(ready))
+    def _not_ready(self, text: str) -> DomainError:
+        ready = ", ".join(self.ready())
+        return DomainError("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ready)
 
 
 def check_prompt(text: str) -> str:
