@@ -59,7 +59,7 @@ class NoFaceError(PhotoError):
     """No usable face in the picture."""
 
 
-class FilmError(StylizeError):
+class VideoError(StylizeError):
     """The moving picture cannot be read or written."""
 
 

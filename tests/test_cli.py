@@ -201,10 +201,10 @@ def test_a_clip_and_a_folder_with_one(
     stylizer: FakeStylizer, photo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def restyle(model: Any, film: Any, look: Any, out: Path) -> Iterator[Any]:
-        stylizer.calls.append(("restyle", film.path.name, look.domain, look.strength, look.detail, out.suffix))
-        for number in range(1, film.count + 1):
-            yield SimpleNamespace(done=number / film.count)
+    def restyle(model: Any, video: Any, look: Any, out: Path) -> Iterator[Any]:
+        stylizer.calls.append(("restyle", video.path.name, look.domain, look.strength, look.detail, out.suffix))
+        for number in range(1, video.count + 1):
+            yield SimpleNamespace(done=number / video.count)
         out.write_bytes(b"moving")
 
     monkeypatch.setattr("stylize.video.restyle.restyle", restyle)

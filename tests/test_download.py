@@ -27,7 +27,7 @@ from tiny import CLIP
 
 from stylize.convert import download as catalogue
 from stylize.convert.catalogue import WEIGHTS, Weight, choose, describe
-from stylize.convert.download import Progress, download, fetch
+from stylize.convert.download import DownloadProgress, download, fetch
 from stylize.errors import CheckpointError
 from stylize.models.encoders import BETTER
 from stylize.models.text_image import TextImageModel
@@ -271,7 +271,7 @@ def test_no_disk_space(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_disk_that_fills_up_meanwhile(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(item: Weight, part: Path) -> Iterator[Progress]:
+    def full(item: Weight, part: Path) -> Iterator[DownloadProgress]:
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 

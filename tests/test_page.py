@@ -410,7 +410,7 @@ def test_a_video_takes_the_style_of_the_first_tab(
 ) -> None:
     monkeypatch.setattr("stylize.ui.video.SHOWN_EVERY", 0)
     asked = {**inputs(page, text0="pencil sketch"), page.video.source: clip, page.video.kind: kind}
-    reports = list(page.video.film(ENGLISH, asked))
+    reports = list(page.video.restyle(ENGLISH, asked))
     words = [report[0] for report in reports]
     assert words[0] == WORDS["en"]["video_waiting"]
     assert any(word.startswith("Drawing: ") and "s left" in word for word in words)
@@ -423,7 +423,7 @@ def test_a_video_takes_the_style_of_the_first_tab(
 def test_a_video_that_is_stopped_or_cannot_be_made_is_a_sentence(page: Page, clip: str, photo: str) -> None:
     def last(path: str | None, **given: Any) -> str:
         asked = {**inputs(page, **given), page.video.source: path, page.video.kind: "MP4"}
-        return str(list(page.video.film(ENGLISH, asked))[-1][0])
+        return str(list(page.video.restyle(ENGLISH, asked))[-1][0])
 
     assert WORDS["en"]["need_style"] in last(clip)
     assert WORDS["en"]["need_video"] in last(None, text0="pencil sketch")

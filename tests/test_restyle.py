@@ -17,8 +17,8 @@ from stylize.errors import NoFaceError, StylizeError
 from stylize.look import Look
 from stylize.pipeline import Stylizer
 from stylize.video import restyle as video
-from stylize.video.files import LIMITS, Film
-from stylize.video.restyle import Change, Progress, Seen, lay, restyle, restyle_live, steady_keys
+from stylize.video.files import LIMITS, VideoFile
+from stylize.video.restyle import Change, RestyleProgress, Seen, lay, restyle, restyle_live, steady_keys
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +36,8 @@ def face(astronaut: Image.Image) -> Image.Image:
     return astronaut.crop((100, 0, 380, 280))
 
 
-def draw(stylizer: Stylizer, source: Path, look: Look, out: Path) -> list[Progress]:
-    return list(restyle(stylizer, Film.open(source, LIMITS[out.suffix]), look, out))
+def draw(stylizer: Stylizer, source: Path, look: Look, out: Path) -> list[RestyleProgress]:
+    return list(restyle(stylizer, VideoFile.open(source, LIMITS[out.suffix]), look, out))
 
 
 def flicker(frames: list[NDArray[np.uint8]]) -> float:
@@ -55,7 +55,7 @@ def test_a_clip_is_restyled_with_its_sound(stylizer: Stylizer, look: Look, face:
     assert done == sorted(done)
     assert done[-1] == pytest.approx(1)
     pictures = [report.picture for report in reports if report.picture is not None]
-    originals = [frame for _, frame in Film.open(source).frames()]
+    originals = [frame for _, frame in VideoFile.open(source).frames()]
     for number, (before, after) in enumerate(zip(originals, pictures, strict=True)):
         x = 3 * number + 90
         assert np.abs(after[90:150, x - 30 : x + 30].astype(int) - before[90:150, x - 30 : x + 30]).mean() > 3
@@ -138,7 +138,7 @@ def test_an_animated_picture_stays_one(
     draw(stylizer, tmp_path / f"in{ending}", look, tmp_path / f"out{ending}")
     with Image.open(tmp_path / f"out{ending}") as image:
         frames = image.n_frames  # type: ignore[attr-defined]
-    assert frames == Film.open(tmp_path / f"in{ending}").count
+    assert frames == VideoFile.open(tmp_path / f"in{ending}").count
 
 
 def test_no_face_wrong_settings_and_stopping_leave_no_file(
@@ -151,7 +151,7 @@ def test_no_face_wrong_settings_and_stopping_leave_no_file(
     source = write_clip(tmp_path / "in.mp4", still(face, 3))
     with pytest.raises(StylizeError, match="strength is 9"):
         draw(stylizer, source, replace(look, strength=9), out)
-    work = restyle(stylizer, Film.open(source), look, out)
+    work = restyle(stylizer, VideoFile.open(source), look, out)
     while next(work).stage != "draw":
         pass
     work.close()  # type: ignore[attr-defined]

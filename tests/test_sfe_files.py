@@ -25,7 +25,7 @@ from stylize.models.e4e import E4e, E4eConfig
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.sfe import Sfe, SfeConfig
 from stylize.pipeline import Face, Stylizer
-from stylize.video.files import Film
+from stylize.video.files import VideoFile
 from stylize.video.morph import walk
 from stylize.video.restyle import Seen, restyle, restyle_live
 
@@ -220,7 +220,7 @@ def test_a_face_walks(stylizer: Stylizer, face: Face) -> None:
 def test_a_film_and_a_camera_keep_still(stylizer: Stylizer, astronaut: Image.Image, tmp_path: Path) -> None:
     source = write_clip(tmp_path / "in.mp4", still(astronaut.crop((100, 0, 380, 280)), 6))
     look = Look(domain(stylizer), detail=0.0)
-    reports = list(restyle(stylizer, Film.open(source), look, tmp_path / "out.mp4"))
+    reports = list(restyle(stylizer, VideoFile.open(source), look, tmp_path / "out.mp4"))
     assert len(read_clip(tmp_path / "out.mp4")) == 6
     pictures = [report.picture for report in reports if report.picture is not None]
     assert np.abs(pictures[0].astype(int) - pictures[-1]).mean() < 1

@@ -14,8 +14,8 @@ from clips import FPS, SIZE, read_clip, tone_of, write_clip
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.errors import FilmError
-from stylize.video.files import LIMITS, Film, Limits, is_moving
+from stylize.errors import VideoError
+from stylize.video.files import LIMITS, Limits, VideoFile, is_moving
 from stylize.video.writer import Writer
 
 
@@ -30,12 +30,12 @@ def frames() -> list[NDArray[np.uint8]]:
     return out
 
 
-def copy(source: Path, out: Path) -> Film:
-    film = Film.open(source, LIMITS[out.suffix])
-    with Writer(out, film.size, film.fps, film) as writer:
-        for time, frame in film.frames():
+def copy(source: Path, out: Path) -> VideoFile:
+    video = VideoFile.open(source, LIMITS[out.suffix])
+    with Writer(out, video.size, video.fps, video) as writer:
+        for time, frame in video.frames():
             writer.write(time, frame)
-    return film
+    return video
 
 
 def difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -51,8 +51,8 @@ def test_a_video_is_copied_with_its_sound(
     tmp_path: Path, frames: list[NDArray[np.uint8]], ending: str, codec: str, sound: str, kept: str
 ) -> None:
     source = write_clip(tmp_path / f"in{ending}", frames, sound, codec)
-    film = copy(source, tmp_path / "out.mp4")
-    assert (film.size, film.count, round(film.fps)) == (SIZE, 8, FPS)
+    video = copy(source, tmp_path / "out.mp4")
+    assert (video.size, video.count, round(video.fps)) == (SIZE, 8, FPS)
     read = read_clip(tmp_path / "out.mp4")
     assert len(read) == 8
     assert max(difference(a, b) for a, b in zip(frames, read, strict=True)) < 6
@@ -77,8 +77,8 @@ def test_sound_that_fits_is_not_encoded_again(tmp_path: Path, frames: list[NDArr
 def test_animated_pictures_go_in_and_out(tmp_path: Path, frames: list[NDArray[np.uint8]], ending: str) -> None:
     pictures = [Image.fromarray(frame) for frame in frames]
     pictures[0].save(tmp_path / f"in{ending}", save_all=True, append_images=pictures[1:], duration=80, loop=0)
-    film = copy(tmp_path / f"in{ending}", tmp_path / f"out{ending}")
-    assert film.count == 8
+    video = copy(tmp_path / f"in{ending}", tmp_path / f"out{ending}")
+    assert video.count == 8
     with Image.open(tmp_path / f"out{ending}") as image:
         assert image.n_frames == 8  # type: ignore[attr-defined]
         assert image.info["loop"] == 0
@@ -93,18 +93,18 @@ def test_animated_pictures_go_in_and_out(tmp_path: Path, frames: list[NDArray[np
 def test_frames_keep_their_own_times(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     times = [0.0, 0.1, 0.5, 0.55, 1.3, 1.4, 1.6, 2.0]
     copy(write_clip(tmp_path / "in.mp4", frames, times=times), tmp_path / "out.mp4")
-    shown = [time for time, _ in Film.open(tmp_path / "out.mp4").frames()]
+    shown = [time for time, _ in VideoFile.open(tmp_path / "out.mp4").frames()]
     np.testing.assert_allclose(shown, times, atol=0.002)
 
 
 def test_a_phone_held_sideways(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     source = write_clip(tmp_path / "in.mp4", [frame[:, :160] for frame in frames], turn=90)
-    film = Film.open(source)
-    assert film.size == (240, 160)
+    video = VideoFile.open(source)
+    assert video.size == (240, 160)
     with av.open(str(source)) as file:
         turn = next(file.decode(video=0)).rotation
     upright = np.rot90(frames[0][:, :160], turn // 90)
-    assert difference(next(film.frames())[1], upright) < 6
+    assert difference(next(video.frames())[1], upright) < 6
 
 
 def test_words_in_any_alphabet_are_no_fault(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
@@ -137,9 +137,9 @@ def test_the_whole_display_matrix_is_obeyed(
     data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     (tmp_path / "in.mp4").write_bytes(data)
     upright = shown(narrow[2])
-    film = Film.open(tmp_path / "in.mp4")
-    assert film.size == upright.shape[1::-1]
-    assert difference(list(film.frames())[2][1], upright) < 6
+    video = VideoFile.open(tmp_path / "in.mp4")
+    assert video.size == upright.shape[1::-1]
+    assert difference(list(video.frames())[2][1], upright) < 6
 
 
 def signal(light: float, transfer: int) -> float:
@@ -156,9 +156,9 @@ def test_high_dynamic_range_becomes_ordinary(tmp_path: Path, transfer: int, name
     lights = (0.0, 2.0, 26.0, 80.0, 203.0, 1000.0)
     levels = [round(65535 * signal(light, transfer)) for light in lights]
     frame = np.repeat(np.repeat(np.array(levels, np.uint16)[None, :, None], 40, 1), 96, 0).repeat(3, 2)
-    film = Film.open(write_clip(tmp_path / "in.mp4", [frame] * 3, transfer=transfer))
-    assert film.hdr == name
-    read = next(film.frames())[1]
+    video = VideoFile.open(write_clip(tmp_path / "in.mp4", [frame] * 3, transfer=transfer))
+    assert video.hdr == name
+    read = next(video.frames())[1]
     greys = [read[48, 20 + 40 * number].astype(int) for number in range(len(lights))]
     assert max(np.ptp(grey) for grey in greys) <= 3
     kept = [255 * (light / 203) ** (1 / 2.4) for light in lights[:4]]
@@ -170,22 +170,24 @@ def test_high_dynamic_range_becomes_ordinary(tmp_path: Path, transfer: int, name
 def test_wide_colours_become_ordinary(tmp_path: Path) -> None:
     red = np.array([0.6274, 0.0691, 0.0164]) * 100  # of BT.709, in BT.2020
     frame = np.tile(np.array([65535 * signal(light, 16) for light in red]).astype(np.uint16), (96, 96, 1))
-    read = next(Film.open(write_clip(tmp_path / "in.mp4", [frame] * 3, transfer=16)).frames())[1][48, 48].astype(int)
+    read = next(VideoFile.open(write_clip(tmp_path / "in.mp4", [frame] * 3, transfer=16)).frames())[1][48, 48].astype(
+        int
+    )
     assert read[0] == pytest.approx(255 * (100 / 203) ** (1 / 2.4), abs=5)
     assert read[1:].max() < 40
 
 
 def test_ordinary_films_are_not_told_to_be_bright(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
-    assert Film.open(write_clip(tmp_path / "in.mp4", frames)).hdr == ""
+    assert VideoFile.open(write_clip(tmp_path / "in.mp4", frames)).hdr == ""
 
 
 def test_what_is_larger_or_faster_is_brought_down(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
-    film = Film.open(write_clip(tmp_path / "in.mp4", frames), Limits(seconds=10, side=120, fps=6))
-    assert film.brought_down
-    read = list(film.frames())
-    assert film.size == read[0][1].shape[1::-1] == (120, 120)
-    assert len(read) == film.count == 4
-    assert not Film.open(tmp_path / "in.mp4").brought_down
+    video = VideoFile.open(write_clip(tmp_path / "in.mp4", frames), Limits(seconds=10, side=120, fps=6))
+    assert video.brought_down
+    read = list(video.frames())
+    assert video.size == read[0][1].shape[1::-1] == (120, 120)
+    assert len(read) == video.count == 4
+    assert not VideoFile.open(tmp_path / "in.mp4").brought_down
 
 
 def test_still_or_moving(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
@@ -254,15 +256,15 @@ def bad(folder: Path, kind: str, frames: list[NDArray[np.uint8]]) -> Path:
 def test_what_cannot_be_used_gets_a_sentence(
     tmp_path: Path, frames: list[NDArray[np.uint8]], kind: str, words: str
 ) -> None:
-    with pytest.raises(FilmError, match=words):
-        list(Film.open(bad(tmp_path, kind, frames)).frames())
+    with pytest.raises(VideoError, match=words):
+        list(VideoFile.open(bad(tmp_path, kind, frames)).frames())
 
 
 def test_nothing_is_left_of_a_file_that_is_given_up(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
-    film = Film.open(write_clip(tmp_path / "in.mp4", frames))
-    with pytest.raises(FilmError, match=r"\.mp4 or \.gif or \.webp"):
-        Writer(tmp_path / "out.avi", film.size, film.fps)
-    with suppress(KeyboardInterrupt), Writer(tmp_path / "out.mp4", film.size, film.fps, film) as writer:
+    video = VideoFile.open(write_clip(tmp_path / "in.mp4", frames))
+    with pytest.raises(VideoError, match=r"\.mp4 or \.gif or \.webp"):
+        Writer(tmp_path / "out.avi", video.size, video.fps)
+    with suppress(KeyboardInterrupt), Writer(tmp_path / "out.mp4", video.size, video.fps, video) as writer:
         writer.write(0, frames[0])
         raise KeyboardInterrupt
     assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]

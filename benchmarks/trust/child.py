@@ -31,10 +31,10 @@ def photo(path: Path) -> object:
 
 
 def film(path: Path) -> object:
-    from stylize.video.files import Film, is_moving
+    from stylize.video.files import VideoFile, is_moving
 
     is_moving(path)
-    return sum(1 for _ in Film.open(path).frames())
+    return sum(1 for _ in VideoFile.open(path).frames())
 
 
 def domain(path: Path) -> object:

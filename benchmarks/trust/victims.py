@@ -175,12 +175,12 @@ class FilmWriting(Victim):
 
     def work(self) -> None:
         from stylize.look import Look
-        from stylize.video.files import LIMITS, Film
+        from stylize.video.files import LIMITS, VideoFile
         from stylize.video.morph import save_moving
         from stylize.video.restyle import restyle
 
         out = self.folder / f"out{self.endings[self.turn % 3]}"
-        film = Film.open(self.source, LIMITS[out.suffix])
+        film = VideoFile.open(self.source, LIMITS[out.suffix])
         if self.turn % 2:
             for _ in restyle(self.stylizer, film, Look(self.stylizer.domain("sepia")), out):
                 pass
@@ -190,11 +190,11 @@ class FilmWriting(Victim):
             save_moving([Image.fromarray(frame) for _, frame in film.frames()] * 20, out)
 
     def check(self) -> str:
-        from stylize.video.files import Film
+        from stylize.video.files import VideoFile
 
         self.turn += 1
         for path in self.folder.glob("out.*"):
-            film = Film.open(path)
+            film = VideoFile.open(path)
             if sum(1 for _ in film.frames()) < 6:
                 return f"{path.name} lacks frames"
             path.unlink()

@@ -77,7 +77,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Progress:
+class AdaptationProgress:
     """After ``step`` of ``steps``: the losses of that step, the domain so far and the state that continues it.
 
     ``note``: why a training stopped by itself, or in the first reports what a reader should know of how its description

@@ -42,7 +42,7 @@ class RefineSettings:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RefineProgress:
     """After ``step`` of ``steps``: the losses of that step, and the face with the best latent so far."""
 
     step: int
@@ -51,7 +51,7 @@ class Progress:
     face: Face
 
 
-def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = None) -> Iterator[Progress]:
+def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = None) -> Iterator[RefineProgress]:
     """Optimises W+ of ``face``, yielding after every step; the last report holds the best of all steps."""
     s = settings or RefineSettings()
     size = min(stylizer.resolution, LARGEST)
@@ -85,7 +85,7 @@ def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = Non
             least = total.item()
             best = replace(face, code=code.with_ws(ws).detach(), source=drawn.detach().clamp(-1, 1))
         optimiser.step()
-        yield Progress(step, s.steps, {name: value.item() for name, value in losses.items()}, best)
+        yield RefineProgress(step, s.steps, {name: value.item() for name, value in losses.items()}, best)
 
 
 def _pooled(pictures: Tensor, size: int) -> Tensor:

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylize.adaptation.descent import (
-    Progress,
+    AdaptationProgress,
     State,
     check_training,
     choose,
@@ -274,7 +274,7 @@ def adapt_image(
     settings: OneShotSettings | None = None,
     state: State | None = None,
     name: str = "reference",
-) -> Iterator[Progress]:
+) -> Iterator[AdaptationProgress]:
     """Trains a domain for 1 to 10 reference pictures of any kind, yielding after every step; the last report holds the
     result. The note of the first report says where a reference is not what one would wish.
 
@@ -313,5 +313,5 @@ def adapt_image(
                 style=rows if len(rows) else None,
                 style_share=s.style_mix,
             )
-        yield Progress(now.step, s.steps, values, domain, now, Sentence.together([words, note]))
+        yield AdaptationProgress(now.step, s.steps, values, domain, now, Sentence.together([words, note]))
         words = ""

@@ -16,7 +16,16 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from stylize.adaptation.descent import Progress, State, check_training, choose, descend, embed, kind, training_faces
+from stylize.adaptation.descent import (
+    AdaptationProgress,
+    State,
+    check_training,
+    choose,
+    descend,
+    embed,
+    kind,
+    training_faces,
+)
 from stylize.adaptation.losses import directional_loss, domain_norm, global_loss, indomain_loss
 from stylize.errors import DomainError, PromptError
 from stylize.models.code import Code
@@ -139,7 +148,7 @@ def adapt_text(
     source: str = SOURCE,
     settings: AdaptSettings | None = None,
     state: State | None = None,
-) -> Iterator[Progress]:
+) -> Iterator[AdaptationProgress]:
     """Trains a domain for ``target``, yielding after every step; the last report holds the result.
 
     state: continue a training of the same descriptions and seed from there; with the same settings the result is
@@ -190,7 +199,7 @@ def adapt_text(
             settings=asdict(s),
         )
         note = note or (notes.pop(0) if notes else "")
-        yield Progress(now.step, s.steps, values, domain, now, note)
+        yield AdaptationProgress(now.step, s.steps, values, domain, now, note)
 
 
 def preview(

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NoReturn
 from stylize.errors import StylizeError
 
 if TYPE_CHECKING:
-    from stylize.adaptation.descent import Progress
-    from stylize.adaptation.latent import Progress as Refined
+    from stylize.adaptation.descent import AdaptationProgress
+    from stylize.adaptation.latent import RefineProgress
     from stylize.pipeline import Stylizer
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
@@ -77,7 +77,7 @@ def device_of_process() -> str | None:
     return f"cuda:{int(number) % torch.cuda.device_count()}"
 
 
-def show_progress(progress: Progress | Refined) -> None:
+def show_progress(progress: AdaptationProgress | RefineProgress) -> None:
     step, steps, note = progress.step, progress.steps, getattr(progress, "note", "")
     losses = ", ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
     tell(f"step {step} of {steps}: {losses}", step, steps, note)

@@ -30,11 +30,13 @@ from stylize.cli.arguments import (
 from stylize.errors import DomainError, StylizeError
 
 if TYPE_CHECKING:
-    from stylize.adaptation.descent import Progress, State
+    from stylize.adaptation.descent import AdaptationProgress, State
     from stylize.models.domain import Domain
     from stylize.pipeline import Stylizer
 
-    Training = tuple[Callable[[State | None], Iterator[Progress]], dict[str, Any]]  # the loop, and what it is of
+    Training = tuple[
+        Callable[[State | None], Iterator[AdaptationProgress]], dict[str, Any]
+    ]  # the loop, and what it is of
 
 PRESETS = ("fast", "balanced", "strong")
 KEPT_EVERY = 5  # steps of a training: a killed one loses no more
@@ -178,7 +180,7 @@ def pictured_domain(stylizer: Stylizer, path: Path, args: argparse.Namespace) ->
 
 
 def train_domain(stylizer: Stylizer, target: str, seed: int) -> Domain:
-    loop: Iterator[Progress]
+    loop: Iterator[AdaptationProgress]
     if is_picture(target):
         from stylize.adaptation.pictures import adapt_image, one_shot_preset
         from stylize.images import read_photo

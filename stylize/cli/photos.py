@@ -1,4 +1,4 @@
-"""Commands that read photos and films or draw faces: stylise, invert, sample, morph."""
+"""Commands that read photos and videos or draw faces: stylise, invert, sample, morph."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from stylize.errors import PhotoError, StylizeError
 if TYPE_CHECKING:
     from stylize.look import Look
     from stylize.pipeline import Face, Stylizer
-    from stylize.video.files import Film
+    from stylize.video.files import VideoFile
 
 MOST_SAMPLES = 400
 LONGEST_MOVING = 1024  # px of a photo in a moving picture
@@ -82,14 +82,14 @@ def stylise(words: list[str]) -> None:
 
     from stylize.images import read_photo, save_image
     from stylize.look import Look
-    from stylize.video.files import LIMITS, Film, is_moving
+    from stylize.video.files import LIMITS, VideoFile, is_moving
 
-    def makes_film(source: Path, out: Path) -> bool:
+    def makes_video(source: Path, out: Path) -> bool:
         kind = out.suffix.lower()
         return kind in LIMITS and (kind not in PICTURES or is_moving(source))
 
     if not folder:
-        moving = makes_film(args.photo, args.output)
+        moving = makes_video(args.photo, args.output)
         check_output(args.output, tuple(LIMITS) if moving else PICTURES, [args.photo])
         if moving and (args.aligned or args.face is not None):
             parser.error("--face and --aligned belong to photos")
@@ -108,12 +108,12 @@ def stylise(words: list[str]) -> None:
         result = pictures[0] if args.aligned else stylizer.paste(photo, faces, pictures, look.background)
         save_image(result, out, settings)
 
-    def stylise_film(source: Path, out: Path) -> None:
-        film, stylizer = Film.open(source, LIMITS[out.suffix.lower()]), load()
-        restyle_film(stylizer, film, look.in_domain(make()), out)
+    def stylise_video(source: Path, out: Path) -> None:
+        video, stylizer = VideoFile.open(source, LIMITS[out.suffix.lower()]), load()
+        restyle_video(stylizer, video, look.in_domain(make()), out)
 
     def work(source: Path, out: Path) -> None:
-        (stylise_film if makes_film(source, out) else stylise)(source, out)
+        (stylise_video if makes_video(source, out) else stylise)(source, out)
 
     def ending(source: Path) -> str:
         kind = source.suffix.lower()
@@ -126,23 +126,23 @@ def stylise(words: list[str]) -> None:
         wrote(args.output)
 
 
-def restyle_film(stylizer: Stylizer, film: Film, look: Look, out: Path) -> None:
+def restyle_video(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> None:
     from stylize.video.restyle import restyle
 
-    if film.hdr:
-        words = f"has high dynamic range ({film.hdr}); its colours become ordinary ones."
-        print(f"{film.path.name} {words}", file=sys.stderr)
-    if film.brought_down:
-        size = f"{film.size[0]}x{film.size[1]} px, {film.fps:.0f} frames a second"
-        print(f"{film.path.name} is brought down to {size}.", file=sys.stderr)
+    if video.hdr:
+        words = f"has high dynamic range ({video.hdr}); its colours become ordinary ones."
+        print(f"{video.path.name} {words}", file=sys.stderr)
+    if video.brought_down:
+        size = f"{video.size[0]}x{video.size[1]} px, {video.fps:.0f} frames a second"
+        print(f"{video.path.name} is brought down to {size}.", file=sys.stderr)
     started, percent = time.monotonic(), 0
-    for progress in restyle(stylizer, film, look, out):
+    for progress in restyle(stylizer, video, look, out):
         if int(100 * progress.done) > percent:
             percent = int(100 * progress.done)
             spent = time.monotonic() - started
             left = spent * (1 - progress.done) / progress.done
             tell(f"{percent} %, about {left:.0f} s left", percent, 100)
-    print(f"{film.count} frames at {film.count / (time.monotonic() - started):.1f} a second", file=sys.stderr)
+    print(f"{video.count} frames at {video.count / (time.monotonic() - started):.1f} a second", file=sys.stderr)
 
 
 def each_photo(

@@ -36,7 +36,7 @@ GONE = (401, 403, 404, 410)  # what a server answers for a file that is not, or 
 
 
 @dataclass(frozen=True)
-class Progress:
+class DownloadProgress:
     """Of one weight: ``done`` of ``total`` bytes; total None where the server does not say."""
 
     weight: Weight
@@ -45,7 +45,7 @@ class Progress:
     total: int | None = None
 
 
-def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[Progress]:
+def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[DownloadProgress]:
     """Fetches, checks and converts ``weights`` into ``folder`` (default: the full model's), and says how far it is.
 
     What is there already is left alone. Closing the iterator stops; the next call goes on from there.
@@ -62,15 +62,15 @@ def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[
             else:
                 yield from fetch(weight)
                 path = weight.path
-            yield Progress(weight, "convert")
+            yield DownloadProgress(weight, "convert")
             try:
                 _convert(weight, path, folder / weight.target)
             except (OSError, RuntimeError, SafetensorError) as error:
                 raise CheckpointError("{} could not be converted into {} ({}).", path, folder, error) from None
-        yield Progress(weight, "ready")
+        yield DownloadProgress(weight, "ready")
 
 
-def fetch(weight: Weight) -> Iterator[Progress]:
+def fetch(weight: Weight) -> Iterator[DownloadProgress]:
     """Brings ``weight`` to ``weight.path``, going on from what an earlier call left. Raises CheckpointError."""
     if weight.path.is_file():
         return
@@ -109,7 +109,7 @@ def fetch(weight: Weight) -> Iterator[Progress]:
                 part.parent,
                 error.strerror,
             ) from None
-    yield Progress(weight, "check")
+    yield DownloadProgress(weight, "check")
     found = _sha256(part)
     if sha256 is not None and found != sha256:
         part.unlink()
@@ -142,7 +142,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _transfer(weight: Weight, part: Path) -> Generator[Progress, None, str | None]:
+def _transfer(weight: Weight, part: Path) -> Generator[DownloadProgress, None, str | None]:
     """Appends to ``part`` until it is whole; returns the SHA-256 that it should have, where somebody says so."""
     have = part.stat().st_size if part.is_file() else 0
     if weight.sha256 and have == weight.size:
@@ -169,11 +169,11 @@ def _transfer(weight: Weight, part: Path) -> Generator[Progress, None, str | Non
                 "{} has {} bytes instead of {}: it is another file.", weight.origin, total, weight.size
             )
         with part.open("ab" if have else "wb") as file:
-            yield Progress(weight, "download", have, total)
+            yield DownloadProgress(weight, "download", have, total)
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 have += len(chunk)
-                yield Progress(weight, "download", have, total)
+                yield DownloadProgress(weight, "download", have, total)
     if total is not None and have < total:
         raise ConnectionError("it broke off")
     return weight.sha256 or _as_sha256(redirects.linked or response.headers.get("X-Linked-Etag", ""))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import gradio as gr
 from PIL import Image
 
-from stylize.adaptation.descent import Progress
+from stylize.adaptation.descent import AdaptationProgress
 from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset
 from stylize.errors import DomainError, StylizeError
@@ -37,7 +37,7 @@ from stylize.ui.recipe import HIGH, LOW
 from stylize.ui.studio import Studio, domain_file, nearer, temporary
 from stylize.ui.training import PRESETS, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
-from stylize.video.files import LIMITS, Film
+from stylize.video.files import LIMITS, VideoFile
 from stylize.video.morph import save_moving
 
 Preset = Literal["fast", "balanced", "strong"]
@@ -237,9 +237,9 @@ class Api:
         """
         with sentences():
             out = temporary(f".{file_format}", "stylised")
-            film = Film.open(video, LIMITS[out.suffix])
+            source = VideoFile.open(video, LIMITS[out.suffix])
             look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
-            for _ in self.studio.restyle(film, look, out):
+            for _ in self.studio.restyle(source, look, out):
                 yield None  # so that a caller who leaves stops it
             yield str(out)
 
@@ -253,7 +253,7 @@ def named(path: str) -> str:
     return Path(path).stem[:40]
 
 
-def last_domain(loop: Iterator[Progress]) -> Iterator[str | None]:
+def last_domain(loop: Iterator[AdaptationProgress]) -> Iterator[str | None]:
     """Nothing after every step, so that a caller who leaves stops it; the file at the end."""
     for progress in loop:
         domain = progress.domain
@@ -301,5 +301,5 @@ def add_api(studio: Studio, blocks: Endpoints) -> None:
             file_format=choice(*formats),
             spherical=yes_or_no(),
         )
-        film = file("a film or an animated picture", needed=True)
-        add(api.video, gr.File(), VIDEO_QUEUE, video=film, **style(), file_format=choice(*formats))
+        source = file("a video or an animated picture", needed=True)
+        add(api.video, gr.File(), VIDEO_QUEUE, video=source, **style(), file_format=choice(*formats))

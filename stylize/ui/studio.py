@@ -19,7 +19,7 @@ from typing import Never
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from stylize.adaptation.descent import Progress, State
+from stylize.adaptation.descent import AdaptationProgress, State
 from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import adapt_text, preset, preview
 from stylize.errors import DomainError, PromptError, StylizeError
@@ -29,10 +29,9 @@ from stylize.look import Look
 from stylize.models.domain import Domain, blend, mix
 from stylize.pipeline import Face, Stylizer
 from stylize.ui.recipe import Recipe
-from stylize.video.files import Film
+from stylize.video.files import VideoFile
 from stylize.video.morph import walk
-from stylize.video.restyle import Progress as FilmProgress
-from stylize.video.restyle import restyle
+from stylize.video.restyle import RestyleProgress, restyle
 
 KEPT_SECONDS = 3600  # at most, of what visitors bring and get
 SWEPT_SECONDS = KEPT_SECONDS // 12  # between two looks at what is old
@@ -264,22 +263,22 @@ class Studio:
         stages = [0.0 * domains[0], *(look.strength * domain for domain in domains)]
         yield from walk(self.stylizer, face, stages, frames, replace(look, strength=1.0, edits={}), spherical)
 
-    def restyle(self, film: Film, look: Look, out: Path) -> Iterator[FilmProgress]:
-        """The film in a look, written to ``out``."""
-        yield from restyle(self.stylizer, film, look, out)
+    def restyle(self, clip: VideoFile, look: Look, out: Path) -> Iterator[RestyleProgress]:
+        """The clip in a look, written to ``out``."""
+        yield from restyle(self.stylizer, clip, look, out)
 
     # Training, and what it shows
 
     def learn_words(
         self, target: str, source: str, name: str, seed: int, steps: int, state: State | None
-    ) -> Iterator[Progress]:
+    ) -> Iterator[AdaptationProgress]:
         """A training for a description with the settings ``name``."""
         settings = preset(self.stylizer, name, seed=seed, steps=steps)
         yield from adapt_text(self.stylizer, target, source, settings, state)
 
     def learn_pictures(
         self, pictures: Sequence[Image.Image], title: str, name: str, seed: int, steps: int, state: State | None
-    ) -> Iterator[Progress]:
+    ) -> Iterator[AdaptationProgress]:
         """A training from pictures. All rows of the reference's style come along; the tab's slider says afterwards how
         far they are used."""
         settings = one_shot_preset(self.stylizer, name, seed=seed, steps=steps, style_mix=1.0)

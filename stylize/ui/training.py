@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.adaptation.descent import Progress, State
+from stylize.adaptation.descent import AdaptationProgress, State
 from stylize.errors import StylizeError
 from stylize.models.domain import Domain
 from stylize.ui.library import Library
@@ -27,7 +27,7 @@ PREVIEW_SIDE = 256  # px
 RANDOM_FACES = 3
 QUEUE: dict[str, Any] = {"concurrency_id": "adapt", "concurrency_limit": 1}  # one training at a time on a device
 
-Begin = Callable[[int, State | None], Iterator[Progress]]  # the loop, to so many steps, from a state on
+Begin = Callable[[int, State | None], Iterator[AdaptationProgress]]  # the loop, to so many steps, from a state on
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Trained:
     name: str
     steps: int  # of its preset
     begin: Begin
-    progress: Progress
+    progress: AdaptationProgress
 
     @property
     def domain(self) -> Domain:

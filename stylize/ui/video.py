@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from stylize.errors import FilmError, PhotoError, StylizeError
+from stylize.errors import PhotoError, StylizeError, VideoError
 from stylize.images import read_photo
 from stylize.look import Look
 from stylize.ui.recipe import Values
@@ -22,14 +22,14 @@ from stylize.ui.result import Shared, failed, playing
 from stylize.ui.studio import Studio, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
-from stylize.video.files import LIMITS, Film
-from stylize.video.restyle import Progress, Seen, restyle_live
+from stylize.video.files import LIMITS, VideoFile
+from stylize.video.restyle import RestyleProgress, Seen, restyle_live
 
 KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
 LIVE_EVERY = 0.1  # seconds between a camera's frames
 LIVE_SECONDS = 300  # of one visitor, where others wait
-# One film at a time, which no quick answer waits for.
+# One clip at a time, which no quick answer waits for.
 QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
 
 
@@ -51,14 +51,14 @@ def camera_frame(payload: Any) -> Image.Image | None:
         return None
 
 
-def seconds_left(progress: Progress, spent: float) -> int:
+def seconds_left(progress: RestyleProgress, spent: float) -> int:
     return round(spent * (1 - progress.done) / progress.done)
 
 
 class VideoTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self._stopped: set[str | None] = set()  # sessions that want no more of their film
+        self._stopped: set[str | None] = set()  # sessions that want no more of their clip
         gr.Markdown(t("video_info"))
         self.source = gr.File(
             label=t("video_source"), file_types=["video", ".gif", ".webp"], height=150, elem_id="video-source"
@@ -96,7 +96,7 @@ class VideoTab:
         at_once: dict[str, Any] = {"queue": False, **quiet}
         shown = [self.note, self.picture, self.player, self.file]
         self.go.click(self.ask, None, None, **at_once).then(
-            self.film, {self.source, self.kind, *shared.inputs}, shown, show_progress_on=self.note, **QUEUE, **quiet
+            self.restyle, {self.source, self.kind, *shared.inputs}, shown, show_progress_on=self.note, **QUEUE, **quiet
         )
         self.stop.click(self.ask_to_stop, None, None, **at_once)
         if self.camera is not None:
@@ -112,7 +112,7 @@ class VideoTab:
                 **quiet,
             )
 
-    # What the page calls. A film ends itself when it is asked to, as a training does.
+    # What the page calls. A clip ends itself when it is asked to, as a training does.
 
     def ask(self, request: gr.Request) -> None:
         self._stopped.discard(request.session_hash)
@@ -124,22 +124,22 @@ class VideoTab:
         """The visitor has left."""
         self._stopped.discard(request.session_hash)
 
-    def film(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
+    def restyle(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
         """Yields (note, the frame last drawn, the result to play, and to download)."""
         hidden, path = gr.update(value=None, visible=False), values[self.source]
         try:
             look = self._look(values, request)
             if path is None:
-                raise FilmError(say(request, "need_video"))
+                raise VideoError(say(request, "need_video"))
             out = temporary(KINDS[values[self.kind]], Path(path).stem)
-            film = Film.open(path, LIMITS[out.suffix])
-            words = say(request, "video_smaller", width=film.size[0], height=film.size[1], fps=round(film.fps))
-            changed = words if film.brought_down else ""
-            if film.hdr:
-                changed = f"{changed} {say(request, 'video_hdr', kind=film.hdr)}".strip()
+            clip = VideoFile.open(path, LIMITS[out.suffix])
+            words = say(request, "video_smaller", width=clip.size[0], height=clip.size[1], fps=round(clip.fps))
+            changed = words if clip.brought_down else ""
+            if clip.hdr:
+                changed = f"{changed} {say(request, 'video_hdr', kind=clip.hdr)}".strip()
             yield say(request, "video_waiting"), hidden, hidden, hidden
             started, shown = time.monotonic(), 0.0
-            with closing(self.studio.restyle(film, look, out)) as work:  # type: ignore[type-var]
+            with closing(self.studio.restyle(clip, look, out)) as work:  # type: ignore[type-var]
                 for progress in work:
                     if request.session_hash in self._stopped:
                         self.forget(request)
@@ -150,12 +150,12 @@ class VideoTab:
                         shown = now
                         yield *self._news(progress, now - started, changed, request), gr.skip(), gr.skip()
             spent = time.monotonic() - started
-            words = say(request, "video_ready", seconds=round(spent), rate=f"{film.count / spent:.1f}")
+            words = say(request, "video_ready", seconds=round(spent), rate=f"{clip.count / spent:.1f}")
             yield " ".join((words, changed)), *playing(out)
         except StylizeError as error:
             yield failed(error, request), hidden, hidden, hidden
 
-    def _news(self, progress: Progress, spent: float, changed: str, request: gr.Request) -> tuple[Any, Any]:
+    def _news(self, progress: RestyleProgress, spent: float, changed: str, request: gr.Request) -> tuple[Any, Any]:
         left = seconds_left(progress, spent)
         words = say(request, f"video_{progress.stage}", percent=round(100 * progress.done), left=left)
         frame = progress.picture

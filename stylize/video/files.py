@@ -14,7 +14,7 @@ from av.sidedata.sidedata import Type
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.errors import FilmError
+from stylize.errors import VideoError
 from stylize.images import picture_kind, to_rgb
 from stylize.video.hdr import TRANSFERS, to_ordinary
 
@@ -69,7 +69,7 @@ def _open_picture(path: Path, kind: str) -> Image.Image:
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoFile:
     """A moving picture, opened: its frames can be gone through again and again, and are never all in memory.
 
     ``size`` and ``fps`` are those that ``frames`` gives, ``own_size`` and ``own_fps`` the file's; ``count`` says how
@@ -90,19 +90,19 @@ class Film:
     limits: Limits
 
     @classmethod
-    def open(cls, path: str | Path, limits: Limits = LIMITS[".mp4"]) -> Film:
-        """Raises FilmError, in one sentence, for what is no moving picture, too long, too large or cut off."""
+    def open(cls, path: str | Path, limits: Limits = LIMITS[".mp4"]) -> VideoFile:
+        """Raises VideoError, in one sentence, for what is no moving picture, too long, too large or cut off."""
         path = Path(path)
         if not path.is_file():
-            raise FilmError("There is no file {}; check the path.", path)
+            raise VideoError("There is no file {}; check the path.", path)
         animated = _picture_kind(path)
         size, times, hdr = (*_read_animated(path, animated), "") if animated else _read_video(path)
         if not times:
-            raise FilmError("{} has no frames; use another file.", path.name)
+            raise VideoError("{} has no frames; use another file.", path.name)
         _check_size(path, size)
         seconds = times[-1] - times[0]
         if seconds > limits.seconds:
-            raise FilmError(
+            raise VideoError(
                 "{} lasts {:.0f} s; use one of at most {:g} s, or cut it.", path.name, seconds, limits.seconds
             )
         own_fps = (len(times) - 1) / seconds if seconds else limits.fps
@@ -119,7 +119,7 @@ class Film:
         return max(self.size) < max(self.own_size) - 1 or self.fps < 0.95 * self.own_fps
 
     def frames(self) -> Iterator[tuple[float, Frame]]:
-        """(seconds from the first frame, frame), upright, in ``size`` and at most at ``fps``. Raises FilmError."""
+        """(seconds from the first frame, frame), upright, in ``size`` and at most at ``fps``. Raises VideoError."""
         source = self._animated_frames() if self.animated else self._video_frames()
         due = -1.0
         for time, read in source:
@@ -186,7 +186,7 @@ class Turn:
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
-        raise FilmError(
+        raise VideoError(
             "{} has {}x{} pixels; use one from {} px a side to {} megapixels.",
             path.name,
             size[0],
@@ -211,11 +211,11 @@ def _delay(image: Image.Image) -> float:
 
 
 def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]:
-    """(size, times of the frames) of a picture of a kind that Pillow reads. Raises FilmError."""
+    """(size, times of the frames) of a picture of a kind that Pillow reads. Raises VideoError."""
     with _sentences(path), _open_picture(path, kind) as image:
         frames = getattr(image, "n_frames", 1)
         if kind not in ANIMATED or frames < 2:
-            raise FilmError("{} is a still picture; use a video or an animated picture.", path.name)
+            raise VideoError("{} is a still picture; use a video or an animated picture.", path.name)
         _check_size(path, image.size)
         times = [0.0]
         for index in range(frames):
@@ -226,20 +226,20 @@ def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]
 
 
 def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
-    """(upright size, times of the frames, one of TRANSFERS), from packets and the first frame. Raises FilmError."""
+    """(upright size, times of the frames, one of TRANSFERS), from packets and the first frame. Raises VideoError."""
     try:
         file = _open_video(path)
     except Exception:  # of a damaged file nearly anything
-        raise FilmError(
+        raise VideoError(
             "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.", path.name
         ) from None
     with file, _sentences(path):
         stream = _picture_stream(file)
         if stream is None:
-            raise FilmError("{} has no picture, only other streams; use a video.", path.name)
+            raise VideoError("{} has no picture, only other streams; use a video.", path.name)
         packets = [packet for packet in file.demux(stream) if packet.size]
         if len(packets) < 0.9 * stream.frames:  # the table of contents knows of more
-            raise FilmError(
+            raise VideoError(
                 "{} is cut off: {} of its {} frames are there; save it again.", path.name, len(packets), stream.frames
             )
         stamps = [(packet.dts if packet.pts is None else packet.pts, packet.time_base) for packet in packets]
@@ -275,13 +275,13 @@ def _picture_stream(file: Any) -> Any | None:
 
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
-    """Turns what libraries raise inside of it into a FilmError."""
+    """Turns what libraries raise inside of it into a VideoError."""
     try:
         yield
-    except FilmError:
+    except VideoError:
         raise
     except Exception:  # a damaged file makes decoders raise nearly anything
-        raise FilmError("{} is damaged or cut off; save it again, or use another file.", path.name) from None
+        raise VideoError("{} is damaged or cut off; save it again, or use another file.", path.name) from None
 
 
 # --- writing ------------------------------------------------------------------------------------------

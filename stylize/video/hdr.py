@@ -1,4 +1,4 @@
-"""Films of high dynamic range (ITU-R BT.2100), as phones take them, brought down to the ordinary colours of BT.709."""
+"""Videos of high dynamic range (ITU-R BT.2100), as phones take them, brought down to the ordinary colours of BT.709."""
 
 from __future__ import annotations
 

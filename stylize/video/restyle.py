@@ -1,6 +1,6 @@
-"""Moving pictures restyled: every face of a film is followed, encoded, drawn in a style and laid back, steadily.
+"""Moving pictures restyled: every face of a video is followed, encoded, drawn in a style and laid back, steadily.
 
-The film is gone through three times, so that all smoothing looks ahead as far as back, and no frame is kept:
+The video is gone through three times, so that all smoothing looks ahead as far as back, and no frame is kept:
 faces -> W+ and heads at every few frames -> pictures. Between those few frames the model's change is blended; it is
 laid on each frame itself, so that nothing is blurred by being cut out and pasted.
 """
@@ -28,7 +28,7 @@ from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.pipeline import Stylizer
 from stylize.places import whole
-from stylize.video.files import Film, Frame
+from stylize.video.files import Frame, VideoFile
 from stylize.video.tracking import MOST_FACES, Track, Tracker, steady
 from stylize.video.writer import Writer
 
@@ -49,7 +49,7 @@ Planes = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Progress:
+class RestyleProgress:
     """``done``: share of all the work, 0 to 1; ``picture``: the last frame drawn, if any."""
 
     stage: Stage
@@ -81,51 +81,53 @@ class Keys:
     heads: NDArray[np.uint8]
 
 
-def restyle(stylizer: Stylizer, film: Film, look: Look, out: Path) -> Iterator[Progress]:
-    """Writes the film with every face in the look, and the film's sound where ``out`` is an MP4.
+def restyle(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> Iterator[RestyleProgress]:
+    """Writes the video with every face in the look, and the video's sound where ``out`` is an MP4.
 
     Yields after every frame of each of its three rounds; closing it stops the work and leaves no file. Raises
-    NoFaceError where no frame has a face, FilmError and StylizeError.
+    NoFaceError where no frame has a face, VideoError and StylizeError.
     """
     look = look.with_detail(stylizer.default_detail)
     _ = stylizer.encoder  # a model without one says so before any work
     tracks: list[Track] = []
-    yield from _faces(stylizer, film, tracks)
+    yield from _faces(stylizer, video, tracks)
     if not tracks:
         raise NoFaceError(
             "No face found in {}; use a video with a face seen from the front, about a tenth of the "
             "picture wide or more.",
-            film.path.name,
+            video.path.name,
         )
     keys: list[Keys] = []
-    yield from _encode(stylizer, film, tracks, keys)
-    with whole(out) as part, Writer(part, film.size, film.fps, film) as writer:
+    yield from _encode(stylizer, video, tracks, keys)
+    with whole(out) as part, Writer(part, video.size, video.fps, video) as writer:
         drawn = [Drawn(stylizer, key, look) for key in keys]
-        for number, (time, frame) in enumerate(film.frames()):
+        for number, (time, frame) in enumerate(video.frames()):
             picture = frame.copy()
             for face in drawn:
                 if face.track.first <= number <= face.track.last:
-                    weight = face.track.weight(number, film.fps)
+                    weight = face.track.weight(number, video.fps)
                     lay(picture, face.track.face(number).quad, face.change(number), look, weight)
             writer.write(time, picture)
-            yield _progress("draw", number, film, picture)
+            yield _progress("draw", number, video, picture)
 
 
-def _progress(stage: Stage, number: int, film: Film, picture: Frame | None = None) -> Progress:
+def _progress(stage: Stage, number: int, video: VideoFile, picture: Frame | None = None) -> RestyleProgress:
     before = sum(share for name, share in SHARES.items() if list(SHARES).index(name) < list(SHARES).index(stage))
-    return Progress(stage, min(1.0, before + SHARES[stage] * (number + 1) / film.count), picture)
+    return RestyleProgress(stage, min(1.0, before + SHARES[stage] * (number + 1) / video.count), picture)
 
 
-def _faces(stylizer: Stylizer, film: Film, tracks: list[Track]) -> Iterator[Progress]:
+def _faces(stylizer: Stylizer, video: VideoFile, tracks: list[Track]) -> Iterator[RestyleProgress]:
     """Fills ``tracks``."""
     tracker = Tracker(stylizer.finder)
-    for number, (_, frame) in enumerate(film.frames()):
+    for number, (_, frame) in enumerate(video.frames()):
         tracker.step(frame)
-        yield _progress("faces", number, film)
-    tracks += [steady(track, film.fps) for track in tracker.finish()]
+        yield _progress("faces", number, video)
+    tracks += [steady(track, video.fps) for track in tracker.finish()]
 
 
-def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[Keys]) -> Iterator[Progress]:
+def _encode(
+    stylizer: Stylizer, video: VideoFile, tracks: Sequence[Track], keys: list[Keys]
+) -> Iterator[RestyleProgress]:
     """Fills ``keys``, one for each track."""
     at = [sorted({*range(track.first, track.last, KEY_EVERY), track.last}) for track in tracks]
     codes: list[list[Code]] = [[] for _ in tracks]
@@ -138,7 +140,7 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
             codes[index].append(code.light())
         waiting.clear()
 
-    for number, (_, frame) in enumerate(film.frames()):
+    for number, (_, frame) in enumerate(video.frames()):
         picture = Image.fromarray(frame)
         faces = {i: track.face(number) for i, track in enumerate(tracks) if track.first <= number <= track.last}
         for index, face in faces.items():
@@ -149,11 +151,11 @@ def _encode(stylizer: Stylizer, film: Film, tracks: Sequence[Track], keys: list[
                 waiting.append((index, crop))
         if len(waiting) >= BATCH:
             encode()
-        yield _progress("encode", number, film)
+        yield _progress("encode", number, video)
     if waiting:
         encode()
     for index, track in enumerate(tracks):
-        code, deviation = cat(codes[index]), STEADY_SECONDS * film.fps
+        code, deviation = cat(codes[index]), STEADY_SECONDS * video.fps
         rows, smooth = steady_keys(code.rows, np.stack(heads[index]), at[index], deviation)
         keys.append(Keys(track, at[index], code.with_rows(rows), smooth))
 

@@ -149,7 +149,7 @@ def steady(track: Track, fps: float) -> Track:
     window = min(round(STEADY_SECONDS * fps) // 2 * 2 + 1, (len(track.points) - 1) // 2 * 2 + 1)
     if window < 5:
         return track
-    from scipy.signal import savgol_filter  # a second of imports, which only films need
+    from scipy.signal import savgol_filter  # a second of imports, which only videos need
 
     return replace(track, points=list(savgol_filter(np.stack(track.points), window, 2, axis=0)))
 

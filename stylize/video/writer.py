@@ -12,8 +12,8 @@ from typing import Any, Self
 import av
 from av.filter import Graph
 
-from stylize.errors import FilmError
-from stylize.video.files import LIMITS, Film, Frame, open_container
+from stylize.errors import VideoError
+from stylize.video.files import LIMITS, Frame, VideoFile, open_container
 
 BT709 = 1  # in the numbering of ITU-T H.273
 COPIED = ("aac", "mp3")  # sounds that every player finds in an MP4
@@ -23,15 +23,15 @@ DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not craw
 
 class Writer:
     """Writes frames of one size (width, height), even numbers in .mp4, one by one: H.264 in .mp4, with the sound of
-    ``film`` where one is given; or .gif or .webp, which play for ever.
+    ``video`` where one is given; or .gif or .webp, which play for ever.
 
-    Raises FilmError for another ending. Leaving it by an error deletes the file.
+    Raises VideoError for another ending. Leaving it by an error deletes the file.
     """
 
-    def __init__(self, out: Path, size: tuple[int, int], fps: float, film: Film | None = None) -> None:
+    def __init__(self, out: Path, size: tuple[int, int], fps: float, video: VideoFile | None = None) -> None:
         kind = out.suffix.lower()
         if kind not in LIMITS:
-            raise FilmError("Cannot write {}: the name must end in {}.", out.name, " or ".join(LIMITS))
+            raise VideoError("Cannot write {}: the name must end in {}.", out.name, " or ".join(LIMITS))
         self.out, self.size, self.fps = out, size, fps
         self._file = av.open(str(out), "w", options={"movflags": "faststart"} if kind == ".mp4" else {"loop": "0"})
         rate = Fraction(fps).limit_denominator(1000)
@@ -42,8 +42,8 @@ class Writer:
             self._stream = self._add("libx264", rate, "yuv420p", 90000, {"crf": "20", "preset": "veryfast"})
             context = self._stream.codec_context
             context.color_range, context.colorspace, context.color_primaries, context.color_trc = (BT709,) * 4
-            if film is not None and not film.animated:
-                self._sound = _sound(film, self._file)
+            if video is not None and not video.animated:
+                self._sound = _sound(video, self._file)
                 self._waiting = next(self._sound, None)
         elif kind == ".webp":
             self._stream = self._add("libwebp_anim", rate, "bgra", 1000, {"quality": "80"})
@@ -111,15 +111,15 @@ def _palette(size: tuple[int, int], time_base: Fraction) -> Graph:
     return graph
 
 
-def _sound(film: Film, out: Any) -> Iterator[Any]:
-    """Packets of the film's sound for a stream that is added to ``out``: as they are where every player can take them,
+def _sound(video: VideoFile, out: Any) -> Iterator[Any]:
+    """Packets of the video's sound for a stream that is added to ``out``: as they are where every player can take them,
     else encoded anew. It ends with the picture, and where it is damaged."""
-    with suppress(av.FFmpegError), open_container(film.path) as file:
+    with suppress(av.FFmpegError), open_container(video.path) as file:
         if not file.streams.audio:
             return
-        source, end = file.streams.audio[0], film.start + film.seconds + 1 / film.fps
+        source, end = file.streams.audio[0], video.start + video.seconds + 1 / video.fps
         if source.codec_context.codec.canonical_name not in COPIED:
-            yield from _encoded(file, source, out, film.start, end)
+            yield from _encoded(file, source, out, video.start, end)
             return
         target = out.add_stream_from_template(source)
         for packet in file.demux(source):
@@ -127,7 +127,7 @@ def _sound(film: Film, out: Any) -> Iterator[Any]:
                 continue
             if packet.dts * packet.time_base > end:
                 return
-            shift = round(film.start / packet.time_base)
+            shift = round(video.start / packet.time_base)
             stamp = packet.dts if packet.pts is None else packet.pts
             packet.stream, packet.pts, packet.dts = target, stamp - shift, packet.dts - shift
             yield packet
