@@ -109,7 +109,7 @@ def ours(job: Job) -> Iterator[Tensor]:
         yield state.vector.to(job.device)
 
 
-WAYS = {"published": published, "stylize": ours}
+METHODS = {"published": published, "stylize": ours}
 
 
 class Judge:
@@ -141,9 +141,9 @@ def take(way: Iterator[Tensor], device: torch.device) -> tuple[Tensor, float]:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     job = build(args)
     judge = Judge(job)
-    loops = {name: way(job) for name, way in WAYS.items()}
-    spent: dict[str, list[float]] = {name: [] for name in WAYS}
-    curve: dict[str, list[float]] = {name: [] for name in WAYS}
+    loops = {name: way(job) for name, way in METHODS.items()}
+    spent: dict[str, list[float]] = {name: [] for name in METHODS}
+    curve: dict[str, list[float]] = {name: [] for name in METHODS}
     for step in range(1, job.steps + 1):
         for name, loop in loops.items():
             job.generator.requires_grad_(name == "published")
@@ -187,7 +187,7 @@ def probe_memory(name: str, args: argparse.Namespace) -> float:
         before = torch.cuda.memory_allocated()
     else:
         before = memory_before()
-    loop = WAYS[name](job)
+    loop = METHODS[name](job)
     for _ in range(3):
         next(loop)
     return (torch.cuda.max_memory_allocated() if job.device.type == "cuda" else memory("VmHWM")) - before
@@ -205,7 +205,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
     parser.add_argument("--threads", type=int, help="of the CPU (default: PyTorch's)")
-    parser.add_argument("--probe", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--probe", choices=METHODS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)

@@ -70,7 +70,7 @@ def camera(device: str, count: int) -> dict[str, float]:
     from stylize.images import read_photo
     from stylize.look import Look
     from stylize.pipeline import Stylizer
-    from stylize.video.restyle import Seen, restyle_live
+    from stylize.video.restyle import LiveFace, restyle_live
 
     stylizer = Stylizer.load("mini", device)
     photo, look = read_photo(ROOT / "examples" / "astronaut.jpg"), Look(stylizer.domain("pencil sketch"))
@@ -79,7 +79,7 @@ def camera(device: str, count: int) -> dict[str, float]:
         for number in range(count):
             yield ImageChops.offset(photo, number % 8, 0)
 
-    seen: list[Seen] = []
+    seen: list[LiveFace] = []
     times = []
     for frame in frames():
 

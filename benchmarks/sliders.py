@@ -23,10 +23,10 @@ from PIL import Image
 
 from benchmarks.generate import report
 from stylize.look import Look
-from stylize.models.domain import Domain, Part, mix
+from stylize.models.domain import Domain, MixPart, mix
 from stylize.pipeline import Face, Stylizer
 from stylize.ui.recipe import Recipe
-from stylize.ui.studio import Studio, Visit, nearer
+from stylize.ui.studio import OpenPhoto, Studio, nearer
 
 PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
 PAIRS = (("pencil sketch", "bronze statue"), ("zombie", "a blue mosaic"), ("golden charcoal drawing", "neon"))
@@ -81,13 +81,13 @@ def smooth(stylizer: Stylizer, studio: Studio) -> dict[str, dict[str, float]]:
     }
 
 
-def redraws(studio: Studio, visit: Visit) -> Callable[[], None]:
-    """Draws the visit with the next weight, as ``Shared.show`` does, and encodes it."""
+def redraws(studio: Studio, opened: OpenPhoto) -> Callable[[], None]:
+    """Draws the open photo with the next weight, as ``PhotoAndResult.show`` does, and encodes it."""
     weights = iter(np.linspace(-1, 2, 10_000).tolist())
 
     def redraw() -> None:
-        recipe = Recipe((Part(PAIRS[0][0]), Part(PAIRS[0][1], next(weights))))
-        picture, _ = studio.picture(visit, None, Look(studio.compose(recipe, {}), detail=1.0))
+        recipe = Recipe((MixPart(PAIRS[0][0]), MixPart(PAIRS[0][1], next(weights))))
+        picture, _ = studio.picture(opened, None, Look(studio.compose(recipe, {}), detail=1.0))
         picture.save(io.BytesIO(), "JPEG")
 
     return redraw

@@ -21,7 +21,7 @@ from stylize.faces.cover import Cover, covered, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
-from stylize.loading import Later, now, pick_device
+from stylize.loading import Lazy, pick_device, value_of
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain
@@ -80,7 +80,7 @@ class FaceModel:
         generator: Generator,
         encoder: nn.Module | None = None,
         *,
-        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
+        directions: Mapping[str, Tensor] | Lazy[Mapping[str, Tensor]] | None = None,
         name: str = "own",
         device: str | None = None,
     ) -> None:
@@ -244,7 +244,7 @@ class FaceModel:
     @cached_property
     def directions(self) -> dict[str, Tensor]:
         """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
-        directions = {name: way.to(self.device) for name, way in (now(self._directions) or {}).items()}
+        directions = {name: way.to(self.device) for name, way in (value_of(self._directions) or {}).items()}
         w_dim = self.generator.config.w_dim
         for name, direction in directions.items():
             if direction.shape != (w_dim,):

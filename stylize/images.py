@@ -16,17 +16,17 @@ from PIL import EpsImagePlugin, Image, ImageChops, ImageCms, PngImagePlugin, Uni
 from torch import Tensor
 
 from stylize.errors import PhotoError
-from stylize.places import whole
+from stylize.places import atomic_write
 
-MOST_PIXELS = 64_000_000
-MOST_SIDE = 60_000  # px: a few bytes can unfold to a line that long
-MOST_BYTES = 600_000_000  # of a file: what so many pixels take uncompressed, and more
-LEAST_SIDE = 16
+MAX_PIXELS = 64_000_000
+MAX_SIDE = 60_000  # px: a few bytes can unfold to a line that long
+MAX_BYTES = 600_000_000  # of a file: what so many pixels take uncompressed, and more
+MIN_SIDE = 16
 # What is decoded, in Pillow's words: no file, whatever its name, gets any other decoder to work, nor Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 OTHERS = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"<svg": "SVG"}  # unknown to Pillow
 ORIENTATION = 0x0112  # in EXIF
-TURNS = {
+ROTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -38,7 +38,7 @@ TURNS = {
 JPEG_END = b"\xff\xd9"
 FILLING = bytes(i * i * 37 % 251 for i in range(4096))  # may follow anything in a JPEG: no byte of it begins a marker
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of an ICC profile -> mode of Pillow
-ALIKE = 2  # of 255: a profile that changes no colour by more is taken for sRGB
+SAME_COLOUR = 2  # of 255: a profile that changes no colour by more is taken for sRGB
 
 EpsImagePlugin.gs_binary = False  # whoever opens a picture in this process starts no program
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
@@ -57,7 +57,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow finds odd in a file
-            image = Image.open(io.BytesIO(data), formats=FORMATS) if isinstance(data, bytes) else data
+            image = Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) if isinstance(data, bytes) else data
             _check_size(image)
             return to_rgb(_upright(_decoded(image, data)))
     except PhotoError:
@@ -68,16 +68,16 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         ) from None
     except Image.DecompressionBombError:
         raise PhotoError(
-            "{} has too many pixels; use a picture of at most {} megapixels.", name, MOST_PIXELS // 10**6
+            "{} has too many pixels; use a picture of at most {} megapixels.", name, MAX_PIXELS // 10**6
         ) from None
     except Exception:  # a damaged file makes decoders raise nearly anything
         raise PhotoError("{} is damaged or cut off; save it again, or use another picture.", name) from None
 
 
 def picture_kind(head: bytes) -> str | None:
-    """Which of FORMATS a file is, in Pillow's words, by its first bytes; None for any other."""
+    """Which of PICTURE_FORMATS a file is, in Pillow's words, by its first bytes; None for any other."""
     Image.init()
-    return next((kind for kind in FORMATS if kind in Image.OPEN and _accepts(kind, head)), None)
+    return next((kind for kind in PICTURE_FORMATS if kind in Image.OPEN and _accepts(kind, head)), None)
 
 
 def other_kind(head: bytes) -> str | None:
@@ -102,9 +102,9 @@ def _content(path: Path) -> bytes:
         raise PhotoError("There is no picture {}; check the path.", path)
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise PhotoError(
-                "{} has {} megabytes; use a picture of at most {}.", path.name, size // 10**6, MOST_BYTES // 10**6
+                "{} has {} megabytes; use a picture of at most {}.", path.name, size // 10**6, MAX_BYTES // 10**6
             )
         return path.read_bytes()
     except OSError as error:
@@ -112,14 +112,14 @@ def _content(path: Path) -> bytes:
 
 
 def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
+    if image.width * image.height > MAX_PIXELS or max(image.size) > MAX_SIDE:
         raise PhotoError(
             "The picture has {}x{} pixels; use one of at most {} megapixels.",
             image.width,
             image.height,
-            MOST_PIXELS // 10**6,
+            MAX_PIXELS // 10**6,
         )
-    if min(image.size) < LEAST_SIDE:
+    if min(image.size) < MIN_SIDE:
         raise PhotoError("The picture has only {}x{} pixels; use a larger one.", image.width, image.height)
 
 
@@ -142,7 +142,7 @@ def _decoded(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     """As its EXIF has it; what cannot be read of that costs no good picture."""
     try:
-        turn = TURNS.get(int(image.getexif().get(ORIENTATION, 1)))
+        turn = ROTATIONS.get(int(image.getexif().get(ORIENTATION, 1)))
     except Exception:  # of a damaged EXIF anything
         turn = None
     return image if turn is None else image.transpose(turn)
@@ -183,7 +183,7 @@ def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
         )
         probe = _probe(own)
         change = np.abs(np.asarray(transform.apply(probe), dtype=int) - np.asarray(probe.convert("RGB")))
-        return image.convert("RGB") if change.max() <= ALIKE else transform.apply(image.convert(own))
+        return image.convert("RGB") if change.max() <= SAME_COLOUR else transform.apply(image.convert(own))
     except Exception:  # of a damaged profile anything
         return image.convert("RGB")
 
@@ -218,7 +218,7 @@ def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, obje
         image.save(data, "PNG", pnginfo=info)
     else:
         image.save(data, Image.registered_extensions().get(path.suffix.lower()), quality=95)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(data.getvalue())
 
 

@@ -25,15 +25,15 @@ P_co = TypeVar("P_co", covariant=True)
 
 
 @dataclass(frozen=True)
-class Later(Generic[P_co]):
+class Lazy(Generic[P_co]):
     """A part that ``read`` reads when it is first needed."""
 
     read: Callable[[], P_co]
 
 
-def now(part: P | Later[P]) -> P:
+def value_of(part: P | Lazy[P]) -> P:
     """The part itself, read if it has not been."""
-    return part.read() if isinstance(part, Later) else part
+    return part.read() if isinstance(part, Lazy) else part
 
 
 class DomainFolder(Mapping[str, Domain]):
@@ -92,29 +92,29 @@ class ModelFolder:
     def _clip_files(self) -> list[Path]:
         return sorted(self.path.glob("clip*.safetensors"), key=lambda path: path.stem)
 
-    def english(self) -> Later[bool] | None:
+    def english(self) -> Lazy[bool] | None:
         """Whether the first text-image model reads any English."""
         paths = self._clip_files()
-        return Later(lambda: reads_english(paths[0])) if paths else None
+        return Lazy(lambda: reads_english(paths[0])) if paths else None
 
-    def clips(self) -> Later[Sequence[TextImageModel]] | None:
+    def clips(self) -> Lazy[Sequence[TextImageModel]] | None:
         """The text-image models: the full model has ViT-B/32 and ViT-B/16."""
         paths = self._clip_files()
-        return Later(lambda: [TextImageModel.load(path) for path in paths]) if paths else None
+        return Lazy(lambda: [TextImageModel.load(path) for path in paths]) if paths else None
 
-    def hypernet(self) -> Later[HyperNet] | None:
+    def hypernet(self) -> Lazy[HyperNet] | None:
         path = self.path / "hypernet.safetensors"
-        return Later(lambda: HyperNet.load(path)) if path.is_file() else None
+        return Lazy(lambda: HyperNet.load(path)) if path.is_file() else None
 
-    def lpips(self) -> Later[Lpips | None]:
-        return Later(lambda: Lpips.load(self.path))
+    def lpips(self) -> Lazy[Lpips | None]:
+        return Lazy(lambda: Lpips.load(self.path))
 
     def domains(self) -> DomainFolder:
         return DomainFolder(self.path / "domains")
 
-    def directions(self) -> Later[Mapping[str, Tensor]] | None:
+    def directions(self) -> Lazy[Mapping[str, Tensor]] | None:
         path = self.path / "directions.safetensors"
-        return Later(lambda: load_checkpoint(path)[0]) if path.is_file() else None
+        return Lazy(lambda: load_checkpoint(path)[0]) if path.is_file() else None
 
 
 def pick_device(name: str | None = None) -> torch.device:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError, DomainError, PromptError, StylizeError
 from stylize.face_model import Face, FaceModel
 from stylize.images import to_tensor
-from stylize.loading import Later, ModelFolder, now
+from stylize.loading import Lazy, ModelFolder, value_of
 from stylize.models.domain import Domain, mix
 from stylize.models.generator import Generator
 from stylize.models.hypernet import HyperNet
@@ -26,7 +26,7 @@ from stylize.prompts.parse import Prompt, parse
 __all__ = ["Face", "Stylizer"]
 
 LONGEST_PROMPT = 300
-ALIKE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
+SOFTMAX_SCALE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
 
 
 class Stylizer(FaceModel):
@@ -43,12 +43,12 @@ class Stylizer(FaceModel):
         generator: Generator,
         encoder: nn.Module | None = None,
         *,
-        clips: Sequence[TextImageModel] | Later[Sequence[TextImageModel]] | None = None,
-        english: bool | Later[bool] | None = None,
-        hypernet: HyperNet | Later[HyperNet] | None = None,
+        clips: Sequence[TextImageModel] | Lazy[Sequence[TextImageModel]] | None = None,
+        english: bool | Lazy[bool] | None = None,
+        hypernet: HyperNet | Lazy[HyperNet] | None = None,
         domains: Mapping[str, Domain] | None = None,
-        directions: Mapping[str, Tensor] | Later[Mapping[str, Tensor]] | None = None,
-        lpips: Lpips | Later[Lpips | None] | None = None,
+        directions: Mapping[str, Tensor] | Lazy[Mapping[str, Tensor]] | None = None,
+        lpips: Lpips | Lazy[Lpips | None] | None = None,
         name: str = "own",
         folder: Path | None = None,
         device: str | None = None,
@@ -95,7 +95,7 @@ class Stylizer(FaceModel):
                 "python -m stylize download full fetches that of the full model.",
                 self.name,
             )
-        return [clip.eval().requires_grad_(False).to(self.device) for clip in now(self._clips)]
+        return [clip.eval().requires_grad_(False).to(self.device) for clip in value_of(self._clips)]
 
     @property
     def clip(self) -> TextImageModel:
@@ -105,7 +105,7 @@ class Stylizer(FaceModel):
     @property
     def lpips(self) -> Lpips | None:
         """How different two pictures look, where the model brings its weights."""
-        lpips = now(self._lpips)
+        lpips = value_of(self._lpips)
         return None if lpips is None else lpips.to(self.device)
 
     # Words -> domain
@@ -159,7 +159,7 @@ class Stylizer(FaceModel):
         """Whether its text-image model reads any English, instead of the project's own vocabulary."""
         if not self._clips:
             return False
-        english = now(self._english)
+        english = value_of(self._english)
         return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
@@ -192,7 +192,7 @@ class Stylizer(FaceModel):
             seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
         if self.clip.vocabulary != "english" and self.ready():
             # To a small model many a painting is a photo: it goes halfway to the styles that are most alike.
-            alike = torch.softmax(ALIKE * self.styles_in_words @ seen, 0) @ self.styles_in_words
+            alike = torch.softmax(SOFTMAX_SCALE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
 
@@ -208,7 +208,7 @@ class Stylizer(FaceModel):
     @cached_property
     def hypernet(self) -> HyperNet:
         """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
-        net = now(self._hypernet)
+        net = value_of(self._hypernet)
         if net is None:
             raise CheckpointError(
                 "The {} model has no hypernetwork; use a ready domain, or adapt to the description.", self.name

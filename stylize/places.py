@@ -12,21 +12,21 @@ from stylize.errors import StylizeError
 
 PACKAGE = Path(__file__).resolve().parent
 CHECKOUT = PACKAGE.parent if (PACKAGE.parent / "weights" / "mini").is_dir() else None
-WEIGHTS = (CHECKOUT or PACKAGE) / "weights"
+WEIGHTS_FOLDER = (CHECKOUT or PACKAGE) / "weights"
 EXAMPLES = sorted(((CHECKOUT or PACKAGE) / "examples").glob("*.jpg"))  # photos that the page offers
-PARTS = ("generator", "encoder", "clip")  # files that make the full model complete
+REQUIRED_FILES = ("generator", "encoder", "clip")  # files that make the full model complete
 
 
 def model_folder(model: str) -> Path:
     """Where a model lies: "mini", "full" (the variable STYLIZE_FULL names another folder), or a folder itself."""
     if model == "full":
-        return Path(os.environ.get("STYLIZE_FULL") or (WEIGHTS / "full" if CHECKOUT else _cache() / "full"))
-    return WEIGHTS / model if "/" not in model and (WEIGHTS / model).is_dir() else Path(model)
+        return Path(os.environ.get("STYLIZE_FULL") or (WEIGHTS_FOLDER / "full" if CHECKOUT else _cache() / "full"))
+    return WEIGHTS_FOLDER / model if "/" not in model and (WEIGHTS_FOLDER / model).is_dir() else Path(model)
 
 
 def default_model() -> str:
     """The variable STYLIZE_MODEL, else full where all its files are present, else mini."""
-    complete = all((model_folder("full") / f"{part}.safetensors").is_file() for part in PARTS)
+    complete = all((model_folder("full") / f"{part}.safetensors").is_file() for part in REQUIRED_FILES)
     return os.environ.get("STYLIZE_MODEL") or ("full" if complete else "mini")
 
 
@@ -42,7 +42,7 @@ def use_large_pages() -> None:
 
 
 @contextmanager
-def whole(path: Path, kind: type[StylizeError] = StylizeError) -> Iterator[Path]:
+def atomic_write(path: Path, kind: type[StylizeError] = StylizeError) -> Iterator[Path]:
     """Where to write a file that appears at ``path`` whole or not at all, even if the process is killed: a name beside
     it with the same ending, moved there at the end. Raises an error of that ``kind`` where the place is full or cannot
     be written to."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from stylize.adaptation.descent import State, converged, descend, mixed
 from stylize.adaptation.text import PRESETS, AdaptSettings, adapt_text, preset, preview
 from stylize.cli import main
-from stylize.cli.domains import KEPT_EVERY
+from stylize.cli.domains import SAVED_EVERY
 from stylize.errors import PromptError, StylizeError
 from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer
@@ -256,7 +256,7 @@ def test_a_killed_training_goes_on_from_where_it_was(
     saved = State(**load_file(unfinished))
     report = next(islice(adapt_text(tiny, "zombie", settings=preset(tiny, steps=9999)), saved.step - 1, None))
     assert torch.equal(report.state.vector, saved.vector)
-    assert saved.step % KEPT_EVERY == 1
+    assert saved.step % SAVED_EVERY == 1
 
     fewer = [word.replace("9999", str(saved.step + 3)) for word in words]
     assert main([*fewer, "--continue"]) == 2

@@ -30,7 +30,7 @@ def test_it_compares_like_with_like(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     results = adapt.measure(args)
     assert results["share_of_memory"] == 0.5
     assert results["times_faster"] > 0
-    for name in adapt.WAYS:
+    for name in adapt.METHODS:
         assert 0 <= results[name]["final_loss"] <= 2
     assert results["published"]["steps_to_published_loss"] is not None
     assert memory("VmRSS") > 0

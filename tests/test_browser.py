@@ -24,7 +24,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from stylize.faces.align import FaceFinder, crop_face
 from stylize.training.filters import stylise as filtered
-from stylize.ui.texts import WORDS
+from stylize.ui.texts import TEXTS
 
 ROOT = Path(__file__).parent.parent
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -218,7 +218,7 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     page.locator("#strength input[type=number]").press("Enter")
     page.locator("#random").click()
     expect(page.locator("#photo img")).to_have_count(0)
-    expect(page.get_by_label(WORDS["en"]["random_seed"])).to_have_value("1")
+    expect(page.get_by_label(TEXTS["en"]["random_seed"])).to_have_value("1")
     expect(page.locator("#status")).to_contain_text("Done: vampire.")
     assert result(page).size == (512, 512)  # the random face
     expect(page.locator("[data-testid=toast-text]")).to_have_count(0)
@@ -236,10 +236,10 @@ def test_what_is_discarded_while_it_trains_is_gone(page: Page, me: Path, slow: N
     page.locator("#text-go").click()
     expect(page.locator("#text-note")).to_contain_text("step")
     page.locator("#text-discard").click()
-    expect(page.locator("#text-note")).to_contain_text(WORDS["en"]["idle"])
+    expect(page.locator("#text-note")).to_contain_text(TEXTS["en"]["idle"])
     expect(page.locator("#text-preview img")).to_have_count(0)
     page.locator("#text-keep").click()
-    expect(page.locator("#text-note")).to_contain_text(WORDS["en"]["nothing_trained"])
+    expect(page.locator("#text-note")).to_contain_text(TEXTS["en"]["nothing_trained"])
 
 
 def test_a_description_is_trained_kept_and_found_again(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from stylize.faces.cover import EYES, MOUTH, Cover, covered, likeness, uncovered
+from stylize.faces.cover import EYES, MOUTH, Cover, covered, similarity, uncovered
 from stylize.images import read_photo
 from stylize.pipeline import Stylizer
 from stylize.places import EXAMPLES
@@ -129,10 +129,10 @@ def test_likeness_is_that_of_light_and_colour() -> None:
     points = np.full((68, 2), 0.5)
     for part in (MOUTH, *EYES):
         points[part[0]] += np.linspace(-0.15, 0.15, part[0].stop - part[0].start)[:, None] * [1, 0.3]
-        assert likeness(picture, picture, points, part) == pytest.approx(1, abs=1e-3)
-        assert likeness(picture, picture + 60, points, part) == pytest.approx(0, abs=1e-3)
-        assert likeness(picture, 255 - picture, points, part) < -0.9
-        assert likeness(picture, 255 - picture, points + 0.5, part) == 1  # outside of the frame nobody knows
+        assert similarity(picture, picture, points, part) == pytest.approx(1, abs=1e-3)
+        assert similarity(picture, picture + 60, points, part) == pytest.approx(0, abs=1e-3)
+        assert similarity(picture, 255 - picture, points, part) < -0.9
+        assert similarity(picture, 255 - picture, points + 0.5, part) == 1  # outside of the frame nobody knows
     tensor = torch.from_numpy(picture / 127.5 - 1).permute(2, 0, 1)[None]
     assert covered(tensor, tensor, points) is None
     assert covered(tensor, -tensor, points) is not None

@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from stylize.errors import CheckpointError, DomainError
-from stylize.models.domain import LARGEST_FILE, Domain, Part, blend, mix
+from stylize.models.domain import LARGEST_FILE, Domain, MixPart, blend, mix
 from stylize.models.generator import GeneratorConfig
 
 CONFIG = GeneratorConfig(resolution=64, channels=(8, 8, 6, 4, 4))
@@ -357,7 +357,7 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing(tmp_path: Path) -> No
 
 def test_a_long_part_is_refused_at_once() -> None:
     with pytest.raises(DomainError, match="has 140001 characters; use at most 1000"):
-        Part.parse("a" + ",fine=1" * 20_000)
+        MixPart.parse("a" + ",fine=1" * 20_000)
 
 
 def test_no_file_gives_one_sentence(tmp_path: Path) -> None:
@@ -413,34 +413,34 @@ def test_where_nothing_turns_a_spherical_mix_is_straight(second: Domain) -> None
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        ("zombie", Part("zombie")),
-        (" zombie = 0.8 ", Part("zombie", 0.8)),
-        ("a=b.safetensors=-1e-1", Part("a=b.safetensors", -0.1)),
-        ("a red, fine mosaic=2,fine=0", Part("a red, fine mosaic", 2.0, (1.0, 1.0, 0.0))),
-        ("zombie=0.8, coarse=0.5,medium=0 ,fine=2", Part("zombie", 0.8, (0.5, 0.0, 2.0))),
-        ("zombie,medium=0.5", Part("zombie", 1.0, (1.0, 0.5, 1.0))),
+        ("zombie", MixPart("zombie")),
+        (" zombie = 0.8 ", MixPart("zombie", 0.8)),
+        ("a=b.safetensors=-1e-1", MixPart("a=b.safetensors", -0.1)),
+        ("a red, fine mosaic=2,fine=0", MixPart("a red, fine mosaic", 2.0, (1.0, 1.0, 0.0))),
+        ("zombie=0.8, coarse=0.5,medium=0 ,fine=2", MixPart("zombie", 0.8, (0.5, 0.0, 2.0))),
+        ("zombie,medium=0.5", MixPart("zombie", 1.0, (1.0, 0.5, 1.0))),
     ],
 )
-def test_a_part_of_a_mix_is_read_from_words(words: str, part: Part) -> None:
-    assert Part.parse(words) == part
+def test_a_part_of_a_mix_is_read_from_words(words: str, part: MixPart) -> None:
+    assert MixPart.parse(words) == part
 
 
 @pytest.mark.parametrize("words", ["", "=1", " ,fine=0", "zombie=much", "zombie=", "zombie=nan", "zombie=1,fine=x"])
 def test_a_part_that_cannot_be_read_is_named(words: str) -> None:
     with pytest.raises(DomainError, match=re.escape(repr(words))) as caught:
-        Part.parse(words)
+        MixPart.parse(words)
     assert one_sentence(str(caught.value))
 
 
 def test_a_blend_has_its_own_levels_for_each_part() -> None:
     ones = make(vector=torch.ones(CONFIG.domain_dim))
-    one, other = Part("a", 0.5, (1.0, 0.0, 0.0)), Part("b", 1.0, (0.0, 0.0, 2.0))
+    one, other = MixPart("a", 0.5, (1.0, 0.0, 0.0)), MixPart("b", 1.0, (0.0, 0.0, 2.0))
     means = [float(piece.mean()) for piece in blend([(one, ones), (other, ones)]).vector.split(SIZES)]
     assert means == [0.5] * 3 + [0.0] * 4 + [2.0] * 2
-    assert blend([(Part("a"), ones)]) is ones
+    assert blend([(MixPart("a"), ones)]) is ones
 
 
 @pytest.mark.parametrize(("weights", "words"), [((0.0, 0.0), "All weights are 0"), ((0.7, -0.7), "cancel out")])
 def test_a_blend_of_nothing_is_refused(weights: tuple[float, float], words: str) -> None:
     with pytest.raises(DomainError, match=words):
-        blend([(Part("a", weight), make()) for weight in weights])
+        blend([(MixPart("a", weight), make()) for weight in weights])

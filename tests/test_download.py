@@ -26,10 +26,10 @@ from safetensors.torch import save_file
 from tiny import CLIP
 
 from stylize.convert import download as catalogue
-from stylize.convert.catalogue import WEIGHTS, Weight, choose, describe
+from stylize.convert.catalogue import WEIGHTS, WeightsFile, choose_weights, describe
 from stylize.convert.download import DownloadProgress, download, fetch
 from stylize.errors import CheckpointError
-from stylize.models.encoders import BETTER
+from stylize.models.encoders import SFE_ENCODER
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
@@ -122,8 +122,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     thread.join()
 
 
-def weight(**changes: Any) -> Weight:
-    base = Weight(
+def weight(**changes: Any) -> WeightsFile:
+    base = WeightsFile(
         name="tiny",
         purpose="a test",
         licence="MIT",
@@ -193,7 +193,7 @@ def test_what_lies_beyond_the_end(hub: Hub, left: bytes) -> None:
     assert unknown.path.read_bytes() == CONTENT
 
 
-def refused(item: Weight) -> str:
+def refused(item: WeightsFile) -> str:
     with pytest.raises(CheckpointError) as caught:
         list(fetch(item))
     message = str(caught.value)
@@ -271,7 +271,7 @@ def test_no_disk_space(hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_disk_that_fills_up_meanwhile(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(item: Weight, part: Path) -> Iterator[DownloadProgress]:
+    def full(item: WeightsFile, part: Path) -> Iterator[DownloadProgress]:
         raise OSError(errno.ENOSPC, "No space left on device")
         yield
 
@@ -321,7 +321,7 @@ def test_a_full_size_model_from_its_files_to_the_picture(
     """Files of the published layout and sizes, filled with generated numbers, by way of the hub."""
     monkeypatch.setenv("STYLIZE_FULL", str(tmp_path / "full"))
     files = shared / "golden" / "checkpoints"
-    for item, file in zip(choose("full"), ("rosinality_1024_full_shape.pt", "e4e_opts_dict.pt"), strict=False):
+    for item, file in zip(choose_weights("full"), ("rosinality_1024_full_shape.pt", "e4e_opts_dict.pt"), strict=False):
         hub.content = (files / file).read_bytes()
         hub.sha256 = hashlib.sha256(hub.content).hexdigest()
         list(download([replace(item, sha256=hub.sha256, size=len(hub.content))]))
@@ -330,7 +330,7 @@ def test_a_full_size_model_from_its_files_to_the_picture(
             archive.write(files / f"{file}.pt", f"checkpoints/{folder}_checkpoints/pixar.pt")
         archive.write(files / "hdn_td_mapper_dict.pt", "checkpoints/mapper_large_resample_td.pt")
     hub.content = (tmp_path / "checkpoints.zip").read_bytes()
-    (domains,) = choose("hyperdomainnet")
+    (domains,) = choose_weights("hyperdomainnet")
     list(download([replace(domains, url=f"{hub.address}/store/checkpoints.zip?dl=1")]))
     assert (tmp_path / "full" / "mapper_large_resample_td.safetensors").is_file()
 
@@ -354,17 +354,17 @@ def test_the_catalogue_is_complete() -> None:
         assert bool(item.repo) != bool(item.url)
         assert item.licence
         assert item.sha256 is None or len(item.sha256) == 64
-    text = describe(choose("full"))
+    text = describe(choose_weights("full"))
     assert "non-commercial" in text
     assert "2,537.4 MB to fetch" in text
     (offer,) = (line for line in text.splitlines() if "download sfe-ffhq" in line)
     assert "StyleFeatureEditor" in offer
     assert "about 650.0 MB; licence: MIT for the code" in offer
-    assert "download sfe-ffhq" not in describe(choose("e4e-ffhq"))
-    assert [item.target for item in choose("sfe-ffhq")] == [BETTER]
-    assert "size unknown" in describe(choose("hyperdomainnet"))
+    assert "download sfe-ffhq" not in describe(choose_weights("e4e-ffhq"))
+    assert [item.target for item in choose_weights("sfe-ffhq")] == [SFE_ENCODER]
+    assert "size unknown" in describe(choose_weights("hyperdomainnet"))
     with pytest.raises(CheckpointError, match="use full"):
-        choose("everything")
+        choose_weights("everything")
 
 
 AT_ONCE = """

@@ -13,7 +13,7 @@ from tiny import load_tiny_model_with_style
 from tiny_sfe import load_model, save_parts
 
 from stylize.ui.page import Page
-from stylize.ui.texts import WORDS
+from stylize.ui.texts import TEXTS
 
 ENGLISH: Any = SimpleNamespace(headers={"accept-language": "en"}, session_hash="a", client=None)
 
@@ -30,13 +30,13 @@ def test_two_encoders_are_compared(astronaut: Image.Image, tmp_path: Path) -> No
     assert '"reads_sfe"' in laid(page, "encoder").value
     tab = page.shared.encoders
     assert tab is not None
-    visit = page.studio.open(str(tmp_path / "a.png"))
-    shown = tab.show(visit, None, ENGLISH)
+    opened = page.studio.open(str(tmp_path / "a.png"))
+    shown = tab.show(opened, None, ENGLISH)
     assert shown is not None
-    assert [words for _, words in shown] == [WORDS["en"]["photo"], "e4e", "StyleFeatureEditor"]
+    assert [words for _, words in shown] == [TEXTS["en"]["photo"], "e4e", "StyleFeatureEditor"]
     photo, plain, rich = (picture for picture, _ in shown)
-    assert photo.size == visit.faces[0].crop.size
-    assert np.array_equal(np.asarray(rich), np.asarray(visit.faces[0].reconstruction))
+    assert photo.size == opened.faces[0].crop.size
+    assert np.array_equal(np.asarray(rich), np.asarray(opened.faces[0].reconstruction))
     assert not np.array_equal(np.asarray(rich), np.asarray(plain))
     assert tab.show(None, None, ENGLISH) is None
     assert tab.show(page.studio.random(1), None, ENGLISH) is None

@@ -97,7 +97,7 @@ def test_vectors_against_weights(
     sheet = tmp_path / "sheet.png"
     words = ["--photos", str(photos), "--styles", "negative", "--out", str(sheet)]
     mean = measure(model, tmp_path, "domains", *words)["results"]["mean"]
-    assert list(mean)[2:] == list(compare.WAYS)
+    assert list(mean)[2:] == list(compare.METHODS)
     assert mean["truly filtered"]["distance"] == 0
     assert mean["unchanged"]["identity"] == 0
     assert mean["pairs: vector"]["parameters"] == model.generator.config.domain_dim
@@ -105,7 +105,7 @@ def test_vectors_against_weights(
     assert mean["pairs: all weights"]["distance"] != mean["unchanged"]["distance"]
     assert all(torch.equal(a, b) for a, b in zip(model.generator.state_dict().values(), before, strict=True))
     with Image.open(sheet) as picture:
-        assert picture.size == (32 * (2 + len(compare.WAYS)), 32)
+        assert picture.size == (32 * (2 + len(compare.METHODS)), 32)
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_an_interrupted_comparison_goes_on(
 ) -> None:
     monkeypatch.setattr(compare, "STEPS", 2)
     monkeypatch.setattr(compare, "POOL", 6)
-    monkeypatch.setattr(compare, "WAYS", {"pairs: vector": compare.WAYS["pairs: vector"]})
+    monkeypatch.setattr(compare, "METHODS", {"pairs: vector": compare.METHODS["pairs: vector"]})
     done: list[str] = []
     style = compare.Comparison.style
 

@@ -25,7 +25,7 @@ from tiny import GENERATOR
 from torch import Tensor
 
 from stylize.cli import main
-from stylize.convert.common import Weights, plain
+from stylize.convert.common import ConvertedWeights, plain
 from stylize.convert.formats import _decoder, convert, join_directions, read, recognise
 from stylize.convert.generators import LEAVES
 from stylize.convert.unpickle import Record
@@ -82,7 +82,7 @@ def close(a: Tensor, b: np.ndarray, tolerance: float) -> None:
     assert np.abs(a.numpy() - b).max() <= tolerance * np.abs(b).max()
 
 
-def generator_of(weights: Weights) -> Generator:
+def generator_of(weights: ConvertedWeights) -> Generator:
     generator = Generator(GeneratorConfig(**weights.settings["config"])).eval().requires_grad_(False)
     load_into(generator, weights.tensors, "the file")
     return generator
@@ -257,7 +257,7 @@ def test_a_rosinality_file_gives_the_same_generator(legacy: bool, tmp_path: Path
     tensors, stored = load_checkpoint(out)
     assert stored["config"] == GENERATOR.to_dict() | {"channels": [8, 8, 8, 8], "patterns": []}
     assert stored["origin"] == {"file": "ffhq.pt", "format": "rosinality"}
-    assert generator_of(Weights(tensors, stored)).fingerprint() == generator.fingerprint()
+    assert generator_of(ConvertedWeights(tensors, stored)).fingerprint() == generator.fingerprint()
 
 
 @torch.no_grad()
@@ -512,7 +512,7 @@ def test_a_full_size_generator_goes_through(tmp_path: Path) -> None:
     assert path.stat().st_size > 120_000_000
     convert(path, tmp_path / "generator.safetensors")
     tensors, stored = load_checkpoint(tmp_path / "generator.safetensors")
-    again = generator_of(Weights(tensors, stored))
+    again = generator_of(ConvertedWeights(tensors, stored))
     assert again.config == generator.config
     assert equal(dict(generator.state_dict()) | {"w_avg": generator.w_avg + 0.5}, dict(again.state_dict()))
 
@@ -748,7 +748,7 @@ def test_a_bad_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match=r"'td/a\.pt' in a\.zip is damaged"):
         convert(path, tmp_path / "out")
-    monkeypatch.setattr("stylize.convert.formats.MOST_UNPACKED", 1000)
+    monkeypatch.setattr("stylize.convert.formats.MAX_UNPACKED", 1000)
     with pytest.raises(CheckpointError, match=r"^a\.zip would unpack to more than 1,000 bytes"):
         convert(path, tmp_path / "out")
 

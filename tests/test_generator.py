@@ -290,7 +290,7 @@ def test_large_pictures_are_drawn_one_by_one_and_are_the_same(
     generator, (ws, domain) = tiny(), inputs()
     vector = None if per_sample is None else torch.stack([domain, -domain]) if per_sample else domain
     together = generator.synthesis(ws, vector)
-    monkeypatch.setattr("stylize.models.generator.LARGE", CONFIG.resolution)
+    monkeypatch.setattr("stylize.models.generator.ONE_AT_A_TIME", CONFIG.resolution)
     apart = generator.synthesis(ws, vector)
     torch.testing.assert_close(apart, together)
     alone = generator.synthesis(ws[1:], vector[1] if vector is not None and vector.ndim == 2 else vector)

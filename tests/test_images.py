@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stylize.errors import PhotoError, StylizeError
-from stylize.images import FORMATS, MOST_PIXELS, TURNS, read_photo, save_image, to_image, to_tensor
-from stylize.places import whole
+from stylize.images import MAX_PIXELS, PICTURE_FORMATS, ROTATIONS, read_photo, save_image, to_image, to_tensor
+from stylize.places import atomic_write
 
 
 def ramp(width: int = 48, height: int = 32) -> Image.Image:
@@ -93,7 +93,7 @@ def test_unusable_files_are_named_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_picture_of_too_many_pixels_is_refused_unread() -> None:
-    side = int(MOST_PIXELS**0.5) + 10
+    side = int(MAX_PIXELS**0.5) + 10
     with pytest.raises(PhotoError, match="megapixels"):
         read_photo(encoded(Image.new("1", (side, side)), "PNG"))
 
@@ -189,7 +189,7 @@ def test_every_kind_of_file_is_turned_upright(kind: str, turn: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
     back = {5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-    stored = upright.transpose(back[turn] if turn in back else TURNS[turn]) if turn > 1 else upright
+    stored = upright.transpose(back[turn] if turn in back else ROTATIONS[turn]) if turn > 1 else upright
     photo = read_photo(encoded(stored, kind, exif=exif.tobytes() if kind == "HEIF" else exif))
     assert photo.size == upright.size
     assert np.abs(np.asarray(photo).astype(int) - np.asarray(upright)).mean() < 8
@@ -238,7 +238,7 @@ def test_limits_are_the_same_for_files_and_bytes(tmp_path: Path) -> None:
         assert said[0] == said[1]
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", PICTURE_FORMATS)
 def test_damaged_files_end_in_a_sentence(kind: str) -> None:
     random = np.random.default_rng(0)
     data = encoded(ramp(), kind)
@@ -324,11 +324,11 @@ def test_inks_are_light_on_white() -> None:
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     out.write_bytes(b"before")
-    with suppress(KeyboardInterrupt), whole(out) as part:
+    with suppress(KeyboardInterrupt), atomic_write(out) as part:
         part.write_bytes(b"half")
         raise KeyboardInterrupt
     assert [out.read_bytes(), *tmp_path.iterdir()] == [b"before", out]
-    with whole(out) as part:
+    with atomic_write(out) as part:
         part.write_bytes(b"all")
         assert out.read_bytes() == b"before"
     assert [out.read_bytes(), *tmp_path.iterdir()] == [b"all", out]
@@ -336,7 +336,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_full_disk_ends_in_one_sentence(tmp_path: Path) -> None:
     told = r"out\.png cannot be written \(No space left on device\); make room"
-    with pytest.raises(StylizeError, match=told), whole(tmp_path / "out.png"):
+    with pytest.raises(StylizeError, match=told), atomic_write(tmp_path / "out.png"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert not list(tmp_path.iterdir())
 

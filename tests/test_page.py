@@ -23,17 +23,17 @@ from stylize.adaptation.pictures import OneShotSettings
 from stylize.adaptation.text import AdaptSettings
 from stylize.errors import DomainError
 from stylize.look import Look
-from stylize.models.domain import LEVELS, Domain, Part
+from stylize.models.domain import LEVELS, Domain, MixPart
 from stylize.models.hypernet import HyperNet, HyperNetConfig
 from stylize.pipeline import Stylizer
 from stylize.ui import page as page_module
-from stylize.ui.instant import FPS, LABELS
-from stylize.ui.library import MOST_KEPT, read_pack, write_pack
+from stylize.ui.instant import FPS, LABEL_FONT
+from stylize.ui.library import MAX_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.recipe import TURNING, Recipe, read_query, write_query
 from stylize.ui.result import OFFERED, greeting
 from stylize.ui.studio import CELL, GRID, corner_weights, safe_name
-from stylize.ui.texts import I18N, WORDS, say
+from stylize.ui.texts import I18N, TEXTS, say
 from stylize.ui.video import camera_frame
 
 
@@ -64,7 +64,7 @@ def photo(tmp_path_factory: pytest.TempPathFactory, astronaut: Image.Image) -> s
 
 
 @pytest.fixture(scope="module")
-def visit(page: Page, photo: str) -> Any:
+def opened(page: Page, photo: str) -> Any:
     return page.shared.open(photo, None, ENGLISH)[0]
 
 
@@ -72,7 +72,7 @@ def inputs(page: Page, **given: Any) -> dict[Any, Any]:
     """What the page would send: every component as it stands, but for those given by their place in the page."""
     shared, recipe = page.shared, page.instant.recipe
     places = {
-        "visit": shared.visit,
+        "opened": shared.opened,
         "chosen": shared.chosen,
         "strength": shared.strength,
         "detail": shared.detail,
@@ -101,8 +101,8 @@ def show(page: Page, request: Any = ENGLISH, **given: Any) -> tuple[Any, Any, An
     return status, pictures, face
 
 
-def test_near_styles_are_offered_for_what_is_not_understood(page: Page, visit: Any) -> None:
-    values = inputs(page, visit=visit, text0="sepia", text1="qwertz")
+def test_near_styles_are_offered_for_what_is_not_understood(page: Page, opened: Any) -> None:
+    values = inputs(page, opened=opened, text0="sepia", text1="qwertz")
     page.shared.forget(RUSSIAN)
     offered = page.shared.show(RUSSIAN, values)[3:]
     assert len(offered) == OFFERED
@@ -110,7 +110,7 @@ def test_near_styles_are_offered_for_what_is_not_understood(page: Page, visit: A
     name = offered[1]["value"]
     assert page.shared.take(values | {page.shared.offered[1]: name}) == {page.shared.texts[1]: name}
     page.shared.forget(RUSSIAN)
-    values = inputs(page, visit=visit, text0="sepia")
+    values = inputs(page, opened=opened, text0="sepia")
     assert not any(button["visible"] for button in page.shared.show(RUSSIAN, values)[3:])
 
 
@@ -119,9 +119,9 @@ def difference(a: Image.Image, b: Image.Image) -> int:
 
 
 def test_both_languages_say_the_same_things() -> None:
-    assert WORDS["en"].keys() == WORDS["ru"].keys()
-    assert say(RUSSIAN, "start") == WORDS["ru"]["start"]
-    assert say(None, "start") == WORDS["en"]["start"]
+    assert TEXTS["en"].keys() == TEXTS["ru"].keys()
+    assert say(RUSSIAN, "start") == TEXTS["ru"]["start"]
+    assert say(None, "start") == TEXTS["en"]["start"]
     assert I18N is not None
 
 
@@ -129,15 +129,15 @@ def test_both_languages_say_the_same_things() -> None:
 
 
 def test_a_photo_is_opened_and_shown_in_a_style(page: Page, photo: str) -> None:
-    visit, marked, choice, words, before, _, understood = page.shared.open(photo, None, ENGLISH)
-    assert words == WORDS["en"]["found_one"]
-    assert marked.size == before[0].size == visit.photo.size
+    opened, marked, choice, words, before, _, understood = page.shared.open(photo, None, ENGLISH)
+    assert words == TEXTS["en"]["found_one"]
+    assert marked.size == before[0].size == opened.photo.size
     assert not choice["visible"]
     assert understood.size == (32, 32)
-    words, (original, result), face = show(page, visit=visit, text0="pencil sketch")
+    words, (original, result), face = show(page, opened=opened, text0="pencil sketch")
     assert words == "Done: pencil sketch."
     assert difference(original, result) > 0
-    assert face.size == visit.near[0].crop.size
+    assert face.size == opened.near[0].crop.size
 
 
 def test_a_phones_photo_is_opened_upright(page: Page, astronaut: Image.Image, tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_phones_photo_is_opened_upright(page: Page, astronaut: Image.Image, tm
     exif[0x0112] = 6
     path = tmp_path / "IMG_0001.HEIC"
     astronaut.transpose(Image.Transpose.ROTATE_90).save(path, format="HEIF", exif=exif.tobytes())
-    visit, *_ = page.shared.open(str(path), None, ENGLISH)
-    assert np.abs(np.asarray(visit.photo).astype(int) - np.asarray(astronaut)).mean() < 6
+    opened, *_ = page.shared.open(str(path), None, ENGLISH)
+    assert np.abs(np.asarray(opened.photo).astype(int) - np.asarray(astronaut)).mean() < 6
 
 
 def test_faces_that_are_left_as_they_are_are_told(page: Page, photo: str, tmp_path: Path) -> None:
@@ -155,58 +155,58 @@ def test_faces_that_are_left_as_they_are_are_told(page: Page, photo: str, tmp_pa
         crowd.paste(person.resize((300, 300)), (0, 0))
         crowd.paste(person.resize((96, 96), Image.Resampling.LANCZOS), (302, 100))
     crowd.save(tmp_path / "crowd.png")
-    visit, marked, *_ = page.shared.open(str(tmp_path / "crowd.png"), None, ENGLISH)
-    assert greeting(visit, ENGLISH) == (
+    opened, marked, *_ = page.shared.open(str(tmp_path / "crowd.png"), None, ENGLISH)
+    assert greeting(opened, ENGLISH) == (
         "One face found. Now describe a style or pick one. Too small to be changed, narrower than 30 px: 1, in grey "
         "under “All faces”."
     )
-    left, top, right, bottom = visit.small[0]
+    left, top, right, bottom = opened.small[0]
     assert 302 < left < right < 398
     assert marked.getpixel((left, (top + bottom) // 2)) == (156, 163, 175)
 
 
-def test_without_a_style_the_photo_itself_is_shown(page: Page, visit: Any) -> None:
-    words, (original, result), _ = show(page, visit=visit)
-    assert words == WORDS["en"]["found_one"]
+def test_without_a_style_the_photo_itself_is_shown(page: Page, opened: Any) -> None:
+    words, (original, result), _ = show(page, opened=opened)
+    assert words == TEXTS["en"]["found_one"]
     assert original == result
 
 
-def test_every_control_changes_the_picture(page: Page, visit: Any) -> None:
+def test_every_control_changes_the_picture(page: Page, opened: Any) -> None:
     settings: list[dict[str, Any]] = [
         {}, {"strength": 0.3}, {"detail": 0.0}, {"own_colours": True}, {"weight0": -0.5}, {"coarse": 0.0},
         {"text1": "pencil sketch", "weight1": 0.6}, {"medium0": 0.0}, {"text1": "pencil sketch", "coarse1": 2.0},
     ]  # fmt: skip
-    results = [show(page, visit=visit, text0="pencil sketch", **one)[1][1] for one in settings]
+    results = [show(page, opened=opened, text0="pencil sketch", **one)[1][1] for one in settings]
     assert all(difference(results[0], other) > 0 for other in results[1:])
 
 
-def test_what_has_not_changed_is_not_drawn_again(page: Page, visit: Any) -> None:
-    values = inputs(page, visit=visit, text0="pencil sketch")
+def test_what_has_not_changed_is_not_drawn_again(page: Page, opened: Any) -> None:
+    values = inputs(page, opened=opened, text0="pencil sketch")
     page.shared.forget(ENGLISH)
     assert page.shared.show(ENGLISH, values)[0] == "Done: pencil sketch."
     assert page.shared.show(ENGLISH, values) == (gr.skip(),) * (3 + OFFERED)
     assert page.shared.show(RUSSIAN, values)[0] == "Готово: pencil sketch."
-    russian = inputs(page, visit=visit, text0="карандаш")
+    russian = inputs(page, opened=opened, text0="карандаш")
     assert page.shared.show(RUSSIAN, russian)[0] == "Готово: карандаш."
 
 
-def test_a_newer_call_drops_the_older_one(page: Page, visit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_call_drops_the_older_one(page: Page, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = page.shared.studio.picture
 
     def overtaken(*args: Any) -> Any:
         monkeypatch.undo()
-        assert show(page, visit=visit, text0="pencil sketch")[0] == "Done: pencil sketch."
+        assert show(page, opened=opened, text0="pencil sketch")[0] == "Done: pencil sketch."
         return picture(*args)
 
     monkeypatch.setattr(page.shared.studio, "picture", overtaken)
-    assert show(page, visit=visit, text0="pencil sketch", strength=0.5) == (gr.skip(),) * 3
+    assert show(page, opened=opened, text0="pencil sketch", strength=0.5) == (gr.skip(),) * 3
 
 
 def test_the_download_has_the_photos_size_and_its_settings(page: Page, tmp_path: Path, astronaut: Image.Image) -> None:
     astronaut.resize((1600, 1600)).save(tmp_path / "large.jpg")
-    visit = page.shared.open(str(tmp_path / "large.jpg"), None, ENGLISH)[0]
-    assert max(visit.view.size) == 1024
-    values = inputs(page, visit=visit, text0="pencil sketch", strength=0.5, fine=0.0, medium0=0.5, way=TURNING)
+    opened = page.shared.open(str(tmp_path / "large.jpg"), None, ENGLISH)[0]
+    assert max(opened.view.size) == 1024
+    values = inputs(page, opened=opened, text0="pencil sketch", strength=0.5, fine=0.0, medium0=0.5, way=TURNING)
     with Image.open(page.shared.png_file(ENGLISH, values)) as picture:
         settings = json.loads(picture.info["stylize"])
         assert picture.size == (1600, 1600)
@@ -222,7 +222,7 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
     assert seed == 8
     assert difference(first.photo, again.photo) == 0
     assert difference(first.photo, other.photo) > 0
-    words, (before, after), _ = show(page, visit=first, text0="pencil sketch")
+    words, (before, after), _ = show(page, opened=first, text0="pencil sketch")
     assert words == "Done: pencil sketch."
     assert before.size == after.size
 
@@ -241,22 +241,22 @@ def test_a_random_face_takes_the_place_of_the_photo(page: Page) -> None:
         (" /etc/secret.SAFETENSORS ", "library", "Мои"),
     ],
 )
-def test_unusable_descriptions_become_sentences(page: Page, visit: Any, text: str, words: str, russian: str) -> None:
-    assert words in show(page, visit=visit, text0=text)[0]
-    assert russian in show(page, RUSSIAN, visit=visit, text0=text)[0]
+def test_unusable_descriptions_become_sentences(page: Page, opened: Any, text: str, words: str, russian: str) -> None:
+    assert words in show(page, opened=opened, text0=text)[0]
+    assert russian in show(page, RUSSIAN, opened=opened, text0=text)[0]
 
 
-def test_weights_that_cancel_out_become_a_sentence(page: Page, visit: Any) -> None:
-    assert "All weights are 0" in show(page, visit=visit, text0="pencil sketch", weight0=0)[0]
-    assert "All weights are 0" not in show(page, visit=visit, text0="pencil sketch", weight0=None)[0]
+def test_weights_that_cancel_out_become_a_sentence(page: Page, opened: Any) -> None:
+    assert "All weights are 0" in show(page, opened=opened, text0="pencil sketch", weight0=0)[0]
+    assert "All weights are 0" not in show(page, opened=opened, text0="pencil sketch", weight0=None)[0]
     both = {"text0": "pencil sketch", "text1": "pencil sketch", "weight0": 0.5}
-    assert "cancel out" in show(page, visit=visit, weight1=-0.5, **both)[0]
+    assert "cancel out" in show(page, opened=opened, weight1=-0.5, **both)[0]
 
 
 def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> None:
-    assert show(page, text0="pencil sketch")[0] == WORDS["en"]["need_photo"]
+    assert show(page, text0="pencil sketch")[0] == TEXTS["en"]["need_photo"]
     assert show(page, RUSSIAN) == (gr.skip(),) * 3
-    assert page.shared.open(None, None, ENGLISH)[3] == WORDS["en"]["start"]
+    assert page.shared.open(None, None, ENGLISH)[3] == TEXTS["en"]["start"]
     (tmp_path / "text.jpg").write_text("hello")
     assert "not a picture" in page.shared.open(str(tmp_path / "text.jpg"), None, ENGLISH)[3]
     Image.new("RGB", (200, 200), "gray").save(tmp_path / "grey.png")
@@ -267,10 +267,10 @@ def test_without_a_photo_the_page_asks_for_one(page: Page, tmp_path: Path) -> No
 
 
 def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
-    parts = (Part("red mosaic"), Part("a & b=c", 0.3, (1.0, 0.0, 2.0)))
+    parts = (MixPart("red mosaic"), MixPart("a & b=c", 0.3, (1.0, 0.0, 2.0)))
     recipe = Recipe(parts, (1.0, 1.0, 0.5), spherical=True)
     query = write_query(
-        replace(recipe, parts=(parts[0], Part(""), parts[1])), Look(None, 0.75, 0.5, keep_colours=True), 7
+        replace(recipe, parts=(parts[0], MixPart(""), parts[1])), Look(None, 0.75, 0.5, keep_colours=True), 7
     )
     assert read_query(query) == (recipe, 0.75, 0.5, True, 7)
     assert write_query(Recipe(parts[:1]), Look(detail=1.0), None) == "?to=red+mosaic&weight=1&strength=1&detail=1"
@@ -278,7 +278,7 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     shared = page.shared
     assert [values[text] for text in shared.texts] == ["red mosaic", "a & b=c", "", ""]
     assert [values[field] for field in (shared.strength, shared.detail, shared.own_colours)] == [0.75, 0.5, True]
-    assert (values[shared.seed], values[shared.visit].seed) == (7, 7)
+    assert (values[shared.seed], values[shared.opened].seed) == (7, 7)
     link, note = shared.query(ENGLISH, inputs(page) | values)
     assert (link["value"], note) == (query, gr.skip())
 
@@ -302,7 +302,7 @@ def test_a_damaged_link_is_ignored(page: Page, query: str) -> None:
     shared = page.shared
     standing = {field: field.value or "" for field in shared.recipe.all}
     look = {shared.strength: 1, shared.detail: shared.detail.value, shared.own_colours: False, shared.seed: 0}
-    assert values == {**standing, **look, **dict.fromkeys(shared.opened, gr.skip())}
+    assert values == {**standing, **look, **dict.fromkeys(shared.photo_outputs, gr.skip())}
 
 
 # --- instant
@@ -312,7 +312,7 @@ def test_a_ready_style_takes_the_place_of_a_mix(page: Page) -> None:
     picked = page.instant.pick(SimpleNamespace(index=0), RUSSIAN)
     assert picked == page.library.applied("pencil sketch", RUSSIAN)
     recipe = page.instant.recipe.read(picked)
-    assert recipe.named == [Part("карандаш")]
+    assert recipe.named == [MixPart("карандаш")]
     assert recipe.title == "карандаш"
 
 
@@ -322,16 +322,16 @@ def test_numbers_out_of_range_or_cleared_are_forgiven(page: Page) -> None:
     assert page.shared.seed.preprocess(-5) == 0
 
 
-def test_a_random_face_stays_when_the_photo_goes(page: Page, visit: Any) -> None:
+def test_a_random_face_stays_when_the_photo_goes(page: Page, opened: Any) -> None:
     rolled = page.shared.roll(4, ENGLISH)
     assert (rolled[0].seed, rolled[-1]) == (5, 5)
-    assert page.shared.open(None, rolled[0], ENGLISH) == (gr.skip(),) * len(page.shared.opened)
-    assert page.shared.open(None, visit, ENGLISH)[0] is None
-    assert page.shared.view(visit, []).size == (32, 32)
+    assert page.shared.open(None, rolled[0], ENGLISH) == (gr.skip(),) * len(page.shared.photo_outputs)
+    assert page.shared.open(None, opened, ENGLISH)[0] is None
+    assert page.shared.view(opened, []).size == (32, 32)
 
 
-def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
-    values = inputs(page, visit=visit, text0="pencil sketch", text1="pencil sketch")
+def test_the_grid_and_its_cells(page: Page, opened: Any) -> None:
+    values = inputs(page, opened=opened, text0="pencil sketch", text1="pencil sketch")
     reports = list(page.instant.grid(ENGLISH, values))
     assert f"1 of {GRID**2}, about" in reports[0][0]
     sheet = reports[-1][1]
@@ -339,18 +339,18 @@ def test_the_grid_and_its_cells(page: Page, visit: Any) -> None:
     assert sum(corner_weights(0.3, 0.8)) == pytest.approx(1)
     corner = SimpleNamespace(index=[GRID * CELL - 1, 0])
     assert page.instant.pick_cell(corner, values) == [0, 1, 0.5, 0.5]
-    apart = inputs(page, visit=visit, text0="pencil sketch", text2="pencil sketch")
+    apart = inputs(page, opened=opened, text0="pencil sketch", text2="pencil sketch")
     assert page.instant.pick_cell(corner, apart) == [0, 0.5, 1, 0.5]
-    font = ImageFont.truetype(LABELS, 24)
+    font = ImageFont.truetype(LABEL_FONT, 24)
     letters = {bytes(font.getmask(letter)) for letter in "абвгджийклмнпфцчшщъыьэюя"}
     assert len(letters) == 24  # no empty boxes
     assert "Choose a photo" in next(page.instant.grid(ENGLISH, inputs(page)))[0]
-    assert "Describe a style" in next(page.instant.grid(ENGLISH, inputs(page, visit=visit)))[0]
+    assert "Describe a style" in next(page.instant.grid(ENGLISH, inputs(page, opened=opened)))[0]
 
 
 @pytest.mark.parametrize("kind", ["MP4", "WebP"])
-def test_a_moving_picture(page: Page, visit: Any, kind: str) -> None:
-    values = inputs(page, visit=visit, text0="pencil sketch", own_colours=True)
+def test_a_moving_picture(page: Page, opened: Any, kind: str) -> None:
+    values = inputs(page, opened=opened, text0="pencil sketch", own_colours=True)
     asked = {**values, page.instant.format: kind, page.instant.seconds: 1}
     reports = list(page.instant.movie(ENGLISH, asked))
     assert f"1 of {FPS + 1}, about" in reports[0][0]
@@ -370,7 +370,7 @@ def instant_page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: Path) -> None:
-    instant, visit = instant_page.instant, instant_page.shared.open(photo, None, ENGLISH)[0]
+    instant, opened = instant_page.instant, instant_page.shared.open(photo, None, ENGLISH)[0]
     _, pictured, first, *_ = instant.add_picture(ENGLISH, photo, {}, "", "", None, "")
     assert first == "picture astronaut"
     _, pictured, *texts = instant.add_picture(RUSSIAN, photo, pictured, "zombie", None, "neon", "")
@@ -378,7 +378,9 @@ def test_pictures_are_styles_of_a_mix(instant_page: Page, photo: str, tmp_path: 
     *_, last = instant.add_picture(ENGLISH, photo, pictured, "zombie", "neon", "neon", "neon")
     assert last == "picture astronaut 2"
     both = {"text0": "pencil sketch", "text1": "картинка astronaut"}
-    assert show(instant_page, visit=visit, pictured=pictured, **both)[0].startswith("Done: 1 pencil sketch + 0.5 карт")
+    assert show(instant_page, opened=opened, pictured=pictured, **both)[0].startswith(
+        "Done: 1 pencil sketch + 0.5 карт"
+    )
     (tmp_path / "letter.png").write_text("hello")
     assert "not a picture" in instant.add_picture(ENGLISH, str(tmp_path / "letter.png"), {}, "", "", "", "")[0]
     assert instant.add_picture(ENGLISH, None, {}, "") == (gr.skip(),) * 3
@@ -390,8 +392,8 @@ def test_a_hypernetwork_of_another_generator_becomes_a_sentence(tmp_path: Path, 
         net = HyperNet(HyperNetConfig(sizes, embedding, 8, 8, 2), generator=generator)
         net.save(tmp_path / "hypernet.safetensors")
         page = Page(Stylizer.load(str(tmp_path), "cpu"))
-        visit = page.shared.open(photo, None, ENGLISH)[0]
-        words = show(page, visit=visit, text0="a red zombie", strength=0.1 + embedding / 100)[0]
+        opened = page.shared.open(photo, None, ENGLISH)[0]
+        words = show(page, opened=opened, text0="a red zombie", strength=0.1 + embedding / 100)[0]
         assert words.startswith("⚠️ The hypernetwork")
 
 
@@ -412,7 +414,7 @@ def test_a_video_takes_the_style_of_the_first_tab(
     asked = {**inputs(page, text0="pencil sketch"), page.video.source: clip, page.video.kind: kind}
     reports = list(page.video.restyle(ENGLISH, asked))
     words = [report[0] for report in reports]
-    assert words[0] == WORDS["en"]["video_waiting"]
+    assert words[0] == TEXTS["en"]["video_waiting"]
     assert any(word.startswith("Drawing: ") and "s left" in word for word in words)
     assert "frames a second" in words[-1]
     _, picture, player, file = reports[-1]
@@ -425,11 +427,11 @@ def test_a_video_that_is_stopped_or_cannot_be_made_is_a_sentence(page: Page, cli
         asked = {**inputs(page, **given), page.video.source: path, page.video.kind: "MP4"}
         return str(list(page.video.restyle(ENGLISH, asked))[-1][0])
 
-    assert WORDS["en"]["need_style"] in last(clip)
-    assert WORDS["en"]["need_video"] in last(None, text0="pencil sketch")
+    assert TEXTS["en"]["need_style"] in last(clip)
+    assert TEXTS["en"]["need_video"] in last(None, text0="pencil sketch")
     assert "still picture" in last(photo, text0="pencil sketch")
     page.video.ask_to_stop(ENGLISH)
-    assert last(clip, text0="pencil sketch") == WORDS["en"]["video_stopped"]
+    assert last(clip, text0="pencil sketch") == TEXTS["en"]["video_stopped"]
     page.video.ask_to_stop(ENGLISH)
     page.video.ask(ENGLISH)
     assert last(clip, text0="pencil sketch").startswith("Ready")
@@ -485,8 +487,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_description_trains_with_previews_and_goes_on(page: Page, visit: Any) -> None:
-    reports = list(page.text.train(RUSSIAN, visit, "fast", 0, "a red mosaic", ""))
+def test_a_description_trains_with_previews_and_goes_on(page: Page, opened: Any) -> None:
+    reports = list(page.text.train(RUSSIAN, opened, "fast", 0, "a red mosaic", ""))
     assert "Начинается" in reports[0][1]
     assert "шаг 2 из 4" in reports[2][1]
     trained, words, pictures, drawn = reports[-1]
@@ -494,22 +496,22 @@ def test_a_description_trains_with_previews_and_goes_on(page: Page, visit: Any) 
     assert len(pictures) == 4  # one's own and three random ones
     assert "<polyline" in drawn
     assert trained.domain.method == "text-guided"
-    more = list(page.text.go_on(ENGLISH, visit, trained))[-1][0]
+    more = list(page.text.go_on(ENGLISH, opened, trained))[-1][0]
     assert more.progress.step == 8
     recipe = page.instant.recipe
     standing = {page.text.name: "mine", **{field: field.value or "" for field in recipe.all}}
     assert page.text.apply_trained({**standing, page.text.trained: None}) == standing
     applied = page.text.apply_trained({**standing, page.text.trained: more})
     name = applied[page.text.name]
-    assert (name, recipe.read(applied).named) == ("a red mosaic", [Part("a red mosaic")])
+    assert (name, recipe.read(applied).named) == ("a red mosaic", [MixPart("a red mosaic")])
     assert page.text.nothing(RUSSIAN, name, name)[-2:] == ("", "")
     assert page.text.nothing(RUSSIAN, name, "sepia")[-1] == gr.skip()
-    own = show(page, visit=visit, text0="a red mosaic", trained=more)
+    own = show(page, opened=opened, text0="a red mosaic", trained=more)
     assert own[0] == "Done: a red mosaic."
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_picture_trains_and_its_style_is_mixed_in(page: Page, visit: Any, photo: str) -> None:
+def test_a_picture_trains_and_its_style_is_mixed_in(page: Page, opened: Any, photo: str) -> None:
     trained = list(page.oneshot.train(ENGLISH, None, "fast", 0, [photo]))[-1][0]
     assert trained.domain.method == "one-shot"
     share = page.oneshot.write(ENGLISH, trained, "Mine", 0.25)[0]["value"]
@@ -532,11 +534,11 @@ def test_trainings_that_cannot_start_say_why(page: Page, photo: str, tmp_path: P
 
 
 @pytest.mark.usefixtures("quick")
-def test_who_leaves_stops_the_training(page: Page, visit: Any) -> None:
-    loop = page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", "")
+def test_who_leaves_stops_the_training(page: Page, opened: Any) -> None:
+    loop = page.text.train(ENGLISH, opened, "fast", 0, "a red mosaic", "")
     next(loop), next(loop)
     loop.close()  # type: ignore[attr-defined]  # what the queue does
-    assert list(page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", ""))[-1][0].progress.step == 4
+    assert list(page.text.train(ENGLISH, opened, "fast", 0, "a red mosaic", ""))[-1][0].progress.step == 4
 
 
 # --- the library
@@ -567,15 +569,15 @@ def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> Non
     assert (own, text) == ({}, "")
 
 
-def test_a_mix_is_kept_and_its_link_says_who_else_needs_it(page: Page, visit: Any) -> None:
+def test_a_mix_is_kept_and_its_link_says_who_else_needs_it(page: Page, opened: Any) -> None:
     mixed = inputs(page, text0="pencil sketch", text1="карандаш", weight1=0.5, fine1=0.0)
     own, *_, note = page.library.keep_shown(RUSSIAN, mixed)
     assert "«1 pencil sketch + 0.5 карандаш»" in note
-    kept = {"visit": visit, "own": own, "text0": "1 pencil sketch + 0.5 карандаш"}
-    again, direct = show(page, **kept)[1][1], page.studio.picture(visit, None, page_mix(page, mixed))[0]
+    kept = {"opened": opened, "own": own, "text0": "1 pencil sketch + 0.5 карандаш"}
+    again, direct = show(page, **kept)[1][1], page.studio.picture(opened, None, page_mix(page, mixed))[0]
     assert difference(again, direct) <= 1
     assert "which only you have" in page.shared.query(ENGLISH, inputs(page, **kept))[1]
-    assert page.library.keep_shown(ENGLISH, inputs(page))[-1].endswith(WORDS["en"]["need_style"])
+    assert page.library.keep_shown(ENGLISH, inputs(page))[-1].endswith(TEXTS["en"]["need_style"])
 
 
 def page_mix(page: Page, values: dict[Any, Any]) -> Look:
@@ -626,7 +628,7 @@ def bomb() -> bytes:
 def many() -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as pack:
-        for number in range(MOST_KEPT + 1):
+        for number in range(MAX_KEPT + 1):
             pack.writestr(f"{number}.safetensors", b"")
     return out.getvalue()
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from stylize.evaluation.descriptions import LISTS, SHEET, expectations, measure, verdict
+from stylize.evaluation.descriptions import LISTS, SHEET_DESCRIPTIONS, expectations, measure, verdict
 from stylize.prompts import reader
 from stylize.prompts.parse import Prompt, parse
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
@@ -77,7 +77,7 @@ def test_every_description_means_known_styles() -> None:
 
 def test_the_vectors_are_those_of_the_table() -> None:
     with np.load(reader.VECTORS) as file:
-        assert str(file["digest"]) == reader.digest(), "run stylize.prompts.reader.write_vectors()"
+        assert str(file["digest"]) == reader.texts_digest(), "run stylize.prompts.reader.write_vectors()"
 
 
 def test_nothing_measured_on_stands_in_the_table() -> None:
@@ -91,8 +91,8 @@ def test_the_figures_hold() -> None:
     seen = figures[LISTS[0]]
     assert all(seen[language]["right"] >= 0.93 for language in ("English", "Russian"))
     assert figures["gibberish.txt"]["refused"] >= 0.9
-    assert len(SHEET) == 40
-    assert all(parse(text).drawable for text in SHEET)
+    assert len(SHEET_DESCRIPTIONS) == 40
+    assert all(parse(text).drawable for text in SHEET_DESCRIPTIONS)
 
 
 def test_a_verdict_knows_the_denied() -> None:
@@ -103,17 +103,17 @@ def test_a_verdict_knows_the_denied() -> None:
 
 
 def test_without_the_encoder_words_are_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reader, "encoder", lambda: None)
-    reader.likeness.cache_clear()
+    monkeypatch.setattr(reader, "sentence_encoder", lambda: None)
+    reader.similarities.cache_clear()
     try:
         assert parse("half zombie half gold").styles == {"zombie": 0.5, "gold statue": 0.5}
         assert not parse("a wistful submarine").drawable
     finally:
-        reader.likeness.cache_clear()
+        reader.similarities.cache_clear()
 
 
 def test_reading_the_encoder_leaves_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    reader.encoder.cache_clear()
-    assert reader.encoder() is not None
+    reader.sentence_encoder.cache_clear()
+    assert reader.sentence_encoder() is not None
     assert os.environ["OMP_NUM_THREADS"] == "3"

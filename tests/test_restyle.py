@@ -18,7 +18,7 @@ from stylize.look import Look
 from stylize.pipeline import Stylizer
 from stylize.video import restyle as video
 from stylize.video.files import LIMITS, VideoFile
-from stylize.video.restyle import Change, RestyleProgress, Seen, lay, restyle, restyle_live, steady_keys
+from stylize.video.restyle import Change, LiveFace, RestyleProgress, lay, restyle, restyle_live, steady_keys
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ def test_no_face_wrong_settings_and_stopping_leave_no_file(
 
 def test_a_camera_is_steadied_from_frame_to_frame(stylizer: Stylizer, look: Look, face: Image.Image) -> None:
     shown: list[np.ndarray] = []
-    seen: list[Seen] = []
+    seen: list[LiveFace] = []
     for frame in still(face, 3, noise=12):
         picture, seen = restyle_live(stylizer, Image.fromarray(frame), look, seen)
         shown.append(np.asarray(Image.fromarray(np.asarray(picture)).reduce(4).resize((240, 240))))

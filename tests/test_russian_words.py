@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stylize.prompts.parse import parse
-from stylize.prompts.russian import COLOURS, STYLES, russian_name
+from stylize.prompts.russian import RUSSIAN_COLOURS, RUSSIAN_STYLES, russian_name
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 
 HARD = ("ый", "ая", "ое", "ые", "ого", "ой", "ому", "ым", "ую", "ых", "ыми", "ом")
@@ -18,8 +18,8 @@ ADJECTIVES = {
 
 
 def test_every_style_and_colour_has_a_russian_name() -> None:
-    assert set(STYLES) == set(NAMES)
-    assert set(COLOURS) == set(ADJECTIVES) == set(COLOUR_WORDS)
+    assert set(RUSSIAN_STYLES) == set(NAMES)
+    assert set(RUSSIAN_COLOURS) == set(ADJECTIVES) == set(COLOUR_WORDS)
     assert russian_name("sepia") == "сепия"
     assert russian_name("blue") == "синий"
     assert russian_name("mine") == "mine"
@@ -34,14 +34,14 @@ def test_the_russian_name_of_a_style_means_it(style: str, form: str) -> None:
         assert parse(text).whole
 
 
-@pytest.mark.parametrize("colour", COLOURS)
+@pytest.mark.parametrize("colour", RUSSIAN_COLOURS)
 def test_every_form_of_a_colour_means_it(colour: str) -> None:
     stem, endings = ADJECTIVES[colour]
     for ending in endings:
         for word in (stem + ending, (stem + ending).replace("ё", "е")):
             prompt = parse(f"{word} мозаика")
             assert (prompt.styles, prompt.colours) == ({"mosaic": 1.0}, {colour: 1.0})
-    assert parse(COLOURS[colour][0]).colours == {colour: 1.0}
+    assert parse(RUSSIAN_COLOURS[colour][0]).colours == {colour: 1.0}
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from stylize.models.sfe import Sfe, SfeConfig
 from stylize.pipeline import Face, Stylizer
 from stylize.video.files import VideoFile
 from stylize.video.morph import walk
-from stylize.video.restyle import Seen, restyle, restyle_live
+from stylize.video.restyle import LiveFace, restyle, restyle_live
 
 
 def saved(path: Path, state: dict[str, Any], **beside: Any) -> Path:
@@ -224,7 +224,7 @@ def test_a_film_and_a_camera_keep_still(stylizer: Stylizer, astronaut: Image.Ima
     assert len(read_clip(tmp_path / "out.mp4")) == 6
     pictures = [report.picture for report in reports if report.picture is not None]
     assert np.abs(pictures[0].astype(int) - pictures[-1]).mean() < 1
-    seen: list[Seen] = []
+    seen: list[LiveFace] = []
     for frame in still(astronaut.crop((100, 0, 380, 280)), 2):
         _, seen = restyle_live(stylizer, Image.fromarray(frame), look, seen)
     assert len(seen) == 1

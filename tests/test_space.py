@@ -91,14 +91,14 @@ def test_a_lent_gpu_does_the_work_of_the_page(
     for place in ("text", "studio"):
         monkeypatch.setattr(f"stylize.ui.{place}.preset", lambda *names, **numbers: settings)
     astronaut.save(tmp_path / "me.png")
-    visit = page.shared.open(str(tmp_path / "me.png"), None, ENGLISH)[0]
-    assert len(visit.faces) == 1
-    values = inputs(page, visit=visit, text0="pencil sketch")
+    opened = page.shared.open(str(tmp_path / "me.png"), None, ENGLISH)[0]
+    assert len(opened.faces) == 1
+    values = inputs(page, opened=opened, text0="pencil sketch")
     assert page.shared.show(ENGLISH, values)[0] == "Done: pencil sketch."
     reports = list(page.instant.grid(ENGLISH, values))
     assert f"of {GRID**2}" in reports[0][0]
     assert reports[-1][1].size[0] > GRID
-    trained = list(page.text.train(ENGLISH, visit, "fast", 0, "a red mosaic", ""))[-1][0]
+    trained = list(page.text.train(ENGLISH, opened, "fast", 0, "a red mosaic", ""))[-1][0]
     assert trained.progress.step == 2
     assert page.shared.roll_same(3, ENGLISH)[0].seed == 3
 

@@ -22,8 +22,8 @@ def test_a_ready_style_on_the_page_needs_neither_open_clip_nor_a_compiler() -> N
         "from stylize.look import Look\n"
         "page = Page(Stylizer.load('mini', 'cpu'))\n"
         "studio = page.studio\n"
-        "visit = studio.random(0)\n"
-        "studio.picture(visit, [], Look(studio.domain('sepia', {})))\n"
+        "opened = studio.random(0)\n"
+        "studio.picture(opened, [], Look(studio.domain('sepia', {})))\n"
         f"print(*[name for name in {HEAVY!r} if name in sys.modules])\n"
     )
     done = subprocess.run(

@@ -12,11 +12,11 @@ from skimage import data
 from stylize.errors import StylizeError
 from stylize.prompts import vocabulary
 from stylize.prompts.parse import parse
-from stylize.training.filters import STYLES, draw, stylise
-from stylize.training.filters.face import Face
-from stylize.training.filters.tools import COLOURS
+from stylize.training.filters import STYLE_FILTERS, draw, stylise
+from stylize.training.filters.face import AnalysedFace
+from stylize.training.filters.tools import TINTS
 
-NAMES = list(STYLES)
+NAMES = list(STYLE_FILTERS)
 
 
 @pytest.fixture(scope="module")
@@ -88,13 +88,13 @@ def test_looks_are_the_named_ones(face: np.ndarray) -> None:
 
 
 def test_landmarks_move_the_make_up(face: np.ndarray) -> None:
-    points = Face(face, None, 0).points
+    points = AnalysedFace(face, None, 0).points
     assert np.array_equal(stylise(face, "joker", landmarks=points), stylise(face, "joker"))
     assert not np.array_equal(stylise(face, "joker", landmarks=points + 5), stylise(face, "joker"))
 
 
 def test_one_face_may_be_drawn_in_several_styles(face: np.ndarray) -> None:
-    shared = Face(face, None, 0)
+    shared = AnalysedFace(face, None, 0)
     for name in ("vampire", "sepia", "vampire"):
         assert np.array_equal(draw(shared, name, "red"), stylise(face, name, colour="red"))
 
@@ -122,9 +122,9 @@ def test_bad_arguments(change: dict[str, Any], message: str, face: np.ndarray) -
 
 
 def test_words_and_filters_have_the_same_names() -> None:
-    assert list(STYLES) == list(vocabulary.NAMES)
-    assert set(COLOURS) == set(vocabulary.COLOUR_WORDS)
-    phrases = [p for words in vocabulary.WORDS.values() for p in (*words.phrases, *words.held_out)]
+    assert list(STYLE_FILTERS) == list(vocabulary.NAMES)
+    assert set(TINTS) == set(vocabulary.COLOUR_WORDS)
+    phrases = [p for words in vocabulary.STYLE_WORDS.values() for p in (*words.phrases, *words.held_out)]
     assert len(set(phrases)) == len(phrases)
 
 
@@ -134,7 +134,7 @@ def captions(name: str, colour: str | None = None, count: int = 150) -> set[str]
 
 
 def test_captions_vary_and_never_use_what_is_held_out() -> None:
-    held_out = [vocabulary.tokens(p) for words in vocabulary.WORDS.values() for p in words.held_out]
+    held_out = [vocabulary.tokens(p) for words in vocabulary.STYLE_WORDS.values() for p in words.held_out]
     pairs = [(None, name) for name in (*NAMES, vocabulary.PHOTO)] + vocabulary.combinations()
     for colour, name in pairs:
         found = captions(name, colour, 150 if colour is None else 30)
@@ -145,7 +145,7 @@ def test_captions_vary_and_never_use_what_is_held_out() -> None:
 
 
 def test_held_out_phrases_are_made_of_known_words() -> None:
-    for words in vocabulary.WORDS.values():
+    for words in vocabulary.STYLE_WORDS.values():
         assert words.held_out
         for phrase in words.held_out:
             assert parse(phrase).styles == {words.name: 1.0}
@@ -154,7 +154,7 @@ def test_held_out_phrases_are_made_of_known_words() -> None:
 def test_held_out_combinations_are_kept_apart() -> None:
     seen, unseen = set(vocabulary.combinations()), set(vocabulary.combinations(unseen=True))
     assert unseen == vocabulary.HELD_OUT
-    assert len(unseen) == 2 * len(COLOURS)
+    assert len(unseen) == 2 * len(TINTS)
     assert not seen & unseen
     for colour, name in unseen:
         assert any(pair[0] == colour for pair in seen)
@@ -163,7 +163,7 @@ def test_held_out_combinations_are_kept_apart() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_caption_is_understood(name: str) -> None:
-    for text in captions(name) - set(vocabulary.WORDS[name].sayings):
+    for text in captions(name) - set(vocabulary.STYLE_WORDS[name].sayings):
         prompt = parse(text)
         assert prompt.whole, text
         assert (prompt.styles, prompt.colours) == ({name: 1.0}, {}), text
@@ -228,17 +228,17 @@ def test_patterns_lie_at_the_same_place_of_every_picture(name: str) -> None:
 
 
 def test_parts_share_every_pixel(face: np.ndarray) -> None:
-    parts = Face(face, None, 0).parts
+    parts = AnalysedFace(face, None, 0).parts
     assert parts.shape == (4, *face.shape[:2])
     assert np.abs(parts.sum(0) - 1).max() < 1e-4
-    assert np.array_equal(parts, Face(face, None, 1).parts)
+    assert np.array_equal(parts, AnalysedFace(face, None, 1).parts)
 
 
 def test_a_gleam_on_the_forehead_is_no_hair() -> None:
     picture = np.full((128, 128, 3), (60, 60, 70), np.uint8)
     cv2.ellipse(picture, (64, 68), (36, 52), 0, 0, 360, (120, 80, 60), -1)
     cv2.circle(picture, (64, 36), 6, (235, 215, 205), -1)
-    face = Face(picture, None, 0)
+    face = AnalysedFace(picture, None, 0)
     assert face.skin[36, 64] > 0.9
     assert face.hair[36, 64] < 0.1
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylize.faces.align import FaceFinder
-from stylize.video.tracking import MOST_MISSES, SEARCH_EVERY, SceneCuts, Track, Tracker, steady
+from stylize.video.tracking import MAX_MISSES, SEARCH_EVERY, SceneCuts, Track, Tracker, steady
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_face_that_leaves_and_returns(finder: FaceFinder, face: Image.Image) -
     assert [track.fades for track in tracks] == [(False, True), (True, False)]
     assert tracks[0].last < 20
     assert 28 <= tracks[1].first < 40
-    assert 28 - tracks[0].last > MOST_MISSES * SEARCH_EVERY
+    assert 28 - tracks[0].last > MAX_MISSES * SEARCH_EVERY
     before = [tracks[0].weight(frame, 24.0) for frame in range(tracks[0].last + 1)]
     assert before[0] == 1 > before[-2] > before[-1] > 0
 

@@ -29,7 +29,7 @@ from stylize.pipeline import Stylizer
 from stylize.training import batches, mini, networks
 from stylize.training import generator as generator_training
 from stylize.training import text_image as clip_training
-from stylize.training.data import Faces, augment, scenes, skin_light, tones
+from stylize.training.data import FaceDataset, augment, scenes, skin_light, tones
 from stylize.training.networks import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
 from stylize.training.ready_domains import PREVIEW_SIDE, fit
@@ -40,9 +40,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
     return load_tiny_model(tmp_path_factory.mktemp("tiny"))
 
 
-def random_faces(count: int = 12, size: int = 128) -> Faces:
+def random_faces(count: int = 12, size: int = 128) -> FaceDataset:
     pictures = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
-    return Faces(pictures, np.arange(count) % 3 == 0)
+    return FaceDataset(pictures, np.arange(count) % 3 == 0)
 
 
 def test_identity_network_is_dlibs(astronaut: Image.Image) -> None:
@@ -117,7 +117,7 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
     encoder = EncoderConfig(
         64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
     )
-    for name, value in {"MINI": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
+    for name, value in {"MINI_GENERATOR": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
         for module in (networks, batches, generator_training):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
@@ -144,7 +144,7 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
 def test_pairs_are_filtered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, astronaut: Image.Image) -> None:
     monkeypatch.setattr("stylize.training.pairs.NAMES", ("sepia", "negative"))
     face = np.asarray(crop_face(astronaut, FaceFinder().find(astronaut)[0].quad, 64))
-    faces = Faces(np.stack([face] * 2), np.array([True, False]))
+    faces = FaceDataset(np.stack([face] * 2), np.array([True, False]))
     pairs = make_pairs(faces, tmp_path, 3, workers=1)
     assert pairs.pictures.shape == (3, 3, 64, 64, 3)
     assert pairs.names == ("sepia", "negative")
@@ -164,8 +164,8 @@ def test_stroke_loss_asks_for_strength_not_for_place() -> None:
 
 def test_text_image_training_takes_a_step(tiny: Stylizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clip_training, "SIZE", 32)
-    monkeypatch.setattr(clip_training, "MINI", tiny.clip.settings)
-    kinds = len(clip_training.KINDS)
+    monkeypatch.setattr(clip_training, "MINI_CLIP", tiny.clip.settings)
+    kinds = len(clip_training.COLOURED_STYLES)
     pictures = torch.randint(0, 256, (6, kinds, 3, 32, 32), dtype=torch.uint8)
     truths = clip_training.Truths(pictures, Code(tiny.sample_ws(3)))
     small = clip_training.TextImageSettings(steps=4, pairs=2, blends=4, drawn=2, attackers=4, attacked=2)
@@ -222,8 +222,8 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
 def test_the_configuration_of_the_mini_model_fits_its_parts() -> None:
     args = argparse.Namespace(data=Path("faces"), out=Path("out"), device=None, seed=3, dtype="bfloat16")
     config = tomllib.loads(mini.CONFIG.read_text(encoding="utf-8"))
-    assert set(config) == set(mini.PARTS)
-    for part in mini.PARTS:
+    assert set(config) == set(mini.STAGES)
+    for part in mini.STAGES:
         read = vars(mini.options(part, args, config[part]))
         assert config[part].items() <= read.items()
         assert (read["data"], read["model"], read["seed"]) == (Path("faces"), "out", 3)

@@ -61,12 +61,12 @@ def pack(path: Path) -> object:
 
 def recipe(text: str, stylizer: Any) -> object:
     from stylize.look import Look
-    from stylize.models.domain import Part
+    from stylize.models.domain import MixPart
     from stylize.ui.recipe import read_query, write_query
 
     query, strength, detail, own, seed = read_query(text)
     write_query(query, Look(strength=strength or 1.0, detail=detail or 0.0, keep_colours=own), seed)
-    for ask in (Part.parse, stylizer.prompt, stylizer.domain):
+    for ask in (MixPart.parse, stylizer.prompt, stylizer.domain):
         try:
             ask(text)
         except StylizeError:

@@ -23,7 +23,7 @@ from threading import Thread
 from typing import Any
 
 LONGEST = 4.0  # seconds until the kill; where so few bring nothing forward, more and more
-FEWEST = 5  # kills, whatever time they take
+MIN_KILLS = 5  # kills, whatever time they take
 KEPT_EVERY = 5  # steps of an adaptation
 DATA = random.Random(0).randbytes(3_000_000)  # what is downloaded
 FULL = 200  # bytes that a "full disk" takes of a file
@@ -117,7 +117,7 @@ class Download(Victim):
 
         from huggingface_hub import constants
 
-        from stylize.convert.catalogue import Weight
+        from stylize.convert.catalogue import WeightsFile
         from stylize.convert.download import fetch
 
         class Answer(BaseHTTPRequestHandler):
@@ -142,7 +142,7 @@ class Download(Victim):
         constants.HF_HOME = str(self.folder)
         url = f"http://127.0.0.1:{server.server_address[1]}/weights.pt"
         digest = hashlib.sha256(DATA).hexdigest()
-        self.weight = Weight("tiny", "a test", "MIT", "tiny.safetensors", url=url, sha256=digest, size=len(DATA))
+        self.weight = WeightsFile("tiny", "a test", "MIT", "tiny.safetensors", url=url, sha256=digest, size=len(DATA))
         self.fetch = fetch
 
     def work(self) -> None:
@@ -257,7 +257,7 @@ def kill_on(victim: Victim, seconds: float, rng: random.Random) -> dict[str, Any
     until, kills, ended, failed, before, forward = time.monotonic() + seconds, 0, 0, 0, 0, 0
     broken: list[str] = []
     longest = LONGEST
-    while (time.monotonic() < until or kills < FEWEST) and kills < 100:
+    while (time.monotonic() < until or kills < MIN_KILLS) and kills < 100:
         pid, due, status = forked(victim.work), time.monotonic() + rng.uniform(0.05, longest), None
         while status is None and time.monotonic() < due:
             done, code = os.waitpid(pid, os.WNOHANG)

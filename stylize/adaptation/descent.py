@@ -24,14 +24,14 @@ from stylize.pipeline import Stylizer
 WORTHWHILE = 0.005  # a loss that falls by a smaller share than this has converged
 
 
-def kind(stylizer: Stylizer) -> str:
+def model_kind(stylizer: Stylizer) -> str:
     """Which settings suit a model: "full" are the published ones, "mini" those of a small one or one that was trained
     together with its styles."""
     config = stylizer.generator.config
     return "mini" if config.resolution < 256 or any(config.patterns) else "full"
 
 
-def choose(presets: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def choose_preset(presets: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
     if name not in presets:
         raise StylizeError("There is no preset {!r}; choose from {}.", name, ", ".join(presets))
     return presets[name]

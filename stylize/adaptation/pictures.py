@@ -27,10 +27,10 @@ from stylize.adaptation.descent import (
     AdaptationProgress,
     State,
     check_training,
-    choose,
+    choose_preset,
     descend,
     embed,
-    kind,
+    model_kind,
     training_faces,
 )
 from stylize.adaptation.losses import clip_within_loss, directional_loss, domain_norm, global_loss, pyramid_loss
@@ -44,8 +44,8 @@ from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 
-MOST_REFERENCES = 10
-LEAST_FACE = 64  # px: a smaller face in a reference says little about its style
+MAX_REFERENCES = 10
+MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference says little about its style
 STYLE_ROW = 7  # of W+: the first of 64 px, where the official code begins to mix styles
 COMPARED = 256  # px: largest size at which pictures are compared
 RATES = {"mix": 0.05, "codes": 0.05}
@@ -109,7 +109,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 def one_shot_preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> OneShotSettings:
     """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead. Those of the
     full model are the published ones."""
-    return OneShotSettings(**{**choose(PRESETS[kind(stylizer)], name), **numbers})
+    return OneShotSettings(**{**choose_preset(PRESETS[model_kind(stylizer)], name), **numbers})
 
 
 def perception(
@@ -130,8 +130,8 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
     The largest face of each is aligned; a picture without one is cropped to its middle. Raises StylizeError for none
     or too many, PhotoError for a picture that cannot be used.
     """
-    if not 1 <= len(pictures) <= MOST_REFERENCES:
-        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MOST_REFERENCES)
+    if not 1 <= len(pictures) <= MAX_REFERENCES:
+        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MAX_REFERENCES)
     aligned, words = [], []
     for number, picture in enumerate(pictures, 1):
         photo = read_photo(picture)
@@ -145,7 +145,7 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
             continue
         aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
         width = face.box[2] - face.box[0]
-        if width < LEAST_FACE:
+        if width < MIN_REFERENCE_FACE:
             words.append(
                 Sentence("The face in reference {} is only {} px wide; a larger one teaches more.", number, width)
             )
@@ -178,7 +178,7 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
     return torch.cat([empty, *(vector[None] for vector in (*styles, *colours))]), len(styles)
 
 
-class Task:
+class OneShotTask:
     """What the references ask of a flat vector: a domain's rest, the weights of the ready domains, and the codes."""
 
     def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
@@ -284,7 +284,7 @@ def adapt_image(
     s = settings or one_shot_preset(stylizer)
     config = stylizer.generator.config
     references, words = prepare_references(stylizer, pictures)
-    task = Task(stylizer, references, s)
+    task = OneShotTask(stylizer, references, s)
     loop = descend(
         task.losses,
         State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.parts)),

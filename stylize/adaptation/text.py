@@ -20,10 +20,10 @@ from stylize.adaptation.descent import (
     AdaptationProgress,
     State,
     check_training,
-    choose,
+    choose_preset,
     descend,
     embed,
-    kind,
+    model_kind,
     training_faces,
 )
 from stylize.adaptation.losses import directional_loss, domain_norm, global_loss, indomain_loss
@@ -33,7 +33,7 @@ from stylize.models.domain import Domain, mix
 from stylize.models.generator import Generator
 from stylize.models.layers import Order
 from stylize.models.text_image import TextImageModel
-from stylize.pipeline import ALIKE, Face, Stylizer
+from stylize.pipeline import SOFTMAX_SCALE, Face, Stylizer
 from stylize.prompts.parse import Prompt
 from stylize.prompts.vocabulary import SOURCE
 
@@ -92,7 +92,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 def preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> AdaptSettings:
     """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead."""
-    return AdaptSettings(**{**choose(PRESETS[kind(stylizer)], name), **numbers})
+    return AdaptSettings(**{**choose_preset(PRESETS[model_kind(stylizer)], name), **numbers})
 
 
 class TextGuide:
@@ -136,7 +136,7 @@ def warm_start(stylizer: Stylizer, prompt: Prompt) -> tuple[Domain | None, bool]
             return stylizer.blended(prompt), True
     clip = stylizer.clip
     known = torch.cat([clip.describe(SOURCE)[None], stylizer.styles_in_words])
-    weights = torch.softmax(ALIKE * F.cosine_similarity(known, clip.describe(clip.read(prompt))[None]), 0)[1:]
+    weights = torch.softmax(SOFTMAX_SCALE * F.cosine_similarity(known, clip.describe(clip.read(prompt))[None]), 0)[1:]
     best = weights.topk(min(3, len(names)))
     alike = [(float(w), stylizer.ready_domain(names[i])) for w, i in zip(best.values, best.indices, strict=True)]
     return mix(alike), False

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from stylize.adaptation.latent import RefineProgress
     from stylize.pipeline import Stylizer
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
-DOMAIN = "a ready domain, a domain file, a description, or a picture of the style (its colours and tones at once)"
+DOMAIN_HELP = "a ready domain, a domain file, a description, or a picture of the style (its colours and tones at once)"
 HELP = {
     "invert": "Turn the faces of a photo into latents (W+).",
     "sample": "Draw random faces.",
@@ -51,7 +51,7 @@ def command_parser(command: str, description: str, epilog: str | None = None) ->
         allow_abbrev=False,
         conflict_handler="resolve",  # a training command may describe a common option in its own words
     )
-    parser.add_argument("--seed", type=whole, default=0, help="seed of everything random (default: 0)")
+    parser.add_argument("--seed", type=whole_number, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
     parser.add_argument(
         "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
@@ -120,7 +120,7 @@ def is_file(text: str) -> bool:
 
 
 def is_picture(text: str) -> bool:
-    return text.lower().endswith(PICTURES)
+    return text.lower().endswith(PICTURE_ENDINGS)
 
 
 def check_styles(texts: Sequence[str]) -> None:
@@ -169,14 +169,14 @@ def fraction(word: str) -> float:
     return value
 
 
-def whole(word: str) -> int:
+def whole_number(word: str) -> int:
     if not word.isdecimal() or len(word) > 19 or (value := int(word)) >= 2**63:
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number between 0 and 2^63 - 1")
     return value
 
 
 def count(word: str) -> int:
-    if (value := whole(word)) < 1:
+    if (value := whole_number(word)) < 1:
         raise argparse.ArgumentTypeError(f"{word} is less than 1")
     return value
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylize.cli.arguments import (
-    DOMAIN,
+    DOMAIN_HELP,
     HELP,
     TENSORS,
     add_method,
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
         Callable[[State | None], Iterator[AdaptationProgress]], dict[str, Any]
     ]  # the loop, and what it is of
 
-PRESETS = ("fast", "balanced", "strong")
-KEPT_EVERY = 5  # steps of a training: a killed one loses no more
+PRESET_NAMES = ("fast", "balanced", "strong")
+SAVED_EVERY = 5  # steps of a training: a killed one loses no more
 MIX = """Each PART is a DOMAIN and, after =, its weight (1 where it is left out). A strength for its levels may follow:
 coarse (structure), medium (features) and fine (colours), 1 where they are left out.
 
@@ -53,7 +53,7 @@ def adapt(words: list[str]) -> None:
     goal.add_argument("--text", help="what the faces become, such as 'a pencil sketch'")
     goal.add_argument("--image", type=Path, nargs="+", metavar="PICTURE", help="1 to 10 pictures in the style to learn")
     parser.add_argument("--source", metavar="TEXT", help="what they are now (default: a photo of a face)")
-    parser.add_argument("--preset", choices=PRESETS, default="balanced", help="default: balanced")
+    parser.add_argument("--preset", choices=PRESET_NAMES, default="balanced", help="default: balanced")
     parser.add_argument("--steps", type=count, metavar="N", help="training steps (default: the preset's)")
     parser.add_argument(
         "--style-mix", type=fraction, metavar="X", help="with --image: share of its fine latents that comes along"
@@ -74,7 +74,7 @@ def adapt(words: list[str]) -> None:
     unfinished = args.output.with_name(args.output.name + ".unfinished")
     for progress in train(read_state(unfinished, job) if args.go_on else None):
         show_progress(progress)
-        if progress.step % KEPT_EVERY == 1:
+        if progress.step % SAVED_EVERY == 1:
             save_state(unfinished, progress.state, job)
     progress.domain.save(args.output)
     unfinished.unlink(missing_ok=True)
@@ -133,15 +133,15 @@ def read_state(path: Path, job: dict[str, Any]) -> State:
 
 def mix_domains(words: list[str]) -> None:
     parser = command_parser("mix", HELP["mix"], MIX)
-    parser.add_argument("parts", nargs="+", metavar="PART", help=f"DOMAIN=WEIGHT; DOMAIN is {DOMAIN}")
+    parser.add_argument("parts", nargs="+", metavar="PART", help=f"DOMAIN=WEIGHT; DOMAIN is {DOMAIN_HELP}")
     parser.add_argument("--spherical", action="store_true", help="turn between the domains instead of blending them")
     add_output(parser, "DOMAIN.safetensors", "domain file to write")
     add_method(parser)
     args = parser.parse_args(words)
 
-    from stylize.models.domain import Part, blend
+    from stylize.models.domain import MixPart, blend
 
-    parts = [Part.parse(word) for word in args.parts]
+    parts = [MixPart.parse(word) for word in args.parts]
     check_output(args.output, TENSORS, [Path(part.text) for part in parts if is_file(part.text)])
     check_styles([part.text for part in parts])
 

@@ -59,11 +59,11 @@ def download_files(words: list[str]) -> None:
 
     from tqdm import tqdm
 
-    from stylize.convert.catalogue import choose, describe
+    from stylize.convert.catalogue import choose_weights, describe
     from stylize.convert.download import download
     from stylize.places import model_folder
 
-    weights = choose(args.name)
+    weights = choose_weights(args.name)
     print(describe(weights))
     bar = None
     for progress in download(weights):

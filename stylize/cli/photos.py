@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylize.cli.arguments import (
-    DOMAIN,
+    DOMAIN_HELP,
     HELP,
-    PICTURES,
+    PICTURE_ENDINGS,
     TENSORS,
     add_method,
     add_output,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from stylize.pipeline import Face, Stylizer
     from stylize.video.files import VideoFile
 
-MOST_SAMPLES = 400
+MAX_SAMPLES = 400
 LONGEST_MOVING = 1024  # px of a photo in a moving picture
 
 
@@ -54,7 +54,7 @@ def stylise(words: list[str]) -> None:
     parser.add_argument(
         "photo", type=Path, metavar="PHOTO", help="a photo, a short video or a folder of them; OUT is then one too"
     )
-    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN_HELP)
     parser.add_argument(
         "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
     )
@@ -86,11 +86,11 @@ def stylise(words: list[str]) -> None:
 
     def makes_video(source: Path, out: Path) -> bool:
         kind = out.suffix.lower()
-        return kind in LIMITS and (kind not in PICTURES or is_moving(source))
+        return kind in LIMITS and (kind not in PICTURE_ENDINGS or is_moving(source))
 
     if not folder:
         moving = makes_video(args.photo, args.output)
-        check_output(args.output, tuple(LIMITS) if moving else PICTURES, [args.photo])
+        check_output(args.output, tuple(LIMITS) if moving else PICTURE_ENDINGS, [args.photo])
         if moving and (args.aligned or args.face is not None):
             parser.error("--face and --aligned belong to photos")
 
@@ -208,13 +208,13 @@ def invert(words: list[str]) -> None:
     args = parser.parse_args(words)
     check_output(args.output, TENSORS, [args.photo])
     if args.reconstruction is not None:
-        check_output(args.reconstruction, PICTURES, [args.photo])
+        check_output(args.reconstruction, PICTURE_ENDINGS, [args.photo])
 
     import torch
     from safetensors.torch import save
 
     from stylize.images import read_photo, save_image
-    from stylize.places import whole
+    from stylize.places import atomic_write
 
     photo = read_photo(args.photo)
     stylizer = load_model(args)
@@ -225,7 +225,7 @@ def invert(words: list[str]) -> None:
         "ws": torch.cat([face.ws for face in faces]).cpu().contiguous(),
         "quads": torch.stack([torch.as_tensor(face.detected.quad) for face in faces]).contiguous(),
     }
-    with whole(args.output) as part:
+    with atomic_write(args.output) as part:
         part.write_bytes(save(tensors, metadata={"format": "stylize latents", "model": args.model}))
     wrote(args.output)
     if args.reconstruction is not None:
@@ -237,12 +237,12 @@ def sample(words: list[str]) -> None:
     parser = command_parser("sample", HELP["sample"])
     add_output(parser, "OUT.png", "picture to write, the faces side by side")
     parser.add_argument("-n", dest="number", type=count, metavar="N", default=1, help="default: 1")
-    parser.add_argument("--to", metavar="TEXT", help=DOMAIN)
+    parser.add_argument("--to", metavar="TEXT", help=DOMAIN_HELP)
     add_method(parser)
     args = parser.parse_args(words)
-    if args.number > MOST_SAMPLES:
-        raise StylizeError("{} faces do not fit in one picture; ask for at most {}.", args.number, MOST_SAMPLES)
-    check_output(args.output, PICTURES)
+    if args.number > MAX_SAMPLES:
+        raise StylizeError("{} faces do not fit in one picture; ask for at most {}.", args.number, MAX_SAMPLES)
+    check_output(args.output, PICTURE_ENDINGS)
     check_styles([args.to] if args.to else [])
 
     from stylize.images import save_image, side_by_side
@@ -257,7 +257,9 @@ def sample(words: list[str]) -> None:
 def morph(words: list[str]) -> None:
     parser = command_parser("morph", HELP["morph"])
     parser.add_argument("photo", type=Path, metavar="PHOTO")
-    parser.add_argument("--to", action="append", required=True, metavar="TEXT", help=f"{DOMAIN}; again for the next")
+    parser.add_argument(
+        "--to", action="append", required=True, metavar="TEXT", help=f"{DOMAIN_HELP}; again for the next"
+    )
     add_output(parser, "OUT.mp4", "moving picture to write: .mp4, .gif or .webp")
     add_method(parser)
     parser.add_argument("--frames", type=count, metavar="N", default=48, help="default: 48")

@@ -10,11 +10,11 @@ from huggingface_hub import constants
 
 from stylize.errors import CheckpointError
 
-NVIDIA = "NVIDIA Source Code License, non-commercial"
+NVIDIA_LICENCE = "NVIDIA Source Code License, non-commercial"
 
 
 @dataclass(frozen=True)
-class Weight:
+class WeightsFile:
     """A file of weights: ``file`` in the hub's repository ``repo``, or at the address ``url``.
 
     sha256: None where nobody publishes it; size: bytes, without a sha256 only about, None where unknown.
@@ -51,17 +51,17 @@ class Weight:
 
 
 WEIGHTS = (
-    Weight(
+    WeightsFile(
         name="stylegan2-ffhq",
         purpose="generator of faces, 1024 px (StyleGAN2, config-f)",
-        licence=NVIDIA,
+        licence=NVIDIA_LICENCE,
         target="generator.safetensors",
         repo="aaronb/StyleGAN2",
         file="stylegan2-ffhq-config-f.pt",
         sha256="646c7e7c5e3fc4cf8e83dcfe5dce505cc74b61d8982c09563932aa15c4baf18c",
         size=132717355,
     ),
-    Weight(
+    WeightsFile(
         name="e4e-ffhq",
         purpose="encoder of faces (e4e)",
         licence="MIT",
@@ -75,7 +75,7 @@ WEIGHTS = (
             ("AIRI-Institute/StyleFeatureEditor", "pretrained_models/e4e_ffhq_encode.pt"),
         ),
     ),
-    Weight(
+    WeightsFile(
         name="sfe-ffhq",
         purpose="better encoder of faces, beside e4e: keeps glasses, earrings, background (StyleFeatureEditor)",
         licence="MIT for the code, the weights' own on their page",
@@ -84,7 +84,7 @@ WEIGHTS = (
         file="pretrained_models/sfe_editor_light.pt",
         size=650_000_000,  # of the networks in it
     ),
-    Weight(
+    WeightsFile(
         name="clip-vit-b-32",
         purpose="text-image model (OpenAI CLIP ViT-B/32)",
         licence="MIT",
@@ -94,7 +94,7 @@ WEIGHTS = (
         size=605_000_000,
         clip="ViT-B-32-quickgelu",
     ),
-    Weight(
+    WeightsFile(
         name="clip-vit-b-16",
         purpose="text-image model (OpenAI CLIP ViT-B/16)",
         licence="MIT",
@@ -104,14 +104,14 @@ WEIGHTS = (
         size=598_000_000,
         clip="ViT-B-16-quickgelu",
     ),
-    Weight(
+    WeightsFile(
         name="hyperdomainnet",
         purpose="published domains and hypernetworks (HyperDomainNet)",
         licence="MIT",
         target="mapper_large_resample_td.safetensors",  # one of many
         url="https://www.dropbox.com/s/r8816i09t9n94hy/checkpoints.zip?dl=1",
     ),
-    Weight(
+    WeightsFile(
         name="vgg16",
         purpose="features in which LPIPS compares pictures (torchvision's VGG16)",
         licence="BSD-3-Clause",
@@ -120,7 +120,7 @@ WEIGHTS = (
         sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         size=553433881,
     ),
-    Weight(
+    WeightsFile(
         name="lpips",
         purpose="what each of these features weighs (LPIPS 0.1)",
         licence="BSD-2-Clause",
@@ -130,19 +130,19 @@ WEIGHTS = (
         size=7289,
     ),
 )
-FULL = ("stylegan2-ffhq", "e4e-ffhq", "clip-vit-b-32", "clip-vit-b-16")  # what the full model cannot do without
-BETTER = "sfe-ffhq"  # takes the place of e4e where it is there
+REQUIRED = ("stylegan2-ffhq", "e4e-ffhq", "clip-vit-b-32", "clip-vit-b-16")  # what the full model cannot do without
+OPTIONAL = "sfe-ffhq"  # takes the place of e4e where it is there
 
 
-def choose(name: str) -> list[Weight]:
+def choose_weights(name: str) -> list[WeightsFile]:
     """The weights of "full", or the one of that name. Raises CheckpointError."""
     table = {weight.name: weight for weight in WEIGHTS}
     if name != "full" and name not in table:
         raise CheckpointError("There is nothing to download under {!r}; use full, {}.", name, ", ".join(table))
-    return [table[part] for part in FULL] if name == "full" else [table[name]]
+    return [table[part] for part in REQUIRED] if name == "full" else [table[name]]
 
 
-def describe(weights: Sequence[Weight]) -> str:
+def describe(weights: Sequence[WeightsFile]) -> str:
     """What a download brings, from where, under which licence, and the disk it takes."""
     lines = []
     for weight in weights:
@@ -153,10 +153,10 @@ def describe(weights: Sequence[Weight]) -> str:
     total = megabytes(sum(weight.size or 0 for weight in weights))
     more = "" if all(weight.size for weight in weights) else " and more"
     lines.append(f"Disk: {total}{more} to fetch, and at most as much converted.")
-    if tuple(weight.name for weight in weights) == FULL:
-        (better,) = choose(BETTER)
+    if tuple(weight.name for weight in weights) == REQUIRED:
+        (better,) = choose_weights(OPTIONAL)
         about = f"about {megabytes(better.size or 0)}; licence: {better.licence}"
-        lines.append(f"Afterwards, if you like, python -m stylize download {BETTER}: {better.purpose}; {about}.")
+        lines.append(f"Afterwards, if you like, python -m stylize download {OPTIONAL}: {better.purpose}; {about}.")
     return "\n".join(lines)
 
 

@@ -16,14 +16,14 @@ from stylize.errors import CheckpointError
 from stylize.models.checkpoints import check_tensors, load_checkpoint, load_into, save_checkpoint
 from stylize.models.generator import Generator, GeneratorConfig
 
-MOST_LEVELS = 10  # of a generator: 2048 px
-MOST_NUMBERS = 2**29  # of one model; e4e has 267 million
+MAX_LEVELS = 10  # of a generator: 2048 px
+MAX_NUMBERS = 2**29  # of one model; e4e has 267 million
 
 Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Weights:
+class ConvertedWeights:
     """A generator, an encoder, directions or a part of LPIPS: tensors, and settings that say what they are.
 
     ``note``: a sentence about what the file lacked and how that was made up for; "" where it lacked nothing.
@@ -51,7 +51,7 @@ class Base:
         tensors, settings = load_checkpoint(path)
         try:
             config = GeneratorConfig(**settings["config"])
-            if len(config.channels) > MOST_LEVELS or config.mapping_layers > len(tensors):
+            if len(config.channels) > MAX_LEVELS or config.mapping_layers > len(tensors):
                 raise ValueError("more layers than the file can hold")
             with torch.device("meta"):  # sizes that do not fit are found before memory is taken
                 generator = Generator(config)
@@ -89,7 +89,7 @@ def part_of(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
 
 def finite(tensors: Tensors, name: str) -> Tensors:
     """In float32 but for BatchNorm's counters. Raises CheckpointError when they are too many or not finite."""
-    if sum(tensor.numel() for tensor in tensors.values()) > MOST_NUMBERS:
+    if sum(tensor.numel() for tensor in tensors.values()) > MAX_NUMBERS:
         raise CheckpointError("{} holds far more numbers than a model of its kind has; use another file.", name)
     if odd := next((key for key, tensor in tensors.items() if tensor.is_complex()), None):
         raise CheckpointError("{} holds complex numbers in {}, which no model has; use another file.", name, odd)

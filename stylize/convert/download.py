@@ -23,7 +23,7 @@ from typing import IO, Literal
 from huggingface_hub import constants, get_token, hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError
 
-from stylize.convert.catalogue import Weight, megabytes
+from stylize.convert.catalogue import WeightsFile, megabytes
 from stylize.convert.formats import convert
 from stylize.errors import CheckpointError, Sentence
 from stylize.places import model_folder
@@ -39,13 +39,13 @@ GONE = (401, 403, 404, 410)  # what a server answers for a file that is not, or 
 class DownloadProgress:
     """Of one weight: ``done`` of ``total`` bytes; total None where the server does not say."""
 
-    weight: Weight
+    weight: WeightsFile
     stage: Literal["download", "check", "convert", "ready"]
     done: int = 0
     total: int | None = None
 
 
-def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[DownloadProgress]:
+def download(weights: Sequence[WeightsFile], folder: Path | None = None) -> Iterator[DownloadProgress]:
     """Fetches, checks and converts ``weights`` into ``folder`` (default: the full model's), and says how far it is.
 
     What is there already is left alone. Closing the iterator stops; the next call goes on from there.
@@ -70,7 +70,7 @@ def download(weights: Sequence[Weight], folder: Path | None = None) -> Iterator[
         yield DownloadProgress(weight, "ready")
 
 
-def fetch(weight: Weight) -> Iterator[DownloadProgress]:
+def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
     """Brings ``weight`` to ``weight.path``, going on from what an earlier call left. Raises CheckpointError."""
     if weight.path.is_file():
         return
@@ -142,7 +142,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _transfer(weight: Weight, part: Path) -> Generator[DownloadProgress, None, str | None]:
+def _transfer(weight: WeightsFile, part: Path) -> Generator[DownloadProgress, None, str | None]:
     """Appends to ``part`` until it is whole; returns the SHA-256 that it should have, where somebody says so."""
     have = part.stat().st_size if part.is_file() else 0
     if weight.sha256 and have == weight.size:
@@ -179,7 +179,7 @@ def _transfer(weight: Weight, part: Path) -> Generator[DownloadProgress, None, s
     return weight.sha256 or _as_sha256(redirects.linked or response.headers.get("X-Linked-Etag", ""))
 
 
-def _request(weight: Weight, have: int) -> urllib.request.Request:
+def _request(weight: WeightsFile, have: int) -> urllib.request.Request:
     url = hf_hub_url(weight.repo, weight.file) if weight.repo else weight.url
     request = urllib.request.Request(url, headers={"User-Agent": "stylize"})
     if weight.repo and (token := get_token()):  # for the hub alone, not for where it sends one on to
@@ -195,7 +195,7 @@ def _as_sha256(etag: str) -> str | None:
     return etag if len(etag) == 64 else None
 
 
-def _explain(weight: Weight, error: urllib.error.HTTPError) -> str:
+def _explain(weight: WeightsFile, error: urllib.error.HTTPError) -> str:
     if error.code in (401, 403):
         return Sentence(
             "{} asks for permission ({}): accept its terms on its page and log in with hf auth login.",
@@ -211,7 +211,7 @@ def _explain(weight: Weight, error: urllib.error.HTTPError) -> str:
     )
 
 
-def _check_disk(weights: Sequence[Weight], folder: Path) -> None:
+def _check_disk(weights: Sequence[WeightsFile], folder: Path) -> None:
     """Raises CheckpointError unless the disks have room for what is still to come, and for as much converted."""
     needs: dict[int, tuple[int, Path]] = {}  # by file system
     for weight in weights:
@@ -238,7 +238,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _convert(weight: Weight, path: Path, target: Path) -> None:
+def _convert(weight: WeightsFile, path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if weight.clip:
         import open_clip

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from stylize.convert.common import (
     Base,
+    ConvertedWeights,
     Tensors,
-    Weights,
     checked,
     count,
     finite,
@@ -54,13 +54,13 @@ from stylize.models.e4e import E4e, E4eConfig, ReStyle
 from stylize.models.hypernet import HyperNet
 from stylize.models.lpips import WIDTHS, Lpips
 
-MOST_UNPACKED = 2**31  # bytes of an archive of checkpoints
+MAX_UNPACKED = 2**31  # bytes of an archive of checkpoints
 LARGEST_DIRECTIONS = 1_000_000  # bytes
 BARE = ("params_ema", "params", "g", "generator")  # what BasicSR, JoJoGAN and others call a generator's state dict
 HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
 PLAIN_NAME = re.compile(r"[\w ,()+&'-][\w .,()+&'-]{0,99}")  # not hidden, not the folder above
 
-Converted = Weights | Domain | HyperNet
+Converted = ConvertedWeights | Domain | HyperNet
 
 
 def convert(
@@ -97,12 +97,12 @@ def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
     for path in paths:
         with _opened(path) as stream:
             found = recognise(read(stream, path.name), path.name)
-        if not isinstance(found, Weights) or found.settings.get("kind") != "directions":
+        if not isinstance(found, ConvertedWeights) or found.settings.get("kind") != "directions":
             raise CheckpointError("{} holds no directions; convert it alone, only directions can be joined.", path.name)
         if repeated := tensors.keys() & found.tensors.keys():
             raise CheckpointError("Two files hold a direction called {}; rename one.", min(repeated))
         tensors |= found.tensors
-    return _saved({out: Weights(tensors, {"kind": "directions"})})
+    return _saved({out: ConvertedWeights(tensors, {"kind": "directions"})})
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -120,7 +120,7 @@ def _saved(results: Mapping[Path, Converted], tell: Callable[[str], None] = lamb
             raise CheckpointError("Cannot write {}: the name must end in .safetensors.", path)
     for path, result in results.items():
         result.save(path)
-        if isinstance(result, Weights) and result.note:
+        if isinstance(result, ConvertedWeights) and result.note:
             tell(result.note)
     return list(results)
 
@@ -133,8 +133,8 @@ def _convert_archive(
         raise CheckpointError("{} holds several checkpoints; name a folder for them instead of the file {}.", name, out)
     entries = {entry: size for entry, size in _entries(stream).items() if entry.endswith(".pt")}
     entries = {entry: size for entry, size in entries.items() if not entry.startswith("__MACOSX/")}
-    if sum(entries.values()) > MOST_UNPACKED:
-        raise CheckpointError("{} would unpack to more than {:,} bytes; take out what you need.", name, MOST_UNPACKED)
+    if sum(entries.values()) > MAX_UNPACKED:
+        raise CheckpointError("{} would unpack to more than {:,} bytes; take out what you need.", name, MAX_UNPACKED)
     for entry in entries:
         if not all(PLAIN_NAME.fullmatch(part) for part in entry.split("/")):
             raise CheckpointError("{} is refused: a file in it has the unsafe name {!a}.", name, entry)
@@ -217,7 +217,7 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
     """The content of the file ``name`` in this project's form. Raises CheckpointError when it is nothing known."""
     name = name.encode(errors="replace").decode()
     if isinstance(content, dict):
-        for key, reader in READERS.items():
+        for key, reader in RECOGNISERS.items():
             if key in content:
                 return reader(content, name, base)
         for key in BARE:
@@ -232,7 +232,7 @@ def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
     directions = {key: value for key, part in parts.items() if (value := _direction(part)) is not None}
     named = all(isinstance(key, str) and PLAIN_NAME.fullmatch(key) for key in parts)
     if directions and named and len(directions) == len(parts):
-        return Weights(finite(directions, name), {"kind": "directions", "origin": {"file": name}})
+        return ConvertedWeights(finite(directions, name), {"kind": "directions", "origin": {"file": name}})
     raise CheckpointError(
         "{} is none of the checkpoints that this project reads (generators of StyleGAN2, e4e, "
         "ReStyle, "
@@ -253,27 +253,27 @@ def _direction(value: Any) -> Tensor | None:
 # --- generators ---------------------------------------------------------------------------------------
 
 
-def _rosinality(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+def _rosinality(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights:
     # StyleGAN-NADA's training saves neither the mean w nor a discriminator.
     source = "rosinality" if "latent_avg" in content or "d" in content else "rosinality, as StyleGAN-NADA saves it"
     return from_state(content["g_ema"], content.get("latent_avg"), source, name, base)
 
 
-def _nvidia(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+def _nvidia(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights:
     return from_module(content["G_ema"], name, base)
 
 
 # --- encoders -----------------------------------------------------------------------------------------
 
 # Official class -> kind of this project. The last two have the same tensors.
-ENCODERS = {
+OFFICIAL_ENCODERS = {
     "Encoder4Editing": "e4e",
     "ProgressiveBackboneEncoder": "restyle_e4e",
     "BackboneEncoder": "restyle_psp",
 }
 
 
-def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+def _encoder(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights:
     state = plain_tensors(content["state_dict"], name)
     if holds_sfe(state):
         return from_sfe(state, name)
@@ -282,14 +282,14 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
         return from_state(state, content.get("latent_avg"), "rosinality", name, base)
     options = plain(content.get("opts"))
     official = options.get("encoder_type", "")
-    if not tensors or official not in ENCODERS:
+    if not tensors or official not in OFFICIAL_ENCODERS:
         raise CheckpointError(
             "{} holds an encoder of the kind {}, but only {} are known; use a checkpoint of e4e or ReStyle for faces.",
             name,
             shown(official),
-            ", ".join(ENCODERS),
+            ", ".join(OFFICIAL_ENCODERS),
         )
-    kind = ENCODERS[official]
+    kind = OFFICIAL_ENCODERS[official]
     if options.get("start_from_latent_avg") is False:
         raise CheckpointError("{} was trained without the mean w, which is not supported; use another encoder.", name)
     try:
@@ -311,10 +311,10 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Weights:
         return ReStyle(config, "psp" if kind == "restyle_psp" else "e4e", lambda ws: ws)
 
     origin = {"file": name, "format": official}
-    return Weights(checked(build, tensors, name), {"kind": kind, "config": config.to_dict(), "origin": origin})
+    return ConvertedWeights(checked(build, tensors, name), {"kind": kind, "config": config.to_dict(), "origin": origin})
 
 
-def _decoder(content: Any, name: str, base: Base | None = None) -> Weights:
+def _decoder(content: Any, name: str, base: Base | None = None) -> ConvertedWeights:
     """The generator inside an encoder's file."""
     state = content.get("state_dict") if isinstance(content, dict) else None
     held = part_of(plain_tensors(state, name), "decoder.") if isinstance(state, dict) else {}
@@ -337,7 +337,7 @@ LPIPS: Names = (
 )
 
 
-def _lpips(content: dict[str, Any], name: str, base: Base | None) -> Weights:
+def _lpips(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights:
     """The heads of LPIPS, or the convolutions of torchvision's VGG16 under them."""
     found = renamed(plain_tensors(content, name), LPIPS)
     tensors = {key: tensor for key, tensor in found.items() if not key.startswith("classifier.")}
@@ -346,10 +346,10 @@ def _lpips(content: dict[str, Any], name: str, base: Base | None) -> Weights:
     with torch.device("meta"):
         expected = {key: tensor for key, tensor in Lpips().state_dict().items() if key.startswith(part)}
     check_tensors(expected, tensors, name)
-    return Weights(finite(tensors, name), {"kind": f"lpips {part}", "origin": {"file": name}})
+    return ConvertedWeights(finite(tensors, name), {"kind": f"lpips {part}", "origin": {"file": name}})
 
 
-READERS: dict[str, Callable[[dict[str, Any], str, Base | None], Converted]] = {
+RECOGNISERS: dict[str, Callable[[dict[str, Any], str, Base | None], Converted]] = {
     "G_ema": _nvidia,
     "g_ema": _rosinality,
     "model_type": hyperdomainnet,

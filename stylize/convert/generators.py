@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from stylize.convert.common import (
-    MOST_LEVELS,
+    MAX_LEVELS,
     Base,
+    ConvertedWeights,
     Tensors,
-    Weights,
     checked,
     count,
     finite,
@@ -27,8 +27,12 @@ from stylize.models.generator import Generator, GeneratorConfig
 
 SAMPLES = 10_000  # of w, for a generator whose file lacks their mean
 NOISE_SEED = 0  # of the noise, for a generator whose file lacks it
-MOST_WIDTH = 8192  # of any layer; 512 in what is published
-CONSTANTS = ("input.input", "constant_input.weight", "synthesis.b4.const")  # what each project calls the 4 px input
+MAX_WIDTH = 8192  # of any layer; 512 in what is published
+CONSTANT_NAMES = (
+    "input.input",
+    "constant_input.weight",
+    "synthesis.b4.const",
+)  # what each project calls the 4 px input
 BESIDE = ("d.", "D.", "netD.", "discriminator.", "g.", "generator.")  # other networks that a training saves beside it
 
 Names = Sequence[tuple[str, Callable[[re.Match[str]], str]]]
@@ -57,7 +61,7 @@ BASICSR: Names = (
     (r"style_(conv1|convs\.\d{1,4})\.(.*)", lambda m: f"{m[1]}.{m[2].replace('modulated_conv.', 'conv.')}"),
     (r"(to_rgb1|to_rgbs\.\d{1,4})\.modulated_conv\.(.*)", lambda m: f"{m[1]}.conv.{m[2]}"),
 )
-NVIDIA: Names = (
+NVIDIA_NAMES: Names = (
     (r"mapping\.fc(\d{1,4})\.(weight|bias)", lambda m: f"mapping.layers.{m[1]}.{m[2]}"),
     (r"mapping\.w_avg", lambda m: "w_avg"),
     (r"synthesis\.b4\.const", lambda m: "const"),
@@ -94,7 +98,7 @@ def from_rosinality(g_ema: Mapping[str, Tensor]) -> Tensors:
 
 def from_nvidia(g_ema: Mapping[str, Tensor]) -> Tensors:
     """The tensors of a stylegan2-ada-pytorch generator under this project's names and shapes, with ``w_avg``."""
-    out = renamed(g_ema, NVIDIA)
+    out = renamed(g_ema, NVIDIA_NAMES)
     for name in list(out):
         if name.endswith(".noise_const"):
             out[name.removesuffix("_const")] = out.pop(name)[None, None]
@@ -110,7 +114,7 @@ def _prefixes(names: Iterable[Any]) -> list[str]:
     found = [
         name.removesuffix(constant)
         for name in names
-        for constant in CONSTANTS
+        for constant in CONSTANT_NAMES
         if isinstance(name, str) and (name == constant or name.endswith(f".{constant}"))
     ]
     return sorted(found, key=lambda prefix: ("ema" not in prefix, prefix))
@@ -121,7 +125,7 @@ def holds_generator(names: Iterable[Any]) -> bool:
     return bool(_prefixes(names))
 
 
-def from_state(state: Any, latent_avg: Any, source: str, name: str, base: Base | None = None) -> Weights:
+def from_state(state: Any, latent_avg: Any, source: str, name: str, base: Base | None = None) -> ConvertedWeights:
     """A generator from a state dict of any of the three projects. latent_avg: the mean w that came with it, or None."""
     tensors = plain_tensors(state, name)
     prefix = next(iter(_prefixes(tensors)), "")
@@ -134,7 +138,7 @@ def from_state(state: Any, latent_avg: Any, source: str, name: str, base: Base |
     return generator(from_rosinality(tensors), row(latent_avg, name), source, name, base)
 
 
-def from_module(module: Any, name: str, base: Base | None) -> Weights:
+def from_module(module: Any, name: str, base: Base | None) -> ConvertedWeights:
     """A generator from the pickled network of stylegan2-ada-pytorch, or from its tensors."""
     tensors = from_nvidia(_parameters(module, name) if isinstance(module, Record) else plain_tensors(module, name))
     return generator(tensors, tensors.pop("w_avg", None), "stylegan2-ada-pytorch", name, base)
@@ -164,7 +168,7 @@ def _parameters(module: Any, name: str) -> Tensors:
     return plain_tensors(found, name)
 
 
-def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, base: Base | None) -> Weights:
+def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, base: Base | None) -> ConvertedWeights:
     """A generator from tensors under this project's names. Where its mean w is missing it is that of ``base``, if the
     two have the same mapping network, else computed; where all of its noise is missing it is drawn."""
     convs, layers = (count(pattern, tensors) for pattern in (r"convs\.\d+\.weight", r"mapping\.layers\.\d+\.weight"))
@@ -173,13 +177,13 @@ def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, ba
         z_dim, w_dim = tensors["mapping.layers.0.weight"].shape[1], tensors["convs.0.affine.weight"].shape[1]
     except LookupError as error:
         raise CheckpointError("{} holds no generator of StyleGAN2: a layer is missing ({}).", name, error) from None
-    if len(channels) > MOST_LEVELS:
+    if len(channels) > MAX_LEVELS:
         raise CheckpointError(
-            "{} holds a generator of more than {} px; use a smaller one.", name, 2 ** (MOST_LEVELS + 1)
+            "{} holds a generator of more than {} px; use a smaller one.", name, 2 ** (MAX_LEVELS + 1)
         )
     config = GeneratorConfig(4 * 2 ** (len(channels) - 1), tuple(channels), z_dim, w_dim, layers)
-    if max(*channels, z_dim, w_dim) > MOST_WIDTH:
-        raise CheckpointError("{} holds a generator with layers wider than {:,}; use a smaller one.", name, MOST_WIDTH)
+    if max(*channels, z_dim, w_dim) > MAX_WIDTH:
+        raise CheckpointError("{} holds a generator with layers wider than {:,}; use a smaller one.", name, MAX_WIDTH)
     origin = {"file": name, "format": source}
     note = ""
     if not any(key.endswith(".noise") for key in tensors):
@@ -200,7 +204,7 @@ def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, ba
         load_into(made, tensors, name)
         made.update_w_avg(torch.Generator().manual_seed(0), SAMPLES)
         tensors |= finite({"w_avg": made.w_avg}, name)
-    return Weights(tensors, {"config": config.to_dict(), "origin": origin}, note)
+    return ConvertedWeights(tensors, {"config": config.to_dict(), "origin": origin}, note)
 
 
 def _drawn_noise(convs: int) -> Tensors:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from stylize.convert.common import (
-    MOST_LEVELS,
+    MAX_LEVELS,
     Base,
+    ConvertedWeights,
     Tensors,
-    Weights,
     finite,
     plain,
     plain_tensors,
@@ -28,7 +28,7 @@ from stylize.models.generator import GeneratorConfig
 from stylize.models.hypernet import HyperNet, from_official
 
 
-def hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Weights | Domain | HyperNet:
+def hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights | Domain | HyperNet:
     kind, patch = content["model_type"], content.get("patch_key", "cin_mult")  # the trainer may leave the patch out
     state = plain_tensors(content.get("state_dict"), name)
     if kind == "original":  # a whole generator
@@ -47,7 +47,7 @@ def hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Wei
 
 def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> Domain:
     resolution = plain(content.get("sg2_params")).get("img_size", 0)
-    if resolution not in [4 * 2**level for level in range(MOST_LEVELS)]:
+    if resolution not in [4 * 2**level for level in range(MAX_LEVELS)]:
         raise CheckpointError("{} does not say for which size of generator it was made; use another file.", name)
     sizes = GeneratorConfig.official(resolution).domain_sizes
     expected = {f"heads.conv_{i}.params_in": torch.empty(1, 1, size, 1, 1) for i, size in enumerate(sizes)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from stylize.convert.common import Tensors, Weights, checked, count, part_of
+from stylize.convert.common import ConvertedWeights, Tensors, checked, count, part_of
 from stylize.errors import CheckpointError
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.sfe import Sfe, SfeConfig
@@ -21,7 +21,7 @@ def holds_sfe(state: Mapping[str, Tensor]) -> bool:
     return f"inverter.{MARK}" in state or f"encoder.{MARK}" in state
 
 
-def from_sfe(state: Mapping[str, Tensor], name: str) -> Weights:
+def from_sfe(state: Mapping[str, Tensor], name: str) -> ConvertedWeights:
     """An encoder from the ``state_dict`` of a checkpoint; the generator, e4e and the discriminator that a training
     saves beside it are left out, as is the mean w, which is the generator's. Raises CheckpointError."""
     editor = f"inverter.{MARK}" in state
@@ -34,7 +34,7 @@ def from_sfe(state: Mapping[str, Tensor], name: str) -> Weights:
     generator = GeneratorConfig.official(8)  # any: it is no part of the encoder
     weights = checked(lambda: Sfe(config, Generator(generator)), tensors, name)
     origin = {"file": name, "format": "StyleFeatureEditor" if editor else "StyleFeatureEditor, inverter"}
-    return Weights(weights, {"kind": "sfe", "config": config.to_dict(), "origin": origin})
+    return ConvertedWeights(weights, {"kind": "sfe", "config": config.to_dict(), "origin": origin})
 
 
 def _config(tensors: Tensors, editor: bool, name: str) -> SfeConfig:

@@ -26,8 +26,8 @@ from torch import Tensor
 
 from stylize.errors import CheckpointError
 
-MOST_STEPS = 1_000_000  # of one pickle; e4e needs 40,000
-MOST_NUMBERS = 2**28  # of one tensor
+MAX_STEPS = 1_000_000  # of one pickle; e4e needs 40,000
+MAX_NUMBERS = 2**28  # of one tensor
 LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # a pickle of torch's magic number
 
 
@@ -131,7 +131,7 @@ LITERALS = {
     for op in pickletools.opcodes
     if op.arg and not op.stack_before and op.stack_after not in ([], [pickletools.anyobject])
 }
-CONSTANTS: dict[str, Callable[[], Any]] = {
+CONSTANT_OPCODES: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
     "NEWFALSE": lambda: False,
@@ -156,13 +156,13 @@ def _pickle(stream: IO[bytes], storage: Callable[[torch.dtype, str, int], Tensor
 
     operations: Iterable[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(stream)
     for step, (opcode, arg, _) in enumerate(operations):
-        if step > MOST_STEPS:
+        if step > MAX_STEPS:
             raise _Refusal("is far too intricate for a checkpoint; use another file.")
         op = opcode.name
         if op in LITERALS:
             stack.append(arg)
-        elif op in CONSTANTS:
-            stack.append(CONSTANTS[op]())
+        elif op in CONSTANT_OPCODES:
+            stack.append(CONSTANT_OPCODES[op]())
         elif op in ("BINPUT", "LONG_BINPUT", "PUT"):
             memo[arg] = stack[-1]
         elif op == "MEMOIZE":
@@ -262,7 +262,7 @@ def _record(*_: Any, **__: Any) -> Record:
 
 
 def _tensor(numbers: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Tensor:
-    if math.prod(_known(number, int) for number in size) > MOST_NUMBERS:
+    if math.prod(_known(number, int) for number in size) > MAX_NUMBERS:
         raise _Refusal(f"holds a tensor of {math.prod(size):,} numbers, too many for a checkpoint.")
     return _known(numbers, Tensor).as_strided(size, stride, offset)
 

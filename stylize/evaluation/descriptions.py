@@ -15,8 +15,8 @@ from stylize.prompts.russian import CYRILLIC
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 
 HERE = Path(__file__).parent
-LABELS = HERE.parent / "ui" / "labels.ttf"
-SHEET = (
+LABEL_FONT = HERE.parent / "ui" / "labels.ttf"
+SHEET_DESCRIPTIONS = (
     "like a Monet painting", "Mona Lisa", "Hokusai great wave", "Roy Lichtenstein", "Banksy", "manga panel",
     "The Simpsons", "Minecraft", "Avatar Na'vi", "Shrek", "The Walking Dead", "terminator T-1000", "Tron legacy",
     "B&W", "1940s detective movie", "wild west wanted poster", "80s retro vibe", "halloween", "christmas",
@@ -87,11 +87,11 @@ def _told(prompt: Prompt, kind: str) -> str:
 
 
 def sheet(stylizer: Stylizer, photo: Image.Image, side: int = 192, columns: int = 8) -> Image.Image:
-    """The largest face of a photo in the descriptions of SHEET, in reading order; what is refused stays grey."""
+    """The largest face of a photo in each of SHEET_DESCRIPTIONS, in reading order; refused ones stay grey."""
     face = stylizer.faces(photo)[0]
-    picture = Image.new("RGB", (columns * side, -(-len(SHEET) // columns) * side), "grey")
-    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(LABELS, side // 14)
-    for place, text in enumerate(SHEET):
+    picture = Image.new("RGB", (columns * side, -(-len(SHEET_DESCRIPTIONS) // columns) * side), "grey")
+    draw, font = ImageDraw.Draw(picture), ImageFont.truetype(LABEL_FONT, side // 14)
+    for place, text in enumerate(SHEET_DESCRIPTIONS):
         corner = (place % columns * side, place // columns * side)
         try:
             drawn = stylizer.render(face, stylizer.domain(text))

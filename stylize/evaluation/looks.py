@@ -15,15 +15,15 @@ from torch import Tensor
 from stylize.images import to_tensor
 from stylize.models.domain import Domain
 from stylize.pipeline import Face, Stylizer
-from stylize.training.data import FULL
+from stylize.training.data import DATA_SIDE
 from stylize.training.filters import draw
-from stylize.training.filters.face import Face as Drawn
+from stylize.training.filters.face import AnalysedFace
 
 STROKES = (
     "pencil sketch", "ink drawing", "charcoal drawing", "comic halftone", "pixel art", "mosaic", "stained glass",
     "woodblock print", "chalkboard drawing", "pop art",
 )  # fmt: skip
-FINE = 2.0  # px of FULL: what is finer than a Gaussian of that deviation is a stroke
+FINE = 2.0  # px of DATA_SIDE: what is finer than a Gaussian of that deviation is a stroke
 
 
 def fine(pictures: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 
 def plain_features(pictures: Tensor) -> Tensor:
     """(N, 3, S, S) -> (N, D): colours, contrast and steepness by place and size, that no network has learnt."""
-    x = F.interpolate(pictures, size=FULL, mode="bilinear") if pictures.shape[-1] != FULL else pictures
+    x = F.interpolate(pictures, size=DATA_SIDE, mode="bilinear") if pictures.shape[-1] != DATA_SIDE else pictures
     grey = x.mean(1, keepdim=True)
     contrast = F.adaptive_avg_pool2d(grey.square(), 8) - F.adaptive_avg_pool2d(grey, 8) ** 2
     parts = [F.adaptive_avg_pool2d(x, 8), contrast]
@@ -74,12 +74,12 @@ def measure(
 ) -> dict[str, Any]:
     """Of every style, means over the faces: ``distance`` to the true picture and that of the ``photo`` itself, in
     [-1, 1]; ``strokes``, the share of the true picture's steepness; ``correlation`` of what is fine; ``judged``, how
-    often plain features name it. Pictures of FULL px; detail None is the model's own setting."""
+    often plain features name it. Pictures of DATA_SIDE px; detail None is the model's own setting."""
     rows: dict[str, list[list[float]]] = {name: [] for name in domains}
     features: dict[str, list[list[Tensor]]] = {name: [] for name in domains}
     for face in faces:
-        photo = face.crop.resize((FULL, FULL), Image.Resampling.LANCZOS)
-        model = Drawn(np.asarray(photo), np.asarray(face.detected.points) * FULL, 0)
+        photo = face.crop.resize((DATA_SIDE, DATA_SIDE), Image.Resampling.LANCZOS)
+        model = AnalysedFace(np.asarray(photo), np.asarray(face.detected.points) * DATA_SIDE, 0)
         for name, domain in domains.items():
             true = to_tensor(Image.fromarray(draw(model, name)))
             made = to_tensor(stylizer.render(face, domain, detail=detail).resize(photo.size, Image.Resampling.LANCZOS))

@@ -25,7 +25,7 @@ from stylize.adaptation.text import AdaptSettings, adapt_text
 from stylize.errors import StylizeError
 from stylize.evaluation import descriptions as understood
 from stylize.evaluation import looks, unseen_prompts
-from stylize.evaluation.vector_vs_weights import STYLES, Comparison
+from stylize.evaluation.vector_vs_weights import COMPARED_STYLES, Comparison
 from stylize.faces.detail import transfer_detail
 from stylize.faces.identity import FaceIdentity, perceptual_distance
 from stylize.images import read_photo, side_by_side, to_image, to_tensor
@@ -33,11 +33,20 @@ from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.domain import Domain
 from stylize.pipeline import Face, Stylizer
 from stylize.prompts.vocabulary import NAMES, combinations
-from stylize.training.data import FULL, SETS, load_faces, skin_light
+from stylize.training.data import DATA_SIDE, SETS, load_faces, skin_light
 from stylize.training.filters import truth
 
 BATCH = 16
-SHEET = ("pencil sketch", "oil painting", "zombie", "bronze statue", "blueprint", "thermal camera", "joker", "sepia")
+SHEET_STYLES = (
+    "pencil sketch",
+    "oil painting",
+    "zombie",
+    "bronze statue",
+    "blueprint",
+    "thermal camera",
+    "joker",
+    "sepia",
+)
 
 
 def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
@@ -50,15 +59,15 @@ def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
 
 
 def held_out(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Tensor]:
-    """Aligned pictures (N, 3, FULL, FULL) in [-1, 1] never trained on, by the name of their set."""
+    """Aligned pictures (N, 3, DATA_SIDE, DATA_SIDE) in [-1, 1] never trained on, by the name of their set."""
     sets = {}
     if args.data is not None:
         for name in SETS:
-            faces = load_faces(args.data, "test", FULL, (name,))
+            faces = load_faces(args.data, "test", DATA_SIDE, (name,))
             sets[name.removesuffix("-256")] = faces.tensor(np.arange(len(faces))[: args.limit])
     if args.photos is not None:
         faces_ = selfies(stylizer, args.photos, args.limit)
-        aligned = [to_tensor(face.crop.resize((FULL, FULL), Image.Resampling.LANCZOS)) for face in faces_]
+        aligned = [to_tensor(face.crop.resize((DATA_SIDE, DATA_SIDE), Image.Resampling.LANCZOS)) for face in faces_]
         sets["selfies"] = torch.cat(aligned)
     if not sets:
         raise StylizeError("There is nothing to measure on; give --data, --photos or both.")
@@ -74,7 +83,7 @@ def shrink(pictures: Tensor, size: int) -> Tensor:
 def found(pictures: Tensor) -> list[int]:
     """How many faces dlib's detector sees in each aligned picture."""
     detector = dlib.get_frontal_face_detector()
-    images = (to_image(p).resize((FULL, FULL), Image.Resampling.BICUBIC) for p in pictures)
+    images = (to_image(p).resize((DATA_SIDE, DATA_SIDE), Image.Resampling.BICUBIC) for p in pictures)
     return [len(detector(np.asarray(image), 1)) for image in images]
 
 
@@ -205,7 +214,7 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
             "identity_own_picture": (identity(models) - wanted).norm(dim=1).median().item(),
             "identity_with_detail": (identity(ours) - wanted).norm(dim=1).median().item(),
         }
-        say(name, results[name])
+        log(name, results[name])
     rows = list(results.values())
     summary = {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
     summary["share_nearer"] = float(np.mean([row["distance_after"] < row["distance_before"] for row in rows]))
@@ -220,7 +229,7 @@ def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
     comparison = Comparison(stylizer, stylizer.encode([to_image(photo) for photo in photos]), args.seed)
     rows, results = kept_styles(args, comparison.settings)
-    names = args.styles or STYLES
+    names = args.styles or COMPARED_STYLES
     for name in names:
         if name not in results:
             results[name], pictures = comparison.style(name)
@@ -229,7 +238,7 @@ def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
             if args.json is not None:
                 save_checkpoint(unfinished(args), rows, {"of": comparison.settings, "styles": results})
         for way, figures in results[name].items():
-            say(f"{name}, {way}", figures)
+            log(f"{name}, {way}", figures)
     Image.fromarray(torch.cat([rows[name] for name in names]).numpy()).save(args.out)
     results = {name: results[name] for name in names}
     mean = {
@@ -264,11 +273,11 @@ def hypernet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     results, pictures = unseen_prompts.measure(stylizer, ws, args.descriptions, args.nets, args.seed)
     side_by_side(pictures).save(args.out)
     for group, figures in results["groups"].items():
-        say(group, figures["mean"])
+        log(group, figures["mean"])
     return results
 
 
-def say(name: str, figures: dict[str, float]) -> None:
+def log(name: str, figures: dict[str, float]) -> None:
     shown = " ".join(f"{key} {value:.2f}" for key, value in figures.items())
     print(f"{name}: {shown}", file=sys.stderr, flush=True)
 
@@ -281,7 +290,7 @@ def looks_of(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     domains = {name: stylizer.ready_domain(name) for name in args.styles or stylizer.ready()}
     results = looks.measure(stylizer, faces, domains, args.detail)
     for name, figures in results["styles"].items():
-        say(name, figures)
+        log(name, figures)
     return results
 
 
@@ -290,7 +299,7 @@ def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any
     if args.photos is None:
         raise StylizeError("The contact sheet needs --photos, a folder of photos with faces.")
     faces = selfies(stylizer, args.photos, args.limit or 8)
-    domains = [domain_for(stylizer, name, args) for name in args.styles or SHEET]
+    domains = [domain_for(stylizer, name, args) for name in args.styles or SHEET_STYLES]
     side = 192
     rows = []
     for face in faces:
@@ -313,7 +322,7 @@ def words_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     else:
         photo = Image.fromarray(skimage.data.astronaut())
     understood.sheet(stylizer, photo).save(args.out)
-    return {"descriptions": list(understood.SHEET), "file": str(args.out)}
+    return {"descriptions": list(understood.SHEET_DESCRIPTIONS), "file": str(args.out)}
 
 
 MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = {

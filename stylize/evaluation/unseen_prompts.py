@@ -29,7 +29,7 @@ POOL, STEPS = 64, 120  # of the vectors that are fitted alone
 SEEN_PAIRS = 8
 SHOWN = 4
 
-Kind = tuple[str | None, str]
+ColouredStyle = tuple[str | None, str]
 
 
 def groups(stylizer: Stylizer, limit: int | None = None) -> dict[str, list[Entry]]:
@@ -54,7 +54,7 @@ def drawn(stylizer: Stylizer, codes: Code, vector: Tensor | None) -> Tensor:
     return torch.cat(parts)
 
 
-def alone(stylizer: Stylizer, kind: Kind, codes: Code, faces: Tensor, seed: int) -> Tensor:
+def fit_alone(stylizer: Stylizer, kind: ColouredStyle, codes: Code, faces: Tensor, seed: int) -> Tensor:
     """The vector fitted to one domain's true pictures; of a plain style, the one that ships."""
     colour, style = kind
     if colour is None:
@@ -75,9 +75,9 @@ def measure(
     source, random = drawn(stylizer, codes, None), Code(stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0))
     pool = training_codes(stylizer, None, POOL, seed)
     faces = drawn(stylizer, pool, None)
-    kinds: list[Kind] = [*((None, name) for name in NAMES), *combinations(), *combinations(unseen=True)]
+    kinds: list[ColouredStyle] = [*((None, name) for name in NAMES), *combinations(), *combinations(unseen=True)]
     labels = torch.stack([clip.describe(f"{colour} {style}" if colour else style) for colour, style in kinds])
-    vectors: dict[Kind, Tensor] = {}
+    vectors: dict[ColouredStyle, Tensor] = {}
     curve: dict[int, list[float]] = {}
     others = [HyperNet.load(path) for path in nets]
     results: dict[str, Any] = {}
@@ -88,11 +88,13 @@ def measure(
             kind, text = entry.kind, entry.texts[0]
             assert kind is not None
             if kind not in vectors:
-                vectors[kind] = alone(stylizer, kind, pool, faces, seed)
+                vectors[kind] = fit_alone(stylizer, kind, pool, faces, seed)
             wanted = truth(source, kind[1], kind[0]).to(stylizer.device)
             told = clip.describe(text)
 
-            def figures(name: str, vector: Tensor, kind: Kind = kind, wanted: Tensor = wanted) -> dict[str, float]:
+            def figures(
+                name: str, vector: Tensor, kind: ColouredStyle = kind, wanted: Tensor = wanted
+            ) -> dict[str, float]:
                 made = drawn(stylizer, codes, vector)
                 embedded = clip.encode_image(drawn(stylizer, random, vector))
                 best = (clip.encode_image(made) @ labels.t()).argmax(1)

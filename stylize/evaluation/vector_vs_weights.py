@@ -41,14 +41,14 @@ RATES = {
     "vector": {"words": 0.03, "pairs": 0.2}, "styles": {"words": 0.03, "pairs": 0.2},
     "weights": {"words": 2e-4, "pairs": 5e-4},
 }  # fmt: skip
-STYLES = (
+COMPARED_STYLES = (
     "pencil sketch", "mosaic", "joker", "pixel art", "marble statue", "cartoon", "negative", "stained glass",
     "oil painting", "comic halftone", "thermal camera", "zombie",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Way:
+class Method:
     """trains: the domain "vector", what is added to the "styles", or all "weights"; teacher: "words" or "pairs"."""
 
     trains: str
@@ -57,16 +57,16 @@ class Way:
     indomain: float = 0.0
 
 
-WAYS = {
-    "words: vector": Way("vector", "words"),
-    "words: vector, after demodulation": Way("vector", "words", "post_demod"),
-    "words: vector, in-domain loss": Way("vector", "words", indomain=1.5),
-    "words: added to all styles": Way("styles", "words"),
-    "words: all weights": Way("weights", "words"),
-    "pairs: vector": Way("vector", "pairs"),
-    "pairs: vector, after demodulation": Way("vector", "pairs", "post_demod"),
-    "pairs: added to all styles": Way("styles", "pairs"),
-    "pairs: all weights": Way("weights", "pairs"),
+METHODS = {
+    "words: vector": Method("vector", "words"),
+    "words: vector, after demodulation": Method("vector", "words", "post_demod"),
+    "words: vector, in-domain loss": Method("vector", "words", indomain=1.5),
+    "words: added to all styles": Method("styles", "words"),
+    "words: all weights": Method("weights", "words"),
+    "pairs: vector": Method("vector", "pairs"),
+    "pairs: vector, after demodulation": Method("vector", "pairs", "post_demod"),
+    "pairs: added to all styles": Method("styles", "pairs"),
+    "pairs: all weights": Method("weights", "pairs"),
 }
 
 Losses = Callable[[Tensor, Tensor], dict[str, Tensor]]  # (pictures, index) -> weighted losses
@@ -81,16 +81,16 @@ def paired(targets: Tensor) -> Losses:
     return lambda pictures, index: {"pairs": pyramid_loss(pictures, targets[index])}
 
 
-def tune(generator: Generator, codes: Code, losses: Losses, seed: int, way: Way) -> Generator:
+def tune(generator: Generator, codes: Code, losses: Losses, seed: int, method: Method) -> Generator:
     """A copy of the generator, its "styles" or "weights" trained by Adam with the cosine rate of ``descend``. Those
     that were trained require gradients."""
     tuned = copy.deepcopy(generator).requires_grad_(False)
     for name, parameter in tuned.named_parameters():
-        chosen = name.endswith("affine.bias") if way.trains == "styles" else not name.startswith("mapping.")
+        chosen = name.endswith("affine.bias") if method.trains == "styles" else not name.startswith("mapping.")
         parameter.requires_grad_(chosen)
     groups = [{**group, "params": [p for p in group["params"] if p.requires_grad]} for group in parameter_groups(tuned)]
     optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99))
-    rng, rate = torch.Generator().manual_seed(seed), RATES[way.trains][way.teacher]
+    rng, rate = torch.Generator().manual_seed(seed), RATES[method.trains][method.teacher]
     for step in range(STEPS):
         for group in optimiser.param_groups:
             group["lr"] = rate * group["factor"] * 0.5 * (1 + math.cos(math.pi * step / STEPS))
@@ -102,23 +102,25 @@ def tune(generator: Generator, codes: Code, losses: Losses, seed: int, way: Way)
     return tuned
 
 
-def learn(stylizer: Stylizer, way: Way, losses: Losses, codes: Code, seed: int) -> tuple[Draw, Domain | Generator]:
+def learn(
+    stylizer: Stylizer, method: Method, losses: Losses, codes: Code, seed: int
+) -> tuple[Draw, Domain | Generator]:
     """(draws W+ in the learned domain, what was learned: a Domain or a Generator)."""
     generator = stylizer.generator
-    if way.trains != "vector":
-        tuned = tune(generator, codes, losses, seed, way)
+    if method.trains != "vector":
+        tuned = tune(generator, codes, losses, seed, method)
         return lambda codes: tuned.synthesis(codes).clamp(-1, 1), tuned
     sizes = tuple(generator.config.domain_sizes)
 
     def step(vector: Tensor, index: Tensor) -> dict[str, Tensor]:
-        pictures = generator.synthesis(codes[index], vector, way.order)
+        pictures = generator.synthesis(codes[index], vector, method.order)
         return losses(pictures, index) | {"norm": AdaptSettings.norm * domain_norm(vector, sizes)}
 
     begin = State.begin(torch.zeros(sum(sizes)), seed)
-    rate = RATES["vector"][way.teacher]
+    rate = RATES["vector"][method.teacher]
     loop = descend(step, begin, steps=STEPS, batch=BATCH, pool=len(codes), lr=rate, device=stylizer.device)
     *_, (state, _, _) = loop
-    domain = Domain(state.vector, sizes, way.order, stylizer.fingerprint)
+    domain = Domain(state.vector, sizes, method.order, stylizer.fingerprint)
     return lambda codes: stylizer.draw(codes, domain), domain
 
 
@@ -161,7 +163,7 @@ class Comparison:
             "text-image models": [fingerprint(clip) for clip in stylizer.clips],
             "faces": hashlib.sha256(held_out.ws.cpu().numpy().tobytes()).hexdigest(),
             "numbers": [STEPS, BATCH, POOL, SAMPLES, seed, RATES],
-            "ways": {title: asdict(way) for title, way in WAYS.items()},
+            "ways": {title: asdict(method) for title, method in METHODS.items()},
         }
 
     def draw(self, codes: Code | Tensor, draw: Draw) -> Tensor:
@@ -169,7 +171,7 @@ class Comparison:
 
     @torch.no_grad()
     def style(self, name: str) -> tuple[dict[str, dict[str, float]], list[Tensor]]:
-        """Every way for one style: (figures by way, pictures of a random face: source, truth, then each way).
+        """Every method for one style: (figures by method, pictures of a random face: source, truth, then each method).
 
         Quality and Diversity are those of the papers, by the model's own text-image model; distance is the mean
         absolute difference to the truly filtered pictures; identity the median distance of dlib's descriptors from the
@@ -195,10 +197,12 @@ class Comparison:
 
         results = {"unchanged": figures(stylizer.draw), "truly filtered": figures(filtered, wanted)}
         pictures = [stylizer.draw(self.shown)[0], filtered(self.shown)[0]]
-        for title, way in WAYS.items():
-            losses = guided(guide, AdaptSettings(indomain=way.indomain)) if way.teacher == "words" else paired(pairs)
+        for title, method in METHODS.items():
+            losses = (
+                guided(guide, AdaptSettings(indomain=method.indomain)) if method.teacher == "words" else paired(pairs)
+            )
             started = time.process_time()
-            draw, learned = learn(stylizer, way, losses, self.codes, seed)
+            draw, learned = learn(stylizer, method, losses, self.codes, seed)
             seconds = time.process_time() - started
             numbers, size = size_of(learned)
             results[title] = {**figures(draw), "parameters": numbers, "bytes": size, "seconds": seconds}

@@ -25,13 +25,13 @@ FIRM = 80  # px of the side searched: a narrower box, as small as the detector k
 PANORAMA = 2.2  # sides of a photo that differ more make it longer: as many pixels are searched as of other photos
 TURNED_SIDE = 1000  # px: the same for turned copies of the photo
 TURNED_SCORE = 0.5  # of dlib's detector, for faces in turned copies
-LEAST_FACE = 30  # px of the photo: the narrowest box that is encoded
+MIN_FACE = 30  # px of the photo: the narrowest box that is encoded
 LANDMARK_FACE = 240  # px: the width of a face when its landmarks are read
-LEAST_SCORE = 0.2  # of dlib's detector; dogs reach 0
-LEAST_SHARE = 0.2  # of the best score, for further faces, ...
+MIN_SCORE = 0.2  # of dlib's detector; dogs reach 0
+MIN_SHARE = 0.2  # of the best score, for further faces, ...
 SURE = 0.4  # ... but this is enough, however sure the best is
 LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
-LEAST_SIGMA = 4.0  # px: of a blur at a quarter of the size
+MIN_SIGMA = 4.0  # px: of a blur at a quarter of the size
 TILTS = (30, -30)  # degrees tried where no face is upright
 
 
@@ -106,7 +106,7 @@ class FaceFinder:
             faces = self._upright(photo) or self._tilted(photo)
             if not faces:
                 raise NoFaceError(self._why_none(photo))
-        large = [face for face in faces if face.box[2] - face.box[0] >= LEAST_FACE]
+        large = [face for face in faces if face.box[2] - face.box[0] >= MIN_FACE]
         if not large:
             width = faces[0].box[2] - faces[0].box[0]
             raise NoFaceError(
@@ -129,11 +129,11 @@ class FaceFinder:
         """Of large photos the faces seen at either size, by the box of the smaller where that is firm."""
         longer = max(1.0, max(photo.size) / min(photo.size) / PANORAMA) ** 0.5
         first, second = (round(longer * side) for side in SEARCH_SIDES)
-        boxes = self._sure(photo, first, LEAST_SCORE)
+        boxes = self._sure(photo, first, MIN_SCORE)
         if max(photo.size) > first:
             least = FIRM * max(photo.size) / first
             firm, loose = ([a for a in boxes if (a[0][2] - a[0][0] >= least) == is_] for is_ in (True, False))
-            boxes = [*firm, *self._sure(photo, second, LEAST_SCORE), *loose]
+            boxes = [*firm, *self._sure(photo, second, MIN_SCORE), *loose]
         return self._faces(photo, boxes)
 
     def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:
@@ -143,7 +143,7 @@ class FaceFinder:
     def _sure(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
         """Boxes and scores of what may be faces, and is not far less sure than the best."""
         found = self._boxes(photo, longest, least_score)
-        return [(box, score) for box, score in found if score >= min(SURE, LEAST_SHARE * found[0][1])]
+        return [(box, score) for box, score in found if score >= min(SURE, MIN_SHARE * found[0][1])]
 
     def _faces(self, photo: Image.Image, boxes: Sequence[tuple[Array, float]]) -> list[DetectedFace]:
         """The faces in those boxes, of each the first, largest first."""
@@ -285,7 +285,7 @@ def pad_softly(photo: Image.Image, pad: NDArray[np.int64], sigma: float) -> Imag
 
 def _blurred(image: NDArray[np.float32], sigma: float) -> NDArray[Any]:
     """A Gaussian blur; a wide one is drawn from a quarter of the size, which differs by less than a level of 255."""
-    if sigma >= 4 * LEAST_SIGMA:
+    if sigma >= 4 * MIN_SIGMA:
         small: Any = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
         return cv2.resize(_blurred(small, sigma / 4), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     side = 2 * int(4 * sigma + 0.5) + 1

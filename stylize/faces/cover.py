@@ -26,7 +26,7 @@ BLUR = 1.5 / 256  # of the picture's side: what is finer, the generator does not
 COLOUR = 60.0  # levels of 255 by which mean colours differ that weigh as much as a correlation of one
 UNLIKE, ALIKE = 0.1, 0.2  # a part less alike is covered, one more alike is seen
 SPREAD = (0.2, 0.1, 0.05, 0.025)  # of the side: radii of windows, from which what lies beside is spread into a cover
-FEWEST = 0.02  # share of a window that must lie beside to count as much as the larger window around it
+MIN_PIECES = 0.02  # share of a window that must lie beside to count as much as the larger window around it
 TEXTURE = 3 / 256  # of the side: what is finer is the style's texture, such as the joints of a mosaic
 STRONGEST = 1.0  # times the texture beside it: no stronger may it be
 
@@ -38,7 +38,7 @@ class Cover(NamedTuple):
     beside: Tensor
 
 
-def likeness(photo: NDArray[np.float32], plain: NDArray[np.float32], points: NDArray[np.float64], part: Any) -> float:
+def similarity(photo: NDArray[np.float32], plain: NDArray[np.float32], points: NDArray[np.float64], part: Any) -> float:
     """How alike a part is in two pictures (R, R, 3) of levels from 0 to 255: the correlation of their light, less the
     distance of their mean colours; 1 at most. points: (68, 2) in unit coordinates. A part outside counts as alike."""
     ids, (wide, high), _ = part
@@ -64,8 +64,8 @@ def covered(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> Cover 
     levels: Any
     bare: Any
     levels, bare = ((picture[0].permute(1, 2, 0).float().cpu().numpy() + 1) * 127.5 for picture in (photo, plain))
-    alike = {"mouth": likeness(levels, bare, points, MOUTH)}
-    alike["eyes"] = max(likeness(levels, bare, points, eye) for eye in EYES)
+    alike = {"mouth": similarity(levels, bare, points, MOUTH)}
+    alike["eyes"] = max(similarity(levels, bare, points, eye) for eye in EYES)
     hidden = {name: min(1.0, (ALIKE - value) / (ALIKE - UNLIKE)) for name, value in alike.items() if value < ALIKE}
     if not hidden:
         return None
@@ -117,5 +117,5 @@ def _spread(values: Tensor, weight: Tensor) -> Tensor:
     means = (values * weight).sum((-2, -1), keepdim=True) / weight.sum()
     for share in SPREAD:
         radius = max(1, round(share * values.shape[-1]))
-        means = (box_mean(values * weight, radius) + FEWEST * means) / (box_mean(weight, radius) + FEWEST)
+        means = (box_mean(values * weight, radius) + MIN_PIECES * means) / (box_mean(weight, radius) + MIN_PIECES)
     return box_mean(means, max(1, round(SPREAD[-1] * values.shape[-1])))

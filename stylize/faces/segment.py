@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylize.models.checkpoints import load_checkpoint, load_into
-from stylize.places import WEIGHTS
+from stylize.places import WEIGHTS_FOLDER
 
-NETWORK = WEIGHTS / "segment" / "selfie.safetensors"
+NETWORK = WEIGHTS_FOLDER / "segment" / "selfie.safetensors"
 SIDE = 256  # px of a picture and its mask
 # Kernel, stride, width inside, of the squeeze (0: none), out, and whether it is hard swish: MobileNetV3 (Howard et al.
 # 2019), whose residual blocks are those that keep size and width.

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from stylize.errors import CheckpointError
-from stylize.places import whole
+from stylize.places import atomic_write
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 DTYPES = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool)
@@ -36,7 +36,7 @@ def save_checkpoint(
         for name, t in tensors.items()
     }
     words = json.dumps(settings, ensure_ascii=False).encode(errors="replace").decode()  # lone surrogates as ?
-    with whole(path, CheckpointError) as part:
+    with atomic_write(path, CheckpointError) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
         mode = part.stat().st_mode  # what the umask allows, which save_file does not ask for

@@ -26,7 +26,7 @@ LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
 LARGEST_NUMBER = 1000.0  # of a domain file; trained vectors stay below 10
 LARGEST_WEIGHT = 1e30  # of a mix that was kept
 LONGEST_PART = 1000  # characters of one style of a mix
-MOST_TURNS = 100  # of a spherical mean
+MAX_ITERATIONS = 100  # of a spherical mean
 TEXTS = ("order", "generator", "name", "target", "source", "method")
 LEVELS = ("coarse", "medium", "fine")
 Levels = tuple[float, float, float]  # a strength for each of them
@@ -279,7 +279,7 @@ def turned(weighted: Sequence[tuple[float, Domain]]) -> list[tuple[float, Domain
     points = vectors[used] * (weights.sign() / lengths)[used, None]
     products = points @ points.T
     mean = shares  # as factors of the points
-    for _ in range(MOST_TURNS):
+    for _ in range(MAX_ITERATIONS):
         size = (mean @ products @ mean).clamp(min=0).sqrt()
         mean = mean / size
         angles = (products @ mean).clamp(-1, 1).acos()
@@ -302,7 +302,7 @@ def interpolate(a: Domain, b: Domain, t: float, spherical: bool = False) -> Doma
 
 
 @dataclass(frozen=True)
-class Part:
+class MixPart:
     """One style of a mix in words: a name, file or description, its weight, and a strength for each of its levels."""
 
     text: str
@@ -310,7 +310,7 @@ class Part:
     levels: Levels = (1.0, 1.0, 1.0)
 
     @classmethod
-    def parse(cls, words: str) -> Part:
+    def parse(cls, words: str) -> MixPart:
         """Of "zombie", "zombie=0.8" or "zombie=0.8,medium=0.5,fine=0". Raises DomainError."""
         if len(words) > LONGEST_PART:
             raise DomainError("A style of the mix has {} characters; use at most {}.", len(words), LONGEST_PART)
@@ -333,7 +333,7 @@ class Part:
         return value
 
 
-def blend(parts: Sequence[tuple[Part, Domain]], spherical: bool = False) -> Domain:
+def blend(parts: Sequence[tuple[MixPart, Domain]], spherical: bool = False) -> Domain:
     """The mix that the parts ask for, each with its domain; one alone with the weight 1 keeps its name.
 
     Raises DomainError as ``mix`` does, and when nothing is left of them.

@@ -27,7 +27,7 @@ from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.models.sfe import Sfe, SfeConfig
 
 BASE = "encoder.safetensors"  # in a model's folder
-BETTER = "encoder_sfe.safetensors"  # is used instead where it is there
+SFE_ENCODER = "encoder_sfe.safetensors"  # is used instead where it is there
 Make = Callable[[dict[str, Any], Generator], nn.Module]
 ENCODERS: dict[str, Make] = {}
 
@@ -69,7 +69,7 @@ def _sfe(config: dict[str, Any], generator: Generator) -> nn.Module:
 
 def find_encoder(folder: Path) -> Path | None:
     """The file of the best encoder in a model's folder."""
-    return next((folder / name for name in (BETTER, BASE) if (folder / name).is_file()), None)
+    return next((folder / name for name in (SFE_ENCODER, BASE) if (folder / name).is_file()), None)
 
 
 def load_encoder(path: Path, generator: Generator) -> nn.Module:

@@ -37,7 +37,7 @@ from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
 from stylize.models.code import Code, Inversion
 from stylize.models.layers import Mapping, ModulatedConv, Noise, Order, ToRGB, Window, cut, normal, upsample
 
-LARGE = 512  # px: pictures drawn one after the other on a CPU, whose caches several overflow
+ONE_AT_A_TIME = 512  # px: pictures drawn one after the other on a CPU, whose caches several overflow
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -198,7 +198,7 @@ class Generator(nn.Module):
         """
         code = code if isinstance(code, Code) else Code(code)
         here = code.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
-        if here and len(code) > 1 and (resolution or self.config.resolution) >= LARGE:
+        if here and len(code) > 1 and (resolution or self.config.resolution) >= ONE_AT_A_TIME:
             own = [domain] * len(code) if domain is None or domain.ndim == 1 else domain.split(1)
             pictures = (
                 self.synthesis(one, vector, order, noise, dtype, resolution, window)

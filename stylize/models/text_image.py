@@ -26,7 +26,7 @@ EMBEDDING, ROWS, INDEX = (f"token_embedding.{name}" for name in ("weight", "rows
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 
-MINI: dict[str, Any] = {
+MINI_CLIP: dict[str, Any] = {
     "embed_dim": 128,
     "vision_cfg": {"image_size": 64, "layers": [1, 1, 1, 1], "width": 24, "head_width": 64},
     "text_cfg": {"context_length": 32, "vocab_size": 49408, "width": 96, "heads": 4, "layers": 2},

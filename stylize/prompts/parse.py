@@ -11,20 +11,22 @@ from functools import cache
 import numpy as np
 
 from stylize.errors import PromptError, Sentence
-from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
+from stylize.prompts.reader import SHAPE, Mix, descriptions, pieces, similarities, spelled
 from stylize.prompts.russian import CYRILLIC, PATTERNS, russian_name
 from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
 
 NEGATIONS = frozenset(tokens("not no without never isn non except instead не без кроме вместо нет"))
-TURNS = frozenset(tokens("but rather а но зато"))  # a negation ends here
+CONTRASTS = frozenset(tokens("but rather а но зато"))  # a negation ends here
 AMOUNTS = {
     **dict.fromkeys(tokens("slightly subtle subtly little bit faint faintly hint touch lightly somewhat mildly"), 0.5),
     **dict.fromkeys(tokens("слегка чуть немного немножко капельку легкий легкая легкое слабо"), 0.5),
     **dict.fromkeys(tokens("very extremely super strongly totally completely really extra intense"), 1.4),
     **dict.fromkeys(tokens("очень сильно супер полностью совсем крайне максимально ярко"), 1.4),
 }
-SHARES = dict.fromkeys(tokens("half наполовину пол"), 0.5)
-PARTS = re.compile(r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*")
+FRACTIONS = dict.fromkeys(tokens("half наполовину пол"), 0.5)
+FACE_PARTS = re.compile(
+    r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*"
+)
 SILENT = frozenset(tokens("цвета цветом черты черта чертами"))  # their stems mean flowers and devils
 AROUND = FILLERS | frozenset(
     tokens("""
@@ -35,7 +37,7 @@ AROUND = FILLERS | frozenset(
     портрет лицо лица фото фотография картинка картина рисунок образ виде вид фильтр эффект тема типа
     """)
 )
-UNSAID = AROUND | SILENT
+MEANINGLESS = AROUND | SILENT
 ENDINGS = tokens(
     "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
     "ам ям ия ию ии а я о е ы и у ю ь й"
@@ -217,7 +219,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
             place += 2
             continue
         mix, length = _longest_match(tokens, lower, place)
-        if mix is None and len(word) > 4 and word not in UNSAID and word not in AMOUNTS:
+        if mix is None and len(word) > 4 and word not in MEANINGLESS and word not in AMOUNTS:
             close = difflib.get_close_matches(stem(word)[:20], _single(), 1, 0.86)
             mix, length = (lexicon()[(close[0],)], 1) if close else (None, 0)
         if mix is not None:
@@ -225,7 +227,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
             size = sum(len(w) for w, _, _ in tokens[place : place + length])
             understood, letters = understood + size, letters + size
             after = tokens[place + length][0] if place + length < len(tokens) else ""
-            if set(mix) <= set(COLOUR_WORDS) and PARTS.fullmatch(stem(after)):
+            if set(mix) <= set(COLOUR_WORDS) and FACE_PARTS.fullmatch(stem(after)):
                 parts.append(text[start : tokens[place + length][2]])
                 place += 1
             else:
@@ -235,13 +237,13 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
             continue
         if word in NEGATIONS:
             negated = True
-        elif word in TURNS or not word[0].isalnum():
+        elif word in CONTRASTS or not word[0].isalnum():
             negated = False
         elif word in AMOUNTS:
             factor = AMOUNTS[word]
-        elif word in SHARES:
-            factor, share = SHARES[word], True
-        elif word not in UNSAID and not PARTS.fullmatch(stem(word)):
+        elif word in FRACTIONS:
+            factor, share = FRACTIONS[word], True
+        elif word not in MEANINGLESS and not FACE_PARTS.fullmatch(stem(word)):
             letters += len(word)
             unknown.append(text[start:end])
         place += 1
@@ -300,11 +302,11 @@ def _heaviest(mix: Mix, count: int = 3) -> Mix:
     return {name: round(weight * total, 3) for name, weight in kept.items()}
 
 
-def likest(text: str, known: Collection[str], without: Collection[str] = ()) -> tuple[Mix, float]:
+def nearest_styles(text: str, known: Collection[str], without: Collection[str] = ()) -> tuple[Mix, float]:
     """(the mix of what is likest in meaning, how sure that is): how often one of the first three styles is right, by
     logistic regression from the cosine to the likest and how much its neighbours agree. 65 % are, of 1,200 descriptions
     of the table, each held out with all that share a word with it."""
-    alike = likeness(text)
+    alike = similarities(text)
     if alike is None:
         return {}, 0.0
     mixes = list(descriptions().values())
@@ -322,18 +324,18 @@ def likest(text: str, known: Collection[str], without: Collection[str] = ()) -> 
     return mix, float(1 / (1 + np.exp(2.4 - 2.8 * top[0] - 2.9 * agreement)))
 
 
-def astray(text: str) -> bool:
+def is_off_topic(text: str) -> bool:
     """Whether a text is about something else than looks, such as "buy milk", by the cosines to the likest description
     and to the likest sentence of what else people type: logistic regression on the same 1,200, of which 3 % are, and on
     223 such sentences, each held out in the same way, of which 74 % are."""
-    alike = likeness(text)
+    alike = similarities(text)
     return alike is not None and 15.9 * alike[1] > 10 * float(alike[0].max()) + 2.4
 
 
-def made_of_words(text: str) -> bool:
+def is_made_of_words(text: str) -> bool:
     """Whether a text is no row of letters: logistic regression on the same 1,200, of which 98 % are made of words, and
     on 350 rows of keys or random letters, of which 3 % are."""
-    alike = likeness(text)
+    alike = similarities(text)
     return alike is not None and 7.2 * float(alike[0].max()) - 6.9 * pieces(text) + 8.9 * spelled(text) > 6.9
 
 
@@ -365,11 +367,11 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     described = True
     if looks and not (styles or colours):  # known, but this model ships nothing of it
         unknown, covered, looks = [*unknown, *(item.words for item in looks)], 0.0, []
-    if unknown and astray(text):  # whatever single words of it mean
+    if unknown and is_off_topic(text):  # whatever single words of it mean
         shapes, described = (), False
     elif unknown and covered < 0.5:
-        offered, alike_sure = likest(text, known, without)
-        described = made_of_words(text)
+        offered, alike_sure = nearest_styles(text, known, without)
+        described = is_made_of_words(text)
         if offered.get(SHAPE, 0) > 0.5 * sum(offered.values()) and described and not looks:
             shapes = shapes or (text,)
             styles, colours, sure = {}, {}, alike_sure
@@ -388,7 +390,7 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     )  # fmt: skip
     if prompt.drawable and (named or sure >= DOUBT):
         return prompt
-    offered = offered or likest(text, known, {SHAPE, *without})[0]
+    offered = offered or nearest_styles(text, known, {SHAPE, *without})[0]
     near = [*sorted(offered, key=lambda name: -offered[name]), *nearest(text, 9)]
     near = [name for name in dict.fromkeys(near) if name in known and name not in without]
     return replace(prompt, nearest=tuple(near[:3]))

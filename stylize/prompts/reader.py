@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from stylize.prompts.russian import STYLES
-from stylize.prompts.vocabulary import COLOUR_WORDS, WORDS
+from stylize.prompts.russian import RUSSIAN_STYLES
+from stylize.prompts.vocabulary import COLOUR_WORDS, STYLE_WORDS
 
 SHAPE = "shape"
 TABLE = Path(__file__).with_name("descriptions.txt")
@@ -39,9 +39,9 @@ def descriptions() -> dict[str, Mix]:
         parts = [re.fullmatch(r"(?:([\d.]+) )?(.+)", part.strip()) for part in left.split(" + ")]
         mix = {found[2]: float(found[1] or 1) for found in parts if found}
         table |= {text.strip().lower(): mix for text in right.split("|")}
-    for words in WORDS.values():
+    for words in STYLE_WORDS.values():
         table |= {phrase: {words.name: 1.0} for phrase in (*words.phrases, *words.sayings)}
-        table[STYLES[words.name][0]] = {words.name: 1.0}
+        table[RUSSIAN_STYLES[words.name][0]] = {words.name: 1.0}
     return table | {word: {colour: 1.0} for colour, words_ in COLOUR_WORDS.items() for word in words_}
 
 
@@ -52,7 +52,7 @@ def off_topic() -> list[str]:
 
 
 @cache
-def encoder() -> Any:
+def sentence_encoder() -> Any:
     """The sentence encoder, or None where it is not installed or the processor cannot run it."""
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT" and platform.machine() in ("x86_64", "AMD64"):
         return None  # its instructions need AVX2
@@ -70,16 +70,16 @@ def encoder() -> Any:
             os.environ["OMP_NUM_THREADS"] = before
 
 
-def digest() -> str:
+def texts_digest() -> str:
     """Of the texts that VECTORS holds the embeddings of."""
     return hashlib.sha256("\n".join([*descriptions(), *off_topic()]).encode()).hexdigest()
 
 
 def write_vectors() -> None:
     """Embeds all descriptions anew: after one of the tables or the vocabulary has changed."""
-    vectors = np.stack([encoder().query(text) for text in (*descriptions(), *off_topic())])
+    vectors = np.stack([sentence_encoder().query(text) for text in (*descriptions(), *off_topic())])
     whole = np.clip(np.round(vectors * 400), -127, 127).astype(np.int8)
-    np.savez_compressed(VECTORS, vectors=whole, digest=np.array(digest()))
+    np.savez_compressed(VECTORS, vectors=whole, digest=np.array(texts_digest()))
 
 
 @cache
@@ -95,12 +95,12 @@ def _vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 @lru_cache(maxsize=1024)
-def likeness(text: str) -> tuple[NDArray[np.float32], float] | None:
+def similarities(text: str) -> tuple[NDArray[np.float32], float] | None:
     """(the cosine of a text to every description, the largest to a sentence of OFF_TOPIC); None without the encoder."""
-    if encoder() is None:
+    if sentence_encoder() is None:
         return None
     vectors, mean = _vectors()
-    own = encoder().query(text) - mean
+    own = sentence_encoder().query(text) - mean
     cosines: NDArray[np.float32] = vectors @ (own / np.linalg.norm(own))
     return cosines[: len(descriptions())], float(cosines[len(descriptions()) :].max())
 
@@ -108,7 +108,7 @@ def likeness(text: str) -> tuple[NDArray[np.float32], float] | None:
 def pieces(text: str) -> float:
     """How many of the encoder's word pieces a text takes for each of its letters: many for what is no word."""
     letters = sum(map(str.isalnum, text))
-    return (encoder().token_count(text, True) - encoder().token_count("", True)) / max(1, letters)
+    return (sentence_encoder().token_count(text, True) - sentence_encoder().token_count("", True)) / max(1, letters)
 
 
 def _triples(text: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # Of every style: its name, and patterns of the words that mean it; where no ending is written out, any will do.
-STYLES: dict[str, tuple[str, str]] = {
+RUSSIAN_STYLES: dict[str, tuple[str, str]] = {
     # Those with a noun of another style come before it.
     "coloured pencil": ("цветные карандаши", r"цветн\w* карандаш\w*"),
     "ink and wash": ("размывка тушью", r"размывк\w*(?: туш\w*)?|туш\w* (?:с размывк\w*|и акварел\w*)"),
@@ -84,7 +84,7 @@ STYLES: dict[str, tuple[str, str]] = {
     "glitch": ("глитч", r"глитч\w*|помех\w*"),
     "risograph": ("ризография", r"ризогр\w*"),
 }
-COLOURS: dict[str, tuple[str, str]] = {
+RUSSIAN_COLOURS: dict[str, tuple[str, str]] = {
     "red": ("красный", r"красн\w*|ал(?:ый|ая|ое|ые|ого|ой|ому|ым|ую|ых|ыми|ом)|багр\w*|бордов\w*|малинов\w*|пунцов\w*"),
     "blue": ("синий", r"син(?:ий|яя|ее|ие|его|ей|ему|им|юю|их|ими|ем)|сине(?=-)|голуб\w*|лазурн\w*"),
     "green": ("зелёный", r"зел[её]н\w*|изумруд\w*|салатов\w*"),
@@ -104,10 +104,12 @@ def _pattern(table: dict[str, tuple[str, str]], key: str) -> re.Pattern[str]:
 
 
 # Styles come first, because some are a noun with its colour.
-PATTERNS = [(name, _pattern(STYLES, name)) for name in STYLES] + [(name, _pattern(COLOURS, name)) for name in COLOURS]
+PATTERNS = [(name, _pattern(RUSSIAN_STYLES, name)) for name in RUSSIAN_STYLES] + [
+    (name, _pattern(RUSSIAN_COLOURS, name)) for name in RUSSIAN_COLOURS
+]
 CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 
 
 def russian_name(name: str) -> str:
     """What a style or colour is called in Russian; its own name where there is no other."""
-    return (STYLES | COLOURS).get(name, (name,))[0]
+    return (RUSSIAN_STYLES | RUSSIAN_COLOURS).get(name, (name,))[0]

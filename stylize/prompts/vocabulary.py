@@ -483,8 +483,8 @@ _TABLE = (
     ),
 )
 
-WORDS: dict[str, Words] = {words.name: words for words in _TABLE}
-NAMES: tuple[str, ...] = tuple(WORDS)
+STYLE_WORDS: dict[str, Words] = {words.name: words for words in _TABLE}
+NAMES: tuple[str, ...] = tuple(STYLE_WORDS)
 
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red", "crimson"),
@@ -498,7 +498,7 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "brown": ("brown",),
     "silver": ("silver", "silvery"),
 }
-_TINTED = tuple(name for name in NAMES if WORDS[name].tints)
+_TINTED = tuple(name for name in NAMES if STYLE_WORDS[name].tints)
 
 # Two styles of every colour are never trained on: the "unseen" combinations.
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
@@ -667,7 +667,7 @@ def caption(style: str, colour: str | None, rng: np.random.Generator) -> str:
             return choose(PHOTO_PHRASES)
         tint = choose(COLOUR_WORDS[colour])
         return choose((f"{article(tint)} photo", f"{article(tint)} photo of a face", f"a photo in {tint}", tint))
-    words = WORDS[style]
+    words = STYLE_WORDS[style]
     if colour is None and words.sayings and rng.random() < 0.2:
         return choose(words.sayings)
     # The canonical name is what people type most.
@@ -687,7 +687,7 @@ def caption(style: str, colour: str | None, rng: np.random.Generator) -> str:
 def known_words() -> frozenset[str]:
     """Every word that training captions can contain."""
     texts = [*PHOTO_PHRASES, *(word for words in COLOUR_WORDS.values() for word in words)]
-    texts += [text for words in WORDS.values() for text in (*words.phrases, *words.sayings)]
+    texts += [text for words in STYLE_WORDS.values() for text in (*words.phrases, *words.sayings)]
     texts += [template for templates in _CAPTIONS.values() for template in templates]
     return frozenset(word for text in texts for word in tokens(re.sub(r"{\w*}", "", text))) | FILLERS
 

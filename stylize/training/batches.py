@@ -11,14 +11,14 @@ from torch import Tensor
 
 from stylize.models.layers import Window, cut
 from stylize.prompts.vocabulary import NAMES, PHOTO, combinations
-from stylize.training.data import Faces, augment, degrade
+from stylize.training.data import FaceDataset, augment, degrade
 from stylize.training.filters import tint
-from stylize.training.filters.tools import COLOURS as TINTS
+from stylize.training.filters.tools import TINTS
 from stylize.training.networks import (
     COARSE,
-    COLOURS,
-    MINI,
+    COLOUR_NAMES,
     MINI_ENCODER,
+    MINI_GENERATOR,
     MiniSettings,
     Networks,
 )
@@ -47,13 +47,13 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    def __init__(self, settings: MiniSettings, faces: Faces, pairs: Pairs, device: torch.device) -> None:
+    def __init__(self, settings: MiniSettings, faces: FaceDataset, pairs: Pairs, device: torch.device) -> None:
         self.settings, self.faces, self.pairs, self.device = settings, faces, pairs, device
 
     def draw(self, nets: Networks, far: Tensor, coarse: bool, rng: torch.Generator) -> Batch:
         """Of pictures whole and small, or parts of them at full size; ``far``: of every style, how far it still is from
         its filter, the farther the more often. The vectors are those of the networks."""
-        s, size = self.settings, MINI.resolution
+        s, size = self.settings, MINI_GENERATOR.resolution
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=rng)))
         styled = s.batch_coarse // 3 if coarse else s.styled
         plain = s.batch_coarse - styled if coarse else s.plain + s.bare
@@ -75,11 +75,11 @@ class Batches:
             if draw.random() < s.coloured:
                 colour, style = tinted[draw.integers(len(tinted))]
             strength = 1.0 if draw.random() >= s.weaker else float(draw.random())
-            vector = nets.styles.new_zeros(MINI.domain_dim)
+            vector = nets.styles.new_zeros(MINI_GENERATOR.domain_dim)
             if style != PHOTO:
                 vector = vector + nets.styles[NAMES.index(style)]
             if colour is not None:
-                vector = vector + nets.colours[COLOURS.index(colour)]
+                vector = vector + nets.colours[COLOUR_NAMES.index(colour)]
             vectors.append(vector * strength)
             faces.append(int(draw.integers(len(self.pairs))))
             kinds.append(0 if style == PHOTO else 1 + self.pairs.names.index(style))
@@ -111,7 +111,7 @@ class Batches:
             )
         )
         inputs = torch.cat([degrade(pictures, rng) if coarse else pictures, photos])
-        zeros = nets.styles.new_zeros(plain, MINI.domain_dim)
+        zeros = nets.styles.new_zeros(plain, MINI_GENERATOR.domain_dim)
         bare = torch.zeros(len(inputs), dtype=torch.bool)
         bare[s.plain : s.plain + s.bare] = not coarse
         moved = (x.to(self.device) for x in (inputs, wanted, torch.cat([zeros, torch.stack(vectors)]), bare))

@@ -19,12 +19,12 @@ from stylize.errors import StylizeError
 
 # The AI portraits were framed 4.8 % wider than FFHQ (measured by landmarks): their central 244 of 256 px fit.
 SETS = {"ai-portraits-256": 244 / 256, "real-portraits-256": 1.0}
-FULL = 256  # px: the size of the data
+DATA_SIDE = 256  # px: the size of the data
 LIGHT, DARK = (0.78, 0.58, 0.47), (0.22, 0.14, 0.105)  # skin, sRGB
 
 
 @dataclass(frozen=True)
-class Faces:
+class FaceDataset:
     """pictures: (N, S, S, 3) uint8 in the FFHQ frame; real: (N,) bool, photographs rather than made by a model."""
 
     pictures: np.ndarray
@@ -55,14 +55,16 @@ def read_set(folder: Path, name: str, split: str) -> Iterator[Image.Image]:
                 yield picture.crop((margin, margin, picture.width - margin, picture.height - margin))
 
 
-def load_faces(folder: str | Path, split: str = "train", size: int = 128, sets: tuple[str, ...] = tuple(SETS)) -> Faces:
+def load_faces(
+    folder: str | Path, split: str = "train", size: int = 128, sets: tuple[str, ...] = tuple(SETS)
+) -> FaceDataset:
     """All faces of a split as one array of ``size`` px pictures."""
     pictures, real = [], []
     for name in sets:
         for picture in read_set(Path(folder), name, split):
             pictures.append(np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS)))
             real.append(name.startswith("real"))
-    return Faces(np.stack(pictures), np.array(real))
+    return FaceDataset(np.stack(pictures), np.array(real))
 
 
 def face_middle(pictures: Tensor) -> Tensor:

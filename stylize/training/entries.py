@@ -13,13 +13,13 @@ from stylize.prompts.parse import parse
 from stylize.prompts.vocabulary import (
     PHOTO,
     SOURCE,
-    WORDS,
+    STYLE_WORDS,
     caption,
     combinations,
 )
 
-Kind = tuple[str | None, str]  # (colour, style)
-PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+ColouredStyle = tuple[str | None, str]  # (colour, style)
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 PHRASINGS = 5  # captions of a known domain
 
 
@@ -30,10 +30,10 @@ class Entry:
 
     texts: tuple[str, ...]
     source: str = SOURCE
-    kind: Kind | None = None
+    kind: ColouredStyle | None = None
 
 
-def kind_of(text: str) -> Kind | None:
+def kind_of(text: str) -> ColouredStyle | None:
     """The one known style and colour that a description means, if it means no more."""
     prompt = parse(text)
     if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
@@ -54,7 +54,7 @@ def read_entries(path: Path) -> list[Entry]:
     for line in lines:
         target, _, source = line.split("#")[0].partition(" - ")
         target, source = target.strip(), source.strip() or SOURCE
-        if target.lower().endswith(PICTURES):
+        if target.lower().endswith(PICTURE_ENDINGS):
             target = str(path.parent / target)
         if target:
             entries.append(Entry((target,), source, kind_of(target)))
@@ -73,12 +73,12 @@ def known_entries(names: Sequence[str], seed: int = 0) -> tuple[list[Entry], lis
         return tuple(dict.fromkeys([label, *(caption(style, colour, rng) for _ in range(PHRASINGS))]))
 
     pairs = [(colour, style) for colour, style in combinations() if style in (*names, PHOTO)]
-    kinds: list[Kind] = [(None, name) for name in names] + list(pairs)
+    kinds: list[ColouredStyle] = [(None, name) for name in names] + list(pairs)
     learn = [Entry((SOURCE, "a photo", "a face", "a portrait"), kind=(None, PHOTO))]
     learn += [Entry(phrasings(*kind), kind=kind) for kind in kinds]
     unseen = [(colour, style) for colour, style in combinations(unseen=True) if style in names]
     held_out = [Entry((f"{colour} {style}",), kind=(colour, style)) for colour, style in unseen]
-    held_out += [Entry((phrase,), kind=(None, name)) for name in names for phrase in WORDS[name].held_out[:1]]
+    held_out += [Entry((phrase,), kind=(None, name)) for name in names for phrase in STYLE_WORDS[name].held_out[:1]]
     return learn, held_out
 
 

@@ -37,12 +37,12 @@ from stylize.models.domain import Domain
 from stylize.models.layers import cut
 from stylize.prompts.vocabulary import NAMES, SOURCE
 from stylize.training.batches import Batches
-from stylize.training.data import Faces, load_faces
+from stylize.training.data import FaceDataset, load_faces
 from stylize.training.loop import add_dtype, train
 from stylize.training.networks import (
     COARSE,
-    COLOURS,
-    MINI,
+    COLOUR_NAMES,
+    MINI_GENERATOR,
     MiniSettings,
     Networks,
     energy_distance,
@@ -60,7 +60,7 @@ class GeneratorTraining:
     def __init__(
         self,
         settings: MiniSettings,
-        faces: Faces,
+        faces: FaceDataset,
         pairs: Pairs,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
@@ -75,7 +75,7 @@ class GeneratorTraining:
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
         assert e.map is not None
-        fine = [e.map, *g.convs[MINI.inject :], g.to_rgbs]  # what the fine half begins with
+        fine = [e.map, *g.convs[MINI_GENERATOR.inject :], g.to_rgbs]  # what the fine half begins with
         theirs = {id(parameter) for part in fine for parameter in part.parameters()}
         groups = []
         for group in (*parameter_groups(g), *parameter_groups(e)):
@@ -86,7 +86,7 @@ class GeneratorTraining:
         self.opt = torch.optim.Adam(groups, lr=settings.lr, betas=(0.9, 0.99), fused=True)
         faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
         self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
-        self.queue = torch.zeros(0, MINI.w_dim, device=device)
+        self.queue = torch.zeros(0, MINI_GENERATOR.w_dim, device=device)
         self.step, self.usual = 0, 0.0  # usual: length of the gradient
         self.far = torch.ones(len(pairs.names))  # of every style, how far it still is from its filter
 
@@ -149,17 +149,17 @@ class GeneratorTraining:
         w, offsets = nets.encoder.codes(inputs.to(self.dtype))
         keep = (torch.rand(len(w), 1, 1, generator=rng) >= s.base_only).to(self.device) if self.coarse else 1.0
         ws = w[:, None] + offsets * keep
-        z = torch.randn(256, MINI.z_dim, generator=rng).to(self.device)
+        z = torch.randn(256, MINI_GENERATOR.z_dim, generator=rng).to(self.device)
         random_w = nets.generator.mapping(z)
         features = None
         if window is not None:
-            part = cut(inputs, window.times(MINI.resolution // COARSE)).to(self.dtype)
+            part = cut(inputs, window.times(MINI_GENERATOR.resolution // COARSE)).to(self.dtype)
             assert nets.encoder.map is not None
             features = nets.encoder.map(part, w.detach(), window) * ~bare.view(-1, 1, 1, 1)
         if adversarial:  # random samples come last
             extra = len(w) // 4
-            ws = torch.cat([ws, random_w[:extra, None].expand(-1, MINI.num_ws, -1)])
-            vectors = torch.cat([vectors, vectors.new_zeros(extra, MINI.domain_dim)])
+            ws = torch.cat([ws, random_w[:extra, None].expand(-1, MINI_GENERATOR.num_ws, -1)])
+            vectors = torch.cat([vectors, vectors.new_zeros(extra, MINI_GENERATOR.domain_dim)])
         resolution = COARSE if window is None else None
         drawn = nets.generator.synthesis(
             Code(ws, features), vectors, noise="none", dtype=self.dtype, resolution=resolution, window=window
@@ -232,14 +232,14 @@ class GeneratorTraining:
         """(1, 3, H, W): pictures never trained on, these through W+ alone and with their features, under the domains of
         styles, and random samples."""
         count, g = len(held_out), self.average.generator
-        z = torch.randn(count, MINI.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
+        z = torch.randn(count, MINI_GENERATOR.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
         code = self.average.encoder(held_out)
         if self.coarse:
             code = Code(code.ws)
 
         def draw(code: Code | Tensor, vectors: Tensor | None = None) -> Tensor:
             picture = g.synthesis(code, vectors, noise="none", resolution=COARSE if self.coarse else None)
-            return F.interpolate(picture, size=MINI.resolution)
+            return F.interpolate(picture, size=MINI_GENERATOR.resolution)
 
         rows = [held_out, draw(code.ws), draw(code)]
         for first in range(0, len(NAMES), count):
@@ -260,11 +260,14 @@ class GeneratorTraining:
             folder / "encoder.safetensors", e.state_dict(), {"config": e.config.to_dict(), **trained}, torch.float16
         )
         fingerprint = copy.deepcopy(g).half().float().fingerprint()
-        for place, names, vectors in (("", NAMES, self.average.styles), ("colours/", COLOURS, self.average.colours)):
+        for place, names, vectors in (
+            ("", NAMES, self.average.styles),
+            ("colours/", COLOUR_NAMES, self.average.colours),
+        ):
             for name, vector in zip(names, vectors, strict=True):
                 domain = Domain(
                     vector=vector,
-                    sizes=tuple(MINI.domain_sizes),
+                    sizes=tuple(MINI_GENERATOR.domain_sizes),
                     order="pre_demod",
                     generator=fingerprint,
                     name=name,
@@ -294,10 +297,10 @@ def run(args: argparse.Namespace) -> None:
     given = {name: getattr(args, name) for name in asdict(MiniSettings()) if getattr(args, name, None) is not None}
     settings = MiniSettings(**given)
     args.out.mkdir(parents=True, exist_ok=True)
-    faces = load_faces(args.data, "train", MINI.resolution)
+    faces = load_faces(args.data, "train", MINI_GENERATOR.resolution)
     pairs = make_pairs(faces, args.out, settings.faces, settings.seed)
     trainer = GeneratorTraining(settings, faces, pairs, device, getattr(torch, args.dtype))
-    held_out = load_faces(args.data, "test", MINI.resolution)
+    held_out = load_faces(args.data, "test", MINI_GENERATOR.resolution)
     shown = held_out.tensor(np.linspace(0, len(held_out) - 1, 12).astype(int)).to(device)
     if args.init is not None:
         trainer.take_over(args.init)

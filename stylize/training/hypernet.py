@@ -43,7 +43,7 @@ from stylize.prompts.vocabulary import (
     NAMES,
     PHOTO,
 )
-from stylize.training.entries import PICTURES, Entry, Kind, known_entries, read_entries, split
+from stylize.training.entries import PICTURE_ENDINGS, ColouredStyle, Entry, known_entries, read_entries, split
 from stylize.training.filters import truth
 from stylize.training.loop import add_dtype, train
 from stylize.training.processes import Group
@@ -148,14 +148,14 @@ class HyperNetTraining:
         return entry
 
     def _target(self, clip: Any, entry: Entry) -> Tensor:
-        if entry.texts[0].lower().endswith(PICTURES):
+        if entry.texts[0].lower().endswith(PICTURE_ENDINGS):
             return clip.encode_image(to_tensor(read_photo(Path(entry.texts[0]))).to(self.device))[0]
         return clip.describe(entry.texts[0])
 
     def embed(self, entry: Entry, pictures: int | None = None) -> Tensor:
         """(phrasings and pictures, D): what the network may be asked with."""
         clip = self.clips[0]
-        if entry.texts[0].lower().endswith(PICTURES):
+        if entry.texts[0].lower().endswith(PICTURE_ENDINGS):
             return self._target(clip, entry)[None]
         rows = [clip.describe(text) for text in entry.texts]
         count = self.settings.pictures_of if pictures is None else pictures
@@ -164,7 +164,7 @@ class HyperNetTraining:
             rows += clip.encode_image(self._truth(faces, [entry.kind] * count))
         return F.normalize(torch.stack(rows), dim=1)
 
-    def _truth(self, faces: Tensor, kinds: Sequence[Kind | None]) -> Tensor:
+    def _truth(self, faces: Tensor, kinds: Sequence[ColouredStyle | None]) -> Tensor:
         """The true pictures of faces of the pool, each in its kind; the face itself where it is not known."""
         made = []
         for f, kind in zip(faces.tolist(), kinds, strict=True):
@@ -173,7 +173,7 @@ class HyperNetTraining:
             made.append(face if (colour, style) == (None, PHOTO) else truth(face, style, colour))
         return torch.cat(made).to(self.device)
 
-    def _vector(self, kind: Kind | None) -> Tensor:
+    def _vector(self, kind: ColouredStyle | None) -> Tensor:
         """The sum of the ready style and colour; zeros where there is none."""
         vector = torch.zeros(self.config.domain_dim)
         if kind is None:

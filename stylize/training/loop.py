@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from stylize.places import whole
+from stylize.places import atomic_write
 
 
 class Steps(Protocol):
@@ -61,7 +61,7 @@ def train(
             print(f"{training.step}/{steps} {pace:.2f} s a step, {left}: {values}", flush=True)
         stop = after()
         if leads and (training.step % save_every == 0 or training.step == steps):
-            with whole(checkpoint) as part:
+            with atomic_write(checkpoint) as part:
                 torch.save(training.state(), part)
 
 

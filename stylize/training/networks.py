@@ -16,7 +16,7 @@ from stylize.models.layers import Linear, ModulatedConv, ToRGB
 from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 
-MINI = GeneratorConfig(
+MINI_GENERATOR = GeneratorConfig(
     256,
     (256, 256, 192, 128, 128, 64, 32),
     z_dim=256,
@@ -27,15 +27,15 @@ MINI = GeneratorConfig(
     rgb_from=64,
 )
 MINI_ENCODER = EncoderConfig(
-    MINI.resolution,
+    MINI_GENERATOR.resolution,
     small=128,
-    num_ws=MINI.num_ws,
-    w_dim=MINI.w_dim,
+    num_ws=MINI_GENERATOR.num_ws,
+    w_dim=MINI_GENERATOR.w_dim,
     map_widths=(96, 128, 160, 160),
-    features=MINI.features_shape[0],
+    features=MINI_GENERATOR.features_shape[0],
 )
-COARSE = MINI.features_shape[1]  # px: where the photo's features enter
-COLOURS = tuple(COLOUR_WORDS)
+COARSE = MINI_GENERATOR.features_shape[1]  # px: where the photo's features enter
+COLOUR_NAMES = tuple(COLOUR_WORDS)
 
 
 class Discriminator(nn.Module):
@@ -80,11 +80,11 @@ def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
 class Networks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.generator = Generator(MINI)
+        self.generator = Generator(MINI_GENERATOR)
         self.encoder = Encoder(MINI_ENCODER)
         self.discriminator = Discriminator()
-        self.styles = nn.Parameter(torch.zeros(len(NAMES), MINI.domain_dim))
-        self.colours = nn.Parameter(torch.zeros(len(COLOURS), MINI.domain_dim))
+        self.styles = nn.Parameter(torch.zeros(len(NAMES), MINI_GENERATOR.domain_dim))
+        self.colours = nn.Parameter(torch.zeros(len(COLOUR_NAMES), MINI_GENERATOR.domain_dim))
 
 
 @dataclass(frozen=True)

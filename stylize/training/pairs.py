@@ -22,9 +22,9 @@ from torch import Tensor
 from stylize.faces.align import FaceFinder
 from stylize.images import to_image
 from stylize.prompts.vocabulary import NAMES
-from stylize.training.data import Faces, augment, scenes, tones
+from stylize.training.data import FaceDataset, augment, scenes, tones
 from stylize.training.filters import draw
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 
 REAL = 0.4  # share of photographs, which show more ages and lights than the portraits that a model made
 AHEAD = 16  # faces waiting for a worker
@@ -56,11 +56,11 @@ def filtered(picture: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.u
     size = len(picture)
     box = np.array([0.23, 0.27, 0.77, 0.84]) * size  # where dlib's detector puts an aligned face
     landmarks = _finder().read(Image.fromarray(picture), box).landmarks
-    face = Face(picture, landmarks, seed=0)  # one seed: patterns lie where they lie
+    face = AnalysedFace(picture, landmarks, seed=0)  # one seed: patterns lie where they lie
     return np.stack([picture, *(draw(face, name) for name in names)])
 
 
-def varied(faces: Faces, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+def varied(faces: FaceDataset, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     """``count`` of the faces in other lights, skins and places, (S, S, 3) uint8 each; the same seed gives the same."""
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(faces.real), np.flatnonzero(~faces.real)]
@@ -72,7 +72,7 @@ def varied(faces: Faces, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
         yield np.asarray(to_image(scenes(tones(picture, draws), draws)))
 
 
-def make_pairs(faces: Faces, folder: Path, count: int, seed: int = 0, workers: int | None = None) -> Pairs:
+def make_pairs(faces: FaceDataset, folder: Path, count: int, seed: int = 0, workers: int | None = None) -> Pairs:
     """The pairs in ``folder``; made there first, on several processes, where they are not there for the same settings.
 
     A kilobyte for each thousand pixels: 200 KB a picture of 256 px.

@@ -27,7 +27,7 @@ from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
 from stylize.training.filters import truth
 from stylize.training.loop import add_dtype
-from stylize.training.networks import COLOURS
+from stylize.training.networks import COLOUR_NAMES
 
 PREVIEW_SEED, PREVIEW_SIDE = 0, 256
 
@@ -136,7 +136,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder with the face tars (default: random faces of the generator)")
     parser.add_argument("--out", type=Path, help="folder for the domain files (default: the model's own)")
     parser.add_argument("--styles", nargs="*", default=NAMES, choices=NAMES, metavar="NAME", help="default: all")
-    parser.add_argument("--colours", nargs="*", default=COLOURS, choices=COLOURS, metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--colours", nargs="*", default=COLOUR_NAMES, choices=COLOUR_NAMES, metavar="NAME", help="default: all"
+    )
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
     parser.add_argument("--photo", type=Path, help="whose face the previews show (default: a random one)")

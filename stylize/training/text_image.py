@@ -30,17 +30,17 @@ from torch import Tensor, nn
 from stylize.errors import DomainError, StylizeError
 from stylize.images import to_image
 from stylize.models.code import Code, cat
-from stylize.models.text_image import MINI, TextImageModel
+from stylize.models.text_image import MINI_CLIP, TextImageModel
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import COLOUR_WORDS, KNOWN_WORDS, NAMES, PHOTO, caption, combinations
-from stylize.training.data import FULL, augment, load_faces, scenes, tones
+from stylize.training.data import DATA_SIDE, augment, load_faces, scenes, tones
 from stylize.training.filters import tinted
 from stylize.training.loop import add_dtype, train
 from stylize.training.pairs import filtered
 
-Kind = tuple[str | None, str]  # (colour, style)
-KINDS: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES), *combinations()]
-SIZE: int = MINI["vision_cfg"]["image_size"]
+ColouredStyle = tuple[str | None, str]  # (colour, style)
+COLOURED_STYLES: list[ColouredStyle] = [(None, PHOTO), *((None, name) for name in NAMES), *combinations()]
+SIZE: int = MINI_CLIP["vision_cfg"]["image_size"]
 NEAR = 0.3  # the distance at which closeness has fallen to 1/e
 TAU = 0.06  # the sharpness of soft labels, in the same unit
 
@@ -102,7 +102,7 @@ class Truths:
     @classmethod
     def make(cls, stylizer: Stylizer, data: Path, count: int, seed: int, varied: bool = False) -> Truths:
         rng, draws = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-        size = FULL if varied else stylizer.resolution
+        size = DATA_SIDE if varied else stylizer.resolution
         faces = load_faces(data, "train", size)
         photographs = count * 4 // 5 if varied else count // 2
         index = rng.choice(len(faces), photographs, replace=False)
@@ -120,10 +120,10 @@ class Truths:
         rows = []
         for number, photo in enumerate(photos):
             made = filtered(photo, tuple(NAMES))
-            plain: list[Kind] = [(None, PHOTO), *((None, name) for name in NAMES)]
+            plain: list[ColouredStyle] = [(None, PHOTO), *((None, name) for name in NAMES)]
             known = dict(zip(plain, made, strict=True))
             known |= {(colour, style): tinted(known[None, style], colour) for colour, style in combinations()}
-            batch = torch.from_numpy(np.stack([known[kind] for kind in KINDS])).permute(0, 3, 1, 2).float()
+            batch = torch.from_numpy(np.stack([known[kind] for kind in COLOURED_STYLES])).permute(0, 3, 1, 2).float()
             sharp = varied and number % 3 > 0  # as a picture of any size comes to the model
             small = F.interpolate(batch, size=SIZE, mode="bicubic" if sharp else "area", antialias=sharp)
             rows.append(small.clamp(0, 255).round().byte())
@@ -151,7 +151,7 @@ class Attackers:
     @classmethod
     def make(cls, count: int, dim: int, rng: torch.Generator, life: int) -> Attackers:
         ages = torch.randint(life, (count,), generator=rng)
-        return cls(torch.zeros(count, dim), torch.randint(1, len(KINDS), (count,), generator=rng), ages)
+        return cls(torch.zeros(count, dim), torch.randint(1, len(COLOURED_STYLES), (count,), generator=rng), ages)
 
 
 class TextImageTraining:
@@ -160,7 +160,7 @@ class TextImageTraining:
     ) -> None:
         torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
         self.settings, self.truths, self.stylizer, self.dtype = settings, truths, stylizer, dtype
-        self.model = TextImageModel(MINI)
+        self.model = TextImageModel(MINI_CLIP)
         trained: nn.Module = self.model
         if settings.refine or settings.warm:
             self.model.load_state_dict(stylizer.clip.state_dict())
@@ -204,12 +204,14 @@ class TextImageTraining:
     def _kinds(self, count: int) -> Tensor:
         """Half of them plain styles, half any."""
         plain = self._integers(len(NAMES) + 1, count)
-        return torch.where(torch.rand(count, generator=self.rng) < 0.6, plain, self._integers(len(KINDS), count))
+        return torch.where(
+            torch.rand(count, generator=self.rng) < 0.6, plain, self._integers(len(COLOURED_STYLES), count)
+        )
 
     def _texts(self) -> Tensor:
         """One fresh caption of every kind, embedded: (kinds, D)."""
         words = np.random.default_rng(int(self._integers(2**31 - 1, 1)))
-        return self.model.encode_text([caption(style, colour, words) for colour, style in KINDS])
+        return self.model.encode_text([caption(style, colour, words) for colour, style in COLOURED_STYLES])
 
     def _generated(self, count: int) -> tuple[Tensor, Code]:
         """(face numbers, codes) of random generated faces."""
@@ -362,7 +364,7 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or stylizer.folder
     names = ("steps", "faces", "lr", "refine", "warm")
     settings = TextImageSettings(**{name: getattr(args, name) for name in names}, seed=args.seed or 0)
-    print(f"filtering {args.faces} faces in {len(KINDS)} ways", file=sys.stderr, flush=True)
+    print(f"filtering {args.faces} faces in {len(COLOURED_STYLES)} ways", file=sys.stderr, flush=True)
     truths = Truths.make(stylizer, args.data, args.faces, settings.seed, settings.refine)
     trainer = TextImageTraining(stylizer, truths, settings, getattr(torch, args.dtype))
     checkpoint = out / "clip-run.pt"

@@ -16,7 +16,7 @@ from stylize.adaptation.text import adapt_text, preset
 from stylize.errors import DomainError, StylizeError
 from stylize.images import read_photo
 from stylize.look import Look
-from stylize.models.domain import Domain, Part, blend
+from stylize.models.domain import Domain, MixPart, blend
 from stylize.prompts.vocabulary import SOURCE
 from stylize.ui.arguments import (
     Argument,
@@ -28,14 +28,14 @@ from stylize.ui.arguments import (
     number,
     photo,
     sentences,
-    whole,
+    whole_number,
     words,
     yes_or_no,
 )
 from stylize.ui.instant import QUEUE as MOVING
 from stylize.ui.recipe import HIGH, LOW
 from stylize.ui.studio import Studio, domain_file, nearer, temporary
-from stylize.ui.training import PRESETS, QUEUE
+from stylize.ui.training import PRESET_NAMES, QUEUE
 from stylize.ui.video import QUEUE as VIDEO_QUEUE
 from stylize.video.files import LIMITS, VideoFile
 from stylize.video.morph import save_moving
@@ -43,7 +43,7 @@ from stylize.video.morph import save_moving
 Preset = Literal["fast", "balanced", "strong"]
 Format = Literal["mp4", "gif", "webp"]
 MORPH_SIDE = 512  # px
-DOMAIN = "a domain file (.safetensors)"
+DOMAIN_FILE = "a domain file (.safetensors)"
 
 
 class Api:
@@ -84,11 +84,11 @@ class Api:
             The whole photo, in its own size.
         """
         with sentences():
-            visit = self.studio.open(photo)
-            if not 0 <= face <= len(visit.faces):
-                raise StylizeError("There is no face {}: the photo has {}.", face, len(visit.faces))
+            opened = self.studio.open(photo)
+            if not 0 <= face <= len(opened.faces):
+                raise StylizeError("There is no face {}: the photo has {}.", face, len(opened.faces))
             look = Look(self._domain(text, domain), strength, detail, keep_colours=keep_colours)
-            return self.studio.picture(visit, [str(face)] if face else [], look, full=True)[0]
+            return self.studio.picture(opened, [str(face)] if face else [], look, full=True)[0]
 
     def invert(self, photo: str) -> list[tuple[Image.Image, str]]:
         """Shows what the model understood of every face of a photo.
@@ -171,7 +171,7 @@ class Api:
         """
         with sentences():
             own = {Path(path).stem: self._domain("", path) for path in domains or ()}
-            mixed = [Part.parse(words) for words in parts or ()]
+            mixed = [MixPart.parse(words) for words in parts or ()]
             return domain_file(blend([(part, self.studio.domain(part.text, own)) for part in mixed], spherical))
 
     def morph(
@@ -278,13 +278,17 @@ def add_api(studio: Studio, blocks: Endpoints) -> None:
 
         def style() -> dict[str, Argument]:
             amounts = {"strength": number(1.0, LOW, HIGH), "detail": number(detail, 0, 1)}
-            return {"text": words(), **amounts, "domain": file(DOMAIN), "keep_colours": yes_or_no()}
+            return {"text": words(), **amounts, "domain": file(DOMAIN_FILE), "keep_colours": yes_or_no()}
 
         def training() -> dict[str, Argument]:
-            return {"steps": whole(0), "seed": whole(0), "preset_name": choice(*PRESETS, value="balanced")}
+            return {
+                "steps": whole_number(0),
+                "seed": whole_number(0),
+                "preset_name": choice(*PRESET_NAMES, value="balanced"),
+            }
 
         picture = gr.Image(type="pil", format="png")
-        add(api.stylize, picture, quick, photo=photo(), **style(), face=whole(0))
+        add(api.stylize, picture, quick, photo=photo(), **style(), face=whole_number(0))
         add(api.invert, gr.Gallery(), quick, photo=photo())
         add(api.adapt_text, gr.File(), QUEUE, text=words(), source=words(SOURCE), **training())
         add(api.adapt_image, gr.File(), QUEUE, pictures=files("pictures of the style"), **training())
@@ -296,8 +300,8 @@ def add_api(studio: Studio, blocks: Endpoints) -> None:
             MOVING,
             photo=photo(),
             texts=many(),
-            frames=whole(48),
-            fps=whole(24),
+            frames=whole_number(48),
+            fps=whole_number(24),
             file_format=choice(*formats),
             spherical=yes_or_no(),
         )

@@ -13,7 +13,7 @@ import gradio as gr
 from stylize.errors import StylizeError
 from stylize.ui.uploads import photo_input
 
-MOST_ITEMS = 100  # of a list
+MAX_ITEMS = 100  # of a list
 LARGEST_WHOLE = 2**32 - 1
 NOT_HERE = "A file that was given is not one of those uploaded to this server; upload it and pass on what that answers."
 
@@ -74,9 +74,9 @@ def many() -> Argument:
     texts.api_info = lambda: {"type": "array", "items": {"type": "string"}}  # not: one of the choices
 
     def fits(value: Any) -> bool:
-        return isinstance(value, list) and len(value) <= MOST_ITEMS and all(is_text(item) for item in value)
+        return isinstance(value, list) and len(value) <= MAX_ITEMS and all(is_text(item) for item in value)
 
-    return Argument(texts, f"a list of at most {MOST_ITEMS} words", fits, [])
+    return Argument(texts, f"a list of at most {MAX_ITEMS} words", fits, [])
 
 
 def number(value: float, low: float, high: float) -> Argument:
@@ -88,7 +88,7 @@ def number(value: float, low: float, high: float) -> Argument:
     )
 
 
-def whole(value: int) -> Argument:
+def whole_number(value: int) -> Argument:
     return Argument(
         gr.Number(value, precision=0),
         f"a whole number from {-LARGEST_WHOLE:,} to {LARGEST_WHOLE:,}",
@@ -112,9 +112,9 @@ def file(what: str, needed: bool = False) -> Argument:
 
 def files(what: str) -> Argument:
     def fits(value: Any) -> bool:
-        return isinstance(value, list) and len(value) <= MOST_ITEMS and all(is_file(item) for item in value)
+        return isinstance(value, list) and len(value) <= MAX_ITEMS and all(is_file(item) for item in value)
 
-    return Argument(gr.File(file_count="multiple"), f"a list of at most {MOST_ITEMS} uploaded files, {what}", fits)
+    return Argument(gr.File(file_count="multiple"), f"a list of at most {MAX_ITEMS} uploaded files, {what}", fits)
 
 
 def photo() -> Argument:

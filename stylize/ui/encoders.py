@@ -9,7 +9,7 @@ from PIL import Image
 
 from stylize.models.e4e import E4e
 from stylize.pipeline import Stylizer
-from stylize.ui.studio import Studio, Visit
+from stylize.ui.studio import OpenPhoto, Studio
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
 
@@ -34,17 +34,17 @@ class EncodersTab:
                 label=t("encoders"), show_label=False, columns=3, height=300, format="jpeg", elem_id="encoder-views"
             )
 
-    def wire(self, visit: gr.State, chosen: gr.CheckboxGroup, photo: gr.Image) -> None:
-        shown = [visit, chosen], self.pictures
+    def wire(self, opened: gr.State, chosen: gr.CheckboxGroup, photo: gr.Image) -> None:
+        shown = [opened, chosen], self.pictures
         self.tab.select(self.show, *shown, api_visibility="private")
         photo.change(lambda: None, None, self.pictures, api_visibility="private", show_progress="hidden")
 
     def show(
-        self, visit: Visit | None, chosen: Sequence[str] | None, request: gr.Request
+        self, opened: OpenPhoto | None, chosen: Sequence[str] | None, request: gr.Request
     ) -> list[tuple[Image.Image, str]] | None:
         """The first chosen face of the photo, and what each encoder understood of it."""
-        if visit is None or visit.seed is not None:
+        if opened is None or opened.seed is not None:
             return None
-        face = visit.faces[visit.chosen(chosen)[0]]
+        face = opened.faces[opened.chosen(chosen)[0]]
         views = self.studio.stylizer.views(face)
         return [(face.crop, say(request, "photo")), *((picture, title) for title, picture in views.items())]

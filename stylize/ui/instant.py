@@ -14,9 +14,9 @@ from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.models.domain import LEVELS, Domain
 from stylize.pipeline import Face
-from stylize.ui.library import PREVIEW_SIDE, Kept, unused
+from stylize.ui.library import PREVIEW_SIDE, KeptStyle, unused
 from stylize.ui.recipe import ADDED, HIGH, LOW, SLOTS, STRAIGHT, TURNING, RecipeFields, alone
-from stylize.ui.result import Inputs, Shared, failed, forgiving, playing
+from stylize.ui.result import Inputs, PhotoAndResult, failed, forgiving, playing
 from stylize.ui.studio import CELL, GRID, Studio, corner_weights, nearer, seconds_left, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name
@@ -27,7 +27,9 @@ FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20
 MORPH_SIDE = 384  # px: largest side of a moving picture
 SECONDS = (1, 6)
-LABELS = Path(__file__).with_name("labels.ttf")  # DejaVu Sans cut to Latin and Cyrillic: Pillow's own has no Cyrillic
+LABEL_FONT = Path(__file__).with_name(
+    "labels.ttf"
+)  # DejaVu Sans cut to Latin and Cyrillic: Pillow's own has no Cyrillic
 SAID_EVERY = 0.5  # seconds between two reports
 QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # what draws many pictures
 IDEAS = {
@@ -141,7 +143,7 @@ class InstantTab:
             for name in LEVELS
         ]
 
-    def wire(self, shared: Shared) -> None:
+    def wire(self, shared: PhotoAndResult) -> None:
         self.shared = shared
         quiet: dict[str, Any] = {"api_visibility": "private"}
         self.gallery.select(self.pick, None, self.recipe.all, show_progress="hidden", **quiet).then(**shared.showing)
@@ -195,7 +197,7 @@ class InstantTab:
         return [round(next(weights), 3) if part in recipe.named else part.weight for part in recipe.parts]
 
     def add_picture(
-        self, request: gr.Request, path: str | None, pictured: Mapping[str, Kept], *texts: str | None
+        self, request: gr.Request, path: str | None, pictured: Mapping[str, KeptStyle], *texts: str | None
     ) -> tuple[Any, ...]:
         """A picture as a style: (status, the visitor's pictures, texts with its name in the first slot that is free,
         else in the last)."""
@@ -211,11 +213,11 @@ class InstantTab:
         picture.thumbnail((PREVIEW_SIDE,) * 2)
         free = next((slot for slot, text in enumerate(texts) if not (text or "").strip()), len(texts) - 1)
         named = [name if slot == free else gr.skip() for slot in range(len(texts))]
-        return gr.skip(), {**pictured, name: Kept(domain, picture)}, *named
+        return gr.skip(), {**pictured, name: KeptStyle(domain, picture)}, *named
 
     def _styles(self, asked: Inputs, request: gr.Request) -> tuple[Face, list[Domain]]:
         """(a visible face, the domains that are named). Raises StylizeError."""
-        if asked.visit is None:
+        if asked.opened is None:
             raise StylizeError(say(request, "need_photo"))
         recipe = asked.recipe
         domains = [
@@ -224,7 +226,7 @@ class InstantTab:
         ]
         if not domains:
             raise StylizeError(say(request, "need_style"))
-        return asked.visit.near[asked.visit.chosen(asked.chosen)[0]], domains
+        return asked.opened.near[asked.opened.chosen(asked.chosen)[0]], domains
 
     @staticmethod
     def _drawn(pictures: Iterator[Image.Image], of: int, out: list[Image.Image], request: gr.Request) -> Iterator[str]:
@@ -255,7 +257,7 @@ class InstantTab:
         sheet = Image.new("RGB", (GRID * CELL,) * 2)
         for index, cell in enumerate(cells):
             sheet.paste(cell, (index % GRID * CELL, index // GRID * CELL))
-        draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(LABELS, 24)
+        draw, font = ImageDraw.Draw(sheet), ImageFont.truetype(LABEL_FONT, 24)
         for index, part in enumerate(asked.recipe.named):
             right, low = index % 2, index // 2
             place = ((8, sheet.width - 8)[right], (CELL, sheet.height)[low] - 8)

@@ -25,19 +25,19 @@ from stylize.errors import DomainError, StylizeError
 from stylize.models.domain import LARGEST_FILE, Domain
 from stylize.prompts.russian import russian_name
 from stylize.ui.recipe import SLOTS, alone
-from stylize.ui.result import Shared, failed
+from stylize.ui.result import PhotoAndResult, failed
 from stylize.ui.studio import Studio, domain_file, safe_name, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say, style_name
 
-MOST_KEPT = 60  # a browser stores about 5 MB
-MOST_ENTRIES = 500  # of a pack
+MAX_KEPT = 60  # a browser stores about 5 MB
+MAX_ENTRIES = 500  # of a pack
 PREVIEW_SIDE = 160  # px
 SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class KeptStyle:
     domain: Domain
     picture: Image.Image
 
@@ -79,9 +79,9 @@ def read_pack(path: Path) -> dict[str, Domain]:
             entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
             if not entries:
                 raise DomainError("{} holds no {} files; use a pack that this page exported.", path.name, SUFFIX)
-            if len(pack.infolist()) > MOST_ENTRIES or len(entries) > MOST_KEPT:
+            if len(pack.infolist()) > MAX_ENTRIES or len(entries) > MAX_KEPT:
                 raise DomainError(
-                    "{} holds {} files; use packs of at most {}.", path.name, len(pack.infolist()), MOST_KEPT
+                    "{} holds {} files; use packs of at most {}.", path.name, len(pack.infolist()), MAX_KEPT
                 )
             domains: dict[str, Domain] = {}
             for entry in entries:
@@ -115,7 +115,7 @@ class Library:
         self.folder = Path(shared) if shared else None
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-        self._read = lru_cache(maxsize=MOST_KEPT * 4)(self._read_file)
+        self._read = lru_cache(maxsize=MAX_KEPT * 4)(self._read_file)
         fingerprint = studio.stylizer.fingerprint
         self.own = gr.State({})
         # Encrypted with a fixed word: domains are no secrets, and they must outlive a restart of the server. The page
@@ -143,7 +143,7 @@ class Library:
             self.pack = gr.Button(t("export"), size="md", elem_id="library-export", min_width=110)
         self.file = gr.File(label=t("style_file"), height=80, visible=False, elem_id="library-file")
 
-    def wire(self, shared: Shared, others: Sequence[Any]) -> None:
+    def wire(self, shared: PhotoAndResult, others: Sequence[Any]) -> None:
         """``others``: fields that offer the names of all domains."""
         self.shared = shared
         self.shown = [self.own, self.shelf, self.gallery, *others]
@@ -164,16 +164,16 @@ class Library:
 
     def restore(self, shelf: Any, request: gr.Request) -> tuple[Any, ...]:
         """What the visitor's browser or the shared folder holds, for ``shown``; damaged entries are left out."""
-        own: dict[str, Kept] = {}
+        own: dict[str, KeptStyle] = {}
         if self.folder is None and isinstance(shelf, dict):
-            for name, text in list(shelf.items())[:MOST_KEPT]:
+            for name, text in list(shelf.items())[:MAX_KEPT]:
                 try:
                     own[str(name)] = self.entry(from_bytes(base64.b64decode(text, validate=True), str(name)))
                 except (StylizeError, binascii.Error, ValueError, TypeError):
                     continue
         return self.refreshed(own, request)
 
-    def keep(self, own: Mapping[str, Kept], name: str, domain: Domain, request: gr.Request) -> tuple[Any, ...]:
+    def keep(self, own: Mapping[str, KeptStyle], name: str, domain: Domain, request: gr.Request) -> tuple[Any, ...]:
         """Adds a domain under a free name; for ``shown``, and a word about it. Raises StylizeError."""
         own = self.current(own)
         name = " ".join(name.split())[:60] or domain.label[:60]
@@ -196,51 +196,51 @@ class Library:
         except StylizeError as error:
             return *[gr.skip()] * len(self.shown), failed(error, request)
 
-    def entry(self, domain: Domain) -> Kept:
+    def entry(self, domain: Domain) -> KeptStyle:
         """Raises DomainError for a domain of another generator."""
         stylizer = self.studio.stylizer
         domain.check(stylizer.fingerprint, stylizer.generator.config)
         picture = stylizer.sample(1, 0, domain)[0]
-        return Kept(domain, picture.resize((PREVIEW_SIDE,) * 2, Image.Resampling.LANCZOS))
+        return KeptStyle(domain, picture.resize((PREVIEW_SIDE,) * 2, Image.Resampling.LANCZOS))
 
-    def _add(self, own: dict[str, Kept], name: str, domain: Domain) -> dict[str, Kept]:
-        if len(own) >= MOST_KEPT:
-            raise DomainError("There is room for {} kept styles; delete one first.", MOST_KEPT)
+    def _add(self, own: dict[str, KeptStyle], name: str, domain: Domain) -> dict[str, KeptStyle]:
+        if len(own) >= MAX_KEPT:
+            raise DomainError("There is room for {} kept styles; delete one first.", MAX_KEPT)
         kept = self.entry(replace(domain, name=name))
         if self.folder is not None:
             kept.domain.save(self.folder / f"{safe_name(name)}{SUFFIX}")
             return self.current({})
         return {**own, name: kept}
 
-    def _remove(self, own: dict[str, Kept], name: str) -> dict[str, Kept]:
+    def _remove(self, own: dict[str, KeptStyle], name: str) -> dict[str, KeptStyle]:
         if self.folder is not None:
             (self.folder / f"{safe_name(name)}{SUFFIX}").unlink(missing_ok=True)
         return {other: kept for other, kept in own.items() if other != name}
 
-    def current(self, own: Mapping[str, Kept]) -> dict[str, Kept]:
+    def current(self, own: Mapping[str, KeptStyle]) -> dict[str, KeptStyle]:
         """The visitor's domains, or everybody's where the host shares a folder."""
         if self.folder is None:
             return dict(own)
-        found: dict[str, Kept] = {}
-        for path in sorted(self.folder.glob(f"*{SUFFIX}"))[:MOST_KEPT]:
+        found: dict[str, KeptStyle] = {}
+        for path in sorted(self.folder.glob(f"*{SUFFIX}"))[:MAX_KEPT]:
             try:
                 found[path.stem] = self._read(path, path.stat().st_mtime_ns)
             except (StylizeError, OSError):
                 continue
         return found
 
-    def _read_file(self, path: Path, changed: int) -> Kept:
+    def _read_file(self, path: Path, changed: int) -> KeptStyle:
         return self.entry(Domain.load(path))
 
     # What the page calls
 
-    def pictures(self, own: Mapping[str, Kept], request: gr.Request | None = None) -> list[tuple[Any, str]]:
+    def pictures(self, own: Mapping[str, KeptStyle], request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """(picture, caption) of the ready domains, then of the visitor's own."""
         stylizer = self.studio.stylizer
         ready = [(stylizer.preview(name), style_name(request, name)) for name in stylizer.ready()]
         return [*ready, *((kept.picture, f"★ {name}") for name, kept in own.items())]
 
-    def refreshed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+    def refreshed(self, own: Mapping[str, KeptStyle], request: gr.Request) -> tuple[Any, ...]:
         """For ``shown``."""
         own = self.current(own)
         shelf: Any = gr.skip()
@@ -251,7 +251,7 @@ class Library:
         pictures = gr.update(value=self.pictures(own, request), selected_index=None)
         return own, shelf, pictures, *[choices] * (SLOTS - 1)
 
-    def select(self, own: Mapping[str, Kept], event: gr.SelectData, request: gr.Request) -> tuple[str, str, str]:
+    def select(self, own: Mapping[str, KeptStyle], event: gr.SelectData, request: gr.Request) -> tuple[str, str, str]:
         """(picked, name field, note) for the clicked picture."""
         names = [*self.studio.stylizer.ready(), *own]
         name = names[event.index] if event.index < len(names) else ""
@@ -267,7 +267,7 @@ class Library:
         return style_name(request, name) if name in self.studio.stylizer.ready() else name
 
     def renamed(
-        self, picked: str, name: str, own: Mapping[str, Kept], text: str, request: gr.Request
+        self, picked: str, name: str, own: Mapping[str, KeptStyle], text: str, request: gr.Request
     ) -> tuple[Any, ...]:
         """``text``: the result's description, which follows the new name."""
         try:
@@ -281,7 +281,7 @@ class Library:
         except StylizeError as error:
             return self._unchanged(error, request)
 
-    def deleted(self, picked: str, own: Mapping[str, Kept], text: str, request: gr.Request) -> tuple[Any, ...]:
+    def deleted(self, picked: str, own: Mapping[str, KeptStyle], text: str, request: gr.Request) -> tuple[Any, ...]:
         try:
             kept = self._remove(self._own(picked, own, request), picked)
             words = say(request, "deleted", name=picked)
@@ -289,7 +289,7 @@ class Library:
         except StylizeError as error:
             return self._unchanged(error, request)
 
-    def imported(self, paths: Sequence[str], own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, ...]:
+    def imported(self, paths: Sequence[str], own: Mapping[str, KeptStyle], request: gr.Request) -> tuple[Any, ...]:
         """Files and packs, all that are good; the note names the first that is not."""
         kept, added, wrong = self.current(own), 0, ""
         for path in (Path(path) for path in paths or ()):
@@ -303,7 +303,7 @@ class Library:
         note = " ".join(filter(None, (say(request, "imported", n=added) if added or not wrong else "", wrong)))
         return *self.refreshed(kept, request), gr.skip(), gr.skip(), note
 
-    def written(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, Any]:
+    def written(self, picked: str, own: Mapping[str, KeptStyle], request: gr.Request) -> tuple[Any, Any]:
         """The picked domain as a file, ready ones too."""
         if not picked:
             return gr.skip(), say(request, "library_pick")
@@ -313,7 +313,7 @@ class Library:
         except StylizeError as error:
             return gr.skip(), failed(error, request)
 
-    def packed(self, own: Mapping[str, Kept], request: gr.Request) -> tuple[Any, Any]:
+    def packed(self, own: Mapping[str, KeptStyle], request: gr.Request) -> tuple[Any, Any]:
         """All of the visitor's domains as one zip file."""
         domains = {name: kept.domain for name, kept in self.current(own).items()}
         if not domains:
@@ -322,7 +322,7 @@ class Library:
         path.write_bytes(write_pack(domains))
         return gr.update(value=str(path), visible=True), gr.skip()
 
-    def _own(self, picked: str, own: Mapping[str, Kept], request: gr.Request) -> dict[str, Kept]:
+    def _own(self, picked: str, own: Mapping[str, KeptStyle], request: gr.Request) -> dict[str, KeptStyle]:
         """The visitor's domains, among which ``picked`` is. Raises DomainError."""
         here = self.current(own)
         if picked not in here:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from stylize.adaptation.pictures import MOST_REFERENCES, one_shot_preset
+from stylize.adaptation.pictures import MAX_REFERENCES, one_shot_preset
 from stylize.errors import StylizeError
 from stylize.images import read_photo
 from stylize.ui.result import forgiving
@@ -22,8 +22,8 @@ UNCOMMON = [".heic", ".heif", ".avif"]  # not every system knows that these are 
 def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -> tuple[str, int, Begin]:
     """(name, steps, loop) of a training. Raises StylizeError for pictures that cannot be used."""
     paths = paths or ()
-    if not 1 <= len(paths) <= MOST_REFERENCES:
-        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(paths), MOST_REFERENCES)
+    if not 1 <= len(paths) <= MAX_REFERENCES:
+        raise StylizeError("{} reference pictures were given; use 1 to {}.", len(paths), MAX_REFERENCES)
     pictures = [read_photo(path) for path in paths]
     title = Path(paths[0]).stem[:40]
     steps = one_shot_preset(studio.stylizer, name).steps

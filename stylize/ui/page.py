@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from stylize.convert.catalogue import choose, describe, megabytes
+from stylize.convert.catalogue import choose_weights, describe, megabytes
 from stylize.convert.download import download
 from stylize.errors import StylizeError
 from stylize.pipeline import Stylizer
@@ -20,11 +20,11 @@ from stylize.ui.encoders import lay_encoder
 from stylize.ui.instant import InstantTab
 from stylize.ui.library import Library
 from stylize.ui.oneshot import OneShotTab
-from stylize.ui.result import Shared, failed
+from stylize.ui.result import PhotoAndResult, failed
 from stylize.ui.studio import KEPT_SECONDS, SWEPT_SECONDS, Studio, seconds_left
 from stylize.ui.text import TextTab
 from stylize.ui.texts import I18N as t
-from stylize.ui.texts import WORDS, language, say
+from stylize.ui.texts import TEXTS, language, say
 from stylize.ui.video import VideoTab
 from stylize.ui.zerogpu import Gpu, lend
 
@@ -98,7 +98,7 @@ MENDED = ("example", "empty", "too_large", "wrong_kind")
 # buttons, a role for what has a label), loads only when it finds the time (the result) or says in English only (why a
 # file was refused).
 MEND = """() => {
-    const russian = navigator.language.startsWith("ru"), words = WORDS[russian ? "ru" : "en"];
+    const russian = navigator.language.startsWith("ru"), words = TEXTS[russian ? "ru" : "en"];
     document.body.classList.toggle("ru", russian);
     const each = (selector, mend) => document.querySelectorAll(selector).forEach(mend);
     const mend = () => {
@@ -115,10 +115,10 @@ MEND = """() => {
     };
     new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
     mend();
-}""".replace("WORDS", json.dumps({tongue: {key: words[key] for key in MENDED} for tongue, words in WORDS.items()}))
+}""".replace("TEXTS", json.dumps({tongue: {key: words[key] for key in MENDED} for tongue, words in TEXTS.items()}))
 # Seconds between two looks of Gradio's, and the age of what it then deletes: together the longest that a file is there.
 DELETED = (SWEPT_SECONDS, KEPT_SECONDS - SWEPT_SECONDS)
-MOST_WAITING = 256  # calls; each says where in the queue it is
+MAX_WAITING = 256  # calls; each says where in the queue it is
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
@@ -129,12 +129,12 @@ class Page:
         self.studio = studio = Studio(stylizer)
         if gpu is not None:
             lend(studio, gpu)
-        self.shared = Shared(studio)
+        self.shared = PhotoAndResult(studio)
         with Endpoints(title="Stylize", delete_cache=DELETED) as self.blocks:
             self._lay_out(studio)
             self._wire()
             add_api(studio, self.blocks)
-        self.blocks.queue(default_concurrency_limit=4, max_size=MOST_WAITING)
+        self.blocks.queue(default_concurrency_limit=4, max_size=MAX_WAITING)
 
     def _lay_out(self, studio: Studio) -> None:
         gr.Markdown("# Stylize", elem_id="title")
@@ -208,7 +208,7 @@ def get_full(request: gr.Request) -> Iterator[str]:
         yield say(request, "full_only_here")
         return
     try:
-        weights = choose("full")
+        weights = choose_weights("full")
         yield describe(weights).replace("\n", "  \n")
         name = ""
         for progress in download(weights):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlencode
 
 from stylize.look import Look
-from stylize.models.domain import LEVELS, Levels, Part
+from stylize.models.domain import LEVELS, Levels, MixPart
 
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
@@ -28,12 +28,12 @@ def number(value: Any, default: float) -> float:
 class Recipe:
     """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[MixPart, ...]
     levels: Levels = (1.0, 1.0, 1.0)
     spherical: bool = False
 
     @property
-    def named(self) -> list[Part]:
+    def named(self) -> list[MixPart]:
         """The parts that name a style."""
         return [part for part in self.parts if part.text.strip()]
 
@@ -47,7 +47,7 @@ class Recipe:
 
 def alone(name: str) -> Recipe:
     """The recipe of one style."""
-    return Recipe((Part(name),))
+    return Recipe((MixPart(name),))
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class RecipeFields:
             return coarse, medium, fine
 
         slots = zip(self.texts, self.weights, self.own_levels, strict=True)
-        parts = (Part(values[text] or "", number(values[weight], 1.0), levels(own)) for text, weight, own in slots)
+        parts = (MixPart(values[text] or "", number(values[weight], 1.0), levels(own)) for text, weight, own in slots)
         return Recipe(tuple(parts), levels(self.levels), values[self.way] == TURNING)
 
     def write(self, recipe: Recipe) -> dict[Any, Any]:
         """The values that say so; the slots that are left are empty."""
-        parts = [*recipe.parts, *[Part("", ADDED)] * (SLOTS - len(recipe.parts))]
+        parts = [*recipe.parts, *[MixPart("", ADDED)] * (SLOTS - len(recipe.parts))]
         values = dict(zip(self.levels, recipe.levels, strict=True))
         for part, text, weight, own in zip(parts, self.texts, self.weights, self.own_levels, strict=True):
             values |= {text: part.text, weight: part.weight, **dict(zip(own, part.levels, strict=True))}
@@ -98,7 +98,7 @@ def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
     """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE for each where one has its own; then what of the
     mix is not as it usually is, the look, and the seed of a random face."""
     pairs: list[tuple[str, Any]] = []
-    own_levels = any(part.levels != Part.levels for part in recipe.named)
+    own_levels = any(part.levels != MixPart.levels for part in recipe.named)
     for part in recipe.named:
         pairs += [("to", part.text), ("weight", f"{part.weight:g}")]
         if own_levels:
@@ -138,7 +138,7 @@ def read_query(query: str) -> Link:
     texts = [text[:300] for text in fields.get("to", [])][:SLOTS]
     weights, own = ([*fields.get(name, []), *[""] * SLOTS] for name in ("weight", "levels"))
     parts = [
-        Part(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
+        MixPart(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
         for text, weight, of_it in zip(texts, weights, own, strict=False)
     ]
     recipe = Recipe(

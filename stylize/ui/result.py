@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from stylize.errors import StylizeError
-from stylize.faces.align import LEAST_FACE
+from stylize.faces.align import MIN_FACE
 from stylize.look import Look
 from stylize.models.domain import Domain
 from stylize.places import EXAMPLES
@@ -30,7 +30,7 @@ from stylize.ui.recipe import (
     read_query,
     write_query,
 )
-from stylize.ui.studio import Studio, Visit, digest, mark_faces
+from stylize.ui.studio import OpenPhoto, Studio, file_digest, mark_faces
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say, style_name
 from stylize.ui.uploads import photo_input, viewable
@@ -80,14 +80,14 @@ class Inputs:
     """What the page asks for: of which photo and which of its faces, by their numbers, which style (``own`` are the
     visitor's domains that it may name), and the rest of the look."""
 
-    visit: Visit | None
+    opened: OpenPhoto | None
     chosen: Sequence[str] | None
     own: Mapping[str, Domain]
     recipe: Recipe
     look: Look
 
 
-class Shared:
+class PhotoAndResult:
     """Components of the photo and the result. Those of the recipe and ``edits`` lie in a tab and are handed to
     ``wire``; ``owned`` are the states whose domains a text may name. Handlers get the values of ``inputs`` by
     component, and ``read`` makes a record of them."""
@@ -100,7 +100,7 @@ class Shared:
     # Layout
 
     def lay_photo(self) -> None:
-        self.visit = gr.State(None)
+        self.opened = gr.State(None)
         self.stand_in = gr.State(None)  # the digest of what shows a photo that browsers cannot
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
@@ -178,7 +178,7 @@ class Shared:
         self.recipe, self.style_mix, self.edits, self.owned = recipe, style_mix, edits, owned
         self.texts = texts = recipe.texts
         drawn = [*recipe.all, self.strength, self.detail, self.own_colours, *edits.values(), self.chosen, style_mix]
-        self.inputs = {self.visit, *owned, *drawn}
+        self.inputs = {self.opened, *owned, *drawn}
         self.showing: dict[str, Any] = {
             "fn": self.show,
             "inputs": self.inputs,
@@ -194,24 +194,32 @@ class Shared:
         texts[0].change(None, None, None, js=TYPED, api_visibility="private").then(**self.showing)
         gr.on([field.change for field in drawn if field is not texts[0]], **self.showing)
 
-        self.opened = [self.visit, self.marked, self.chosen, self.status, self.result, self.face, self.understood]
-        opened = self.opened
+        self.photo_outputs = [
+            self.opened,
+            self.marked,
+            self.chosen,
+            self.status,
+            self.result,
+            self.face,
+            self.understood,
+        ]
+        photo_outputs = self.photo_outputs
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress_on": self.status}
         redraw = {**self.showing, "fn": self.redraw}
         self.photo.upload(viewable, self.photo, [self.photo, self.stand_in], show_progress="hidden", **quiet)
-        given = [self.photo, self.visit, self.stand_in]
-        self.photo.change(self.arrived, given, [*opened, self.stand_in], **quiet).then(**redraw)
-        rolls = self.dice.click(self.roll, self.seed, [*opened, self.seed], **quiet)
-        for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, opened, **quiet)):
+        given = [self.photo, self.opened, self.stand_in]
+        self.photo.change(self.arrived, given, [*photo_outputs, self.stand_in], **quiet).then(**redraw)
+        rolls = self.dice.click(self.roll, self.seed, [*photo_outputs, self.seed], **quiet)
+        for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, photo_outputs, **quiet)):
             # In the browser: an update from here would make a photo field anew, without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
         for button in self.offered:
             pressed = {button, *self.inputs}
             taken = button.click(self.take, pressed, texts, show_progress="hidden", api_visibility="private")
             taken.then(**self.showing)
-        self.chosen.change(self.view, [self.visit, self.chosen], self.understood, show_progress="hidden", **quiet)
+        self.chosen.change(self.view, [self.opened, self.chosen], self.understood, show_progress="hidden", **quiet)
         if self.encoders is not None:
-            self.encoders.wire(self.visit, self.chosen, self.photo)
+            self.encoders.wire(self.opened, self.chosen, self.photo)
         saved = self.save.click(self.png_file, self.inputs, self.png, **quiet)
         saved.success(None, None, None, js=SAVE, api_visibility="private")
         self.copy.click(self.query, self.inputs, [self.link, self.status], **quiet).then(
@@ -220,7 +228,7 @@ class Shared:
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
         """Reads the address when the page loads; ``query`` is a hidden text field, which changes where there is one."""
-        linked = [*self.recipe.all, self.strength, self.detail, self.own_colours, self.seed, *self.opened]
+        linked = [*self.recipe.all, self.strength, self.detail, self.own_colours, self.seed, *self.photo_outputs]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(None, None, query, js="() => window.location.search", api_visibility="private")
         query.change(self.linked, query, linked, **quiet).then(**self.showing)
@@ -235,23 +243,25 @@ class Shared:
             keep_colours=bool(values[self.own_colours]),
             edits={name: values[slider] for name, slider in self.edits.items() if values[slider]},
         )
-        return Inputs(values[self.visit], values[self.chosen], own, self.recipe.read(values), look)
+        return Inputs(values[self.opened], values[self.chosen], own, self.recipe.read(values), look)
 
     # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
 
-    def arrived(self, path: str | None, before: Visit | None, stand_in: str | None, request: gr.Request) -> list[Any]:
+    def arrived(
+        self, path: str | None, before: OpenPhoto | None, stand_in: str | None, request: gr.Request
+    ) -> list[Any]:
         """``open``, and the stand-in from now on; one that arrives is no new photo."""
-        if path is not None and stand_in is not None and digest(path) == stand_in:
-            return [*[gr.skip()] * len(self.opened), None]
+        if path is not None and stand_in is not None and file_digest(path) == stand_in:
+            return [*[gr.skip()] * len(self.photo_outputs), None]
         return [*self.open(path, before, request), gr.skip()]
 
-    def open(self, path: str | None, before: Visit | None, request: gr.Request) -> tuple[Any, ...]:
-        """photo -> visit, marked photo, face choice, status, empty result, the face alone, what was understood.
-        ``before``: the visit so far; the photo of a random face is none."""
+    def open(self, path: str | None, before: OpenPhoto | None, request: gr.Request) -> tuple[Any, ...]:
+        """photo -> open photo, marked photo, face choice, status, empty result, the face alone, what was understood.
+        ``before``: the photo open until now; a random face has none."""
         nothing = (None, None, gr.update(choices=[], value=[], visible=False))
         if path is None:
             if before is not None and before.seed is not None:
-                return (gr.skip(),) * len(self.opened)
+                return (gr.skip(),) * len(self.photo_outputs)
             return *nothing, say(request, "start"), None, None, None
         try:
             return self._opened(self.studio.open(path), request)
@@ -266,28 +276,28 @@ class Shared:
     def roll_same(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
         return self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request)
 
-    def view(self, visit: Visit | None, chosen: Sequence[str] | None) -> Any:
+    def view(self, opened: OpenPhoto | None, chosen: Sequence[str] | None) -> Any:
         """What the model understood of the first chosen face."""
-        return visit.faces[visit.chosen(chosen)[0]].reconstruction if visit else gr.skip()
+        return opened.faces[opened.chosen(chosen)[0]].reconstruction if opened else gr.skip()
 
-    def _opened(self, visit: Visit, request: gr.Request) -> tuple[Any, ...]:
-        n = len(visit.faces)
+    def _opened(self, opened: OpenPhoto, request: gr.Request) -> tuple[Any, ...]:
+        n = len(opened.faces)
         choice = gr.update(choices=[str(i + 1) for i in range(n)], value=[], visible=n > 1)
-        marked = visit.view if visit.seed is not None else mark_faces(visit.view, visit.near, visit.small)
-        before, face = (visit.view, visit.view), visit.near[0].crop
-        return visit, marked, choice, greeting(visit, request), before, face, visit.faces[0].reconstruction
+        marked = opened.view if opened.seed is not None else mark_faces(opened.view, opened.near, opened.small)
+        before, face = (opened.view, opened.view), opened.near[0].crop
+        return opened, marked, choice, greeting(opened, request), before, face, opened.faces[0].reconstruction
 
     def linked(self, query: str, request: gr.Request) -> dict[Any, Any]:
         """What an address asks for: the recipe, the look, the seed, and the random face of that seed."""
         link = read_query(query or "")
-        face = self.roll_same(link.seed, request) if link.seed is not None else [gr.skip()] * len(self.opened)
+        face = self.roll_same(link.seed, request) if link.seed is not None else [gr.skip()] * len(self.photo_outputs)
         return {
             **self.recipe.write(link.recipe if link.recipe.parts else alone("")),
             self.strength: number(link.strength, 1.0),
             self.detail: number(link.detail, self.studio.stylizer.default_detail),
             self.own_colours: link.keep_colours,
             self.seed: link.seed or 0,
-            **dict(zip(self.opened, face, strict=True)),
+            **dict(zip(self.photo_outputs, face, strict=True)),
         }
 
     def show(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
@@ -299,25 +309,25 @@ class Shared:
             return same
         self._latest[session] = mine
         asked = self.read(values)
-        visit, chosen, look = asked.visit, asked.chosen, asked.look
+        opened, chosen, look = asked.opened, asked.chosen, asked.look
         names = self.studio.nearest(asked.recipe, asked.own)[1][:OFFERED]
         offered = [gr.update(value=style_name(request, name), visible=True) for name in names]
         offered += [gr.update(visible=False)] * (OFFERED - len(names))
         try:
             domain = self.studio.compose(asked.recipe, asked.own)
-            if visit is None:
+            if opened is None:
                 return skip if domain is None else say(request, "need_photo"), skip, skip, *offered
             if domain is None and not look.edits:
-                face = visit.near[visit.chosen(chosen)[0]].crop
-                return greeting(visit, request), (visit.view, visit.view), face, *offered
+                face = opened.near[opened.chosen(chosen)[0]].crop
+                return greeting(opened, request), (opened.view, opened.view), face, *offered
             notes = (explain(note, request) for note in self.studio.notes(asked.recipe, asked.own))
             words = " ".join([say(request, "done", name=asked.recipe.title or ", ".join(look.edits)), *notes])
-            result, face = self.studio.picture(visit, chosen, look.in_domain(domain))
+            result, face = self.studio.picture(opened, chosen, look.in_domain(domain))
         except StylizeError as error:
             return (failed(error, request), skip, skip, *offered) if self._latest.get(session) is mine else same
         if self._latest.get(session) is not mine:
             return same
-        return words, (visit.view, result), face, *offered
+        return words, (opened.view, result), face, *offered
 
     def take(self, values: dict[Any, Any]) -> dict[Any, Any]:
         """The offered style whose button stands among the values, instead of the description it was offered for."""
@@ -326,8 +336,8 @@ class Shared:
         return {self.texts[slot]: next(values[button] for button in self.offered if button in values)}
 
     def redraw(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
-        """The style that is in use on a photo just opened; why one could not be opened stays on the status line."""
-        return self.show(request, values) if values[self.visit] is not None else (gr.skip(),) * (3 + OFFERED)
+        """Draws the current style on a photo just opened; why one could not be opened stays on the status line."""
+        return self.show(request, values) if values[self.opened] is not None else (gr.skip(),) * (3 + OFFERED)
 
     def forget(self, request: gr.Request) -> None:
         """The visitor has left."""
@@ -337,10 +347,10 @@ class Shared:
         """The result in the photo's own size."""
         asked = self.read(values)
         try:
-            if asked.visit is None:
+            if asked.opened is None:
                 raise StylizeError(say(request, "need_photo"))
             look = asked.look.in_domain(self.studio.compose(asked.recipe, asked.own))
-            return self.studio.file(asked.visit, asked.chosen, look, asked.recipe)
+            return self.studio.file(asked.opened, asked.chosen, look, asked.recipe)
         except StylizeError as error:
             raise gr.Error(explain(error.sentence, request), print_exception=False) from None
 
@@ -349,7 +359,7 @@ class Shared:
         asked = self.read(values)
         private = [part.text for part in asked.recipe.named if part.text in asked.own]
         note = say(request, "link_own", names=", ".join(private)) if private else gr.skip()
-        query = write_query(asked.recipe, asked.look, asked.visit.seed if asked.visit else None)
+        query = write_query(asked.recipe, asked.look, asked.opened.seed if asked.opened else None)
         return gr.update(value=query, visible=True), note
 
 
@@ -360,13 +370,13 @@ COPY = """async query => {
 }"""
 
 
-def greeting(visit: Visit, request: gr.Request) -> str:
+def greeting(opened: OpenPhoto, request: gr.Request) -> str:
     """What was found in the photo, and what to do now."""
-    if visit.seed is not None:
-        return say(request, "random_face", seed=visit.seed)
-    n = len(visit.faces)
+    if opened.seed is not None:
+        return say(request, "random_face", seed=opened.seed)
+    n = len(opened.faces)
     found = say(request, "found_many", n=n) if n > 1 else say(request, "found_one")
-    small = say(request, "too_small", n=len(visit.small), least=LEAST_FACE) if visit.small else ""
+    small = say(request, "too_small", n=len(opened.small), least=MIN_FACE) if opened.small else ""
     return f"{found} {small}".strip()
 
 

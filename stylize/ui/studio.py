@@ -42,7 +42,7 @@ GRID, CELL = 5, 192  # pictures on a side of the grid, and px of each
 
 
 @dataclass(frozen=True, eq=False)
-class Visit:
+class OpenPhoto:
     """The photo and its encoded faces; ``view`` and ``near`` are the same at most VIEW px large. ``seed`` is that of a
     random face, which takes the place of a photo and is not pasted anywhere. ``small`` are the boxes in ``view`` of
     faces that are left as they are."""
@@ -137,21 +137,21 @@ class Studio:
     def __init__(self, stylizer: Stylizer) -> None:
         self.stylizer = stylizer
         self._domain = lru_cache(maxsize=256)(lambda text: stylizer.domain(text))
-        self._opened: dict[str, Visit] = {}  # the examples, by their SHA-256
+        self._opened: dict[str, OpenPhoto] = {}  # the examples, by their SHA-256
 
-    # Photo -> visit
+    # Photo -> open photo
 
     def keep_open(self, paths: Iterable[str]) -> None:
         """Opens photos that many will ask for, so that ``open`` has them at once."""
         for path in paths:
-            visit = self.open(path)
-            for face in visit.near:
+            opened = self.open(path)
+            for face in opened.near:
                 _ = face.head  # found once
-            self._opened[digest(path)] = visit
+            self._opened[file_digest(path)] = opened
 
-    def open(self, path: str) -> Visit:
+    def open(self, path: str) -> OpenPhoto:
         """Raises PhotoError for what is no picture with a face."""
-        if self._opened and (kept := self._opened.get(digest(path))):
+        if self._opened and (kept := self._opened.get(file_digest(path))):
             return kept
         photo = read_photo(path)
         found, small = self.stylizer.find(photo)
@@ -159,9 +159,9 @@ class Studio:
         scale = min(1.0, VIEW / max(photo.size))
         view = photo.resize([max(1, round(side * scale)) for side in photo.size]) if scale < 1 else photo
         near = [nearer(face, scale, VIEW_CROP) for face in faces]
-        return Visit(photo, faces, view, near, small=[scaled(face.box, scale) for face in small])
+        return OpenPhoto(photo, faces, view, near, small=[scaled(face.box, scale) for face in small])
 
-    def random(self, seed: int) -> Visit:
+    def random(self, seed: int) -> OpenPhoto:
         """A generated face, the same for one seed."""
         ws = self.stylizer.sample_ws(1, seed)
         code = self.stylizer.as_photos(ws)
@@ -171,7 +171,7 @@ class Studio:
         detected = DetectedFace((0, 0, side, side), np.zeros((68, 2)))
         face = Face(detected, photo, code, source)
         near = nearer(face, 1.0, VIEW_CROP)
-        return Visit(photo, [face], photo, [near], seed)
+        return OpenPhoto(photo, [face], photo, [near], seed)
 
     # Words -> domain
 
@@ -214,22 +214,22 @@ class Studio:
                 return slot, offered
         return 0, ()
 
-    # Visit and look -> pictures
+    # OpenPhoto and look -> pictures
 
     def picture(
-        self, visit: Visit, numbers: Sequence[str] | None, look: Look, full: bool = False
+        self, opened: OpenPhoto, numbers: Sequence[str] | None, look: Look, full: bool = False
     ) -> tuple[Image.Image, Image.Image]:
         """(the photo with the chosen faces stylised, the first of them alone), ``full`` in the photo's own size."""
-        photo, faces = (visit.photo, visit.faces) if full else (visit.view, visit.near)
-        faces = [faces[index] for index in visit.chosen(numbers)]
+        photo, faces = (opened.photo, opened.faces) if full else (opened.view, opened.near)
+        faces = [faces[index] for index in opened.chosen(numbers)]
         pictures = [self.stylizer.render(face, look) for face in faces]
-        if visit.seed is not None:
+        if opened.seed is not None:
             return pictures[0], pictures[0]
         return self.stylizer.paste(photo, faces, pictures, look.background), pictures[0]
 
-    def file(self, visit: Visit, numbers: Sequence[str] | None, look: Look, recipe: Recipe) -> str:
+    def file(self, opened: OpenPhoto, numbers: Sequence[str] | None, look: Look, recipe: Recipe) -> str:
         """A PNG in the photo's own size that carries its settings."""
-        picture, _ = self.picture(visit, numbers, look, full=True)
+        picture, _ = self.picture(opened, numbers, look, full=True)
         settings = {
             "to": look.domain.label if look.domain else "",
             "parts": [[part.text, part.weight, list(part.levels)] for part in recipe.named],
@@ -237,7 +237,7 @@ class Studio:
             "spherical": recipe.spherical,
             **{name: getattr(look, name) for name in ("strength", "detail", "keep_colours")},
             "edits": dict(look.edits),
-            "seed": visit.seed,
+            "seed": opened.seed,
             "model": self.stylizer.fingerprint,
         }
         path = temporary(".png", "stylised")
@@ -289,7 +289,7 @@ class Studio:
         return preview(self.stylizer, domain, faces, count)
 
 
-def digest(path: str) -> str:
+def file_digest(path: str) -> str:
     """The SHA-256 of a file."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ import gradio as gr
 
 from stylize.prompts.russian import russian_name
 
-WORDS: dict[str, dict[str, str]] = {
+TEXTS: dict[str, dict[str, str]] = {
     "en": {
         "tagline": (
             "Your photo in, your face in any style out. Describe a style, pick one, mix several, or train your own."
@@ -409,13 +409,13 @@ WORDS: dict[str, dict[str, str]] = {
     },
 }
 
-I18N = gr.I18n(**WORDS)
+I18N = gr.I18n(**TEXTS)
 
 
 def language(request: gr.Request | None) -> str:
     """The visitor's language, "en" or "ru", as the browser's Accept-Language header names it."""
     wanted = (request.headers.get("accept-language", "") if request is not None else "")[:2].lower()
-    return wanted if wanted in WORDS else "en"
+    return wanted if wanted in TEXTS else "en"
 
 
 def style_name(request: gr.Request | None, name: str) -> str:
@@ -425,4 +425,4 @@ def style_name(request: gr.Request | None, name: str) -> str:
 
 def say(request: gr.Request | None, key: str, **values: object) -> str:
     """A sentence in the visitor's language."""
-    return WORDS[language(request)][key].format(**values)
+    return TEXTS[language(request)][key].format(**values)

@@ -16,12 +16,12 @@ from stylize.errors import StylizeError
 from stylize.models.domain import Domain
 from stylize.ui.library import Library
 from stylize.ui.recipe import alone
-from stylize.ui.result import Shared, explain, failed, forgiving
-from stylize.ui.studio import Studio, Visit, domain_file, nearer, seconds_left
+from stylize.ui.result import PhotoAndResult, explain, failed, forgiving
+from stylize.ui.studio import OpenPhoto, Studio, domain_file, nearer, seconds_left
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
 
-PRESETS = ("fast", "balanced", "strong")
+PRESET_NAMES = ("fast", "balanced", "strong")
 PREVIEW_EVERY = 1.5  # seconds: pictures cost as much as steps
 PREVIEW_SIDE = 256  # px
 RANDOM_FACES = 3
@@ -86,7 +86,7 @@ class TrainingTab:
         self.trained = gr.State(None)
         self._asked: dict[str | None, str] = {}  # sessions whose training is queued or runs: "run", "stop" or "discard"
         with gr.Row():
-            choices = [(t(name), name) for name in PRESETS]
+            choices = [(t(name), name) for name in PRESET_NAMES]
             self.preset = gr.Radio(
                 choices, value="balanced", label=t("preset"), info=t("preset_info"), elem_id=f"{kind}-preset"
             )
@@ -115,7 +115,7 @@ class TrainingTab:
             self.discard = gr.Button(t("discard"), size="md", elem_id=f"{kind}-discard", min_width=110)
         self.file = gr.File(label=t("domain_file"), height=80, visible=False, elem_id=f"{kind}-file")
 
-    def wire(self, shared: Shared, library: Library) -> None:
+    def wire(self, shared: PhotoAndResult, library: Library) -> None:
         self.library, self.recipe = library, shared.recipe
         quiet: dict[str, Any] = {"api_visibility": "private"}
         shown = [self.trained, self.note, self.preview, self.curve]
@@ -126,8 +126,8 @@ class TrainingTab:
         }  # fmt: skip
         at_once: dict[str, Any] = {"queue": False, **quiet}
         for button, run, inputs in (
-            (self.go, self.train, [shared.visit, self.preset, self.seed, *self.goal]),
-            (self.resume, self.go_on, [shared.visit, self.trained]),
+            (self.go, self.train, [shared.opened, self.preset, self.seed, *self.goal]),
+            (self.resume, self.go_on, [shared.opened, self.trained]),
         ):
             event = button.click(self.ask, None, None, **at_once).then(run, inputs, **looped)
             event.then(**applying).then(**shared.showing)
@@ -159,28 +159,30 @@ class TrainingTab:
         self._asked.pop(request.session_hash, None)
 
     def train(
-        self, request: gr.Request, visit: Visit | None, preset: str, seed: float | None, *goal: Any
+        self, request: gr.Request, opened: OpenPhoto | None, preset: str, seed: float | None, *goal: Any
     ) -> Iterator[tuple[Any, ...]]:
         """Yields (trained, note, pictures, curve) until the style stands."""
         try:
             name, steps, begin = self.prepare(preset, abs(int(seed or 0)), *goal)
             yield gr.skip(), say(request, "waiting", name=name), gr.skip(), gr.skip()
-            yield from self._run(name, steps, begin, None, visit, request)
+            yield from self._run(name, steps, begin, None, opened, request)
         except StylizeError as error:
             yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
-    def go_on(self, request: gr.Request, visit: Visit | None, trained: Trained | None) -> Iterator[tuple[Any, ...]]:
+    def go_on(
+        self, request: gr.Request, opened: OpenPhoto | None, trained: Trained | None
+    ) -> Iterator[tuple[Any, ...]]:
         """As many steps more as its preset has, on top of what was done."""
         if trained is None:
             yield gr.skip(), say(request, "nothing_trained"), gr.skip(), gr.skip()
             return
         try:
-            yield from self._run(trained.name, trained.steps, trained.begin, trained.progress.state, visit, request)
+            yield from self._run(trained.name, trained.steps, trained.begin, trained.progress.state, opened, request)
         except StylizeError as error:
             yield gr.skip(), failed(error, request), gr.skip(), gr.skip()
 
     def _run(
-        self, name: str, more: int, begin: Begin, state: State | None, visit: Visit | None, request: gr.Request
+        self, name: str, more: int, begin: Begin, state: State | None, opened: OpenPhoto | None, request: gr.Request
     ) -> Iterator[tuple[Any, ...]]:
         first = state.step if state is not None else 0
         started, shown, asked = time.monotonic(), 0.0, self._asked.get(request.session_hash, "run")
@@ -202,7 +204,7 @@ class TrainingTab:
                     notes.append(explain(progress.note, request))
                 pictures: Any = gr.skip()
                 if time.monotonic() - shown > PREVIEW_EVERY:
-                    pictures = self.pictures(progress.domain, visit)
+                    pictures = self.pictures(progress.domain, opened)
                     shown = time.monotonic()
                 left = seconds_left(started, progress.step - first, progress.steps - first)
                 words = say(request, "training", name=name, step=progress.step, steps=progress.steps, left=left)
@@ -212,11 +214,11 @@ class TrainingTab:
                 yield trained, " ".join([words, *notes]), pictures, drawn
         self.forget(request)
         words = say(request, "stopped" if asked == "stop" else "trained", name=name, step=progress.step)
-        yield trained, " ".join([words, *notes]), self.pictures(progress.domain, visit), drawn
+        yield trained, " ".join([words, *notes]), self.pictures(progress.domain, opened), drawn
 
-    def pictures(self, domain: Domain, visit: Visit | None) -> list[Image.Image]:
+    def pictures(self, domain: Domain, opened: OpenPhoto | None) -> list[Image.Image]:
         """The visitor's own face, where there is a photo, and the same random faces every time."""
-        faces = [nearer(visit.near[0], 1.0, PREVIEW_SIDE)] if visit else []
+        faces = [nearer(opened.near[0], 1.0, PREVIEW_SIDE)] if opened else []
         return self.studio.preview(domain, faces, RANDOM_FACES)
 
     def apply_trained(self, values: dict[Any, Any]) -> dict[Any, Any]:

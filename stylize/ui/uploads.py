@@ -9,7 +9,7 @@ import gradio as gr
 
 from stylize.errors import StylizeError
 from stylize.images import picture_kind, read_photo, save_image
-from stylize.ui.studio import VIEW, digest, temporary
+from stylize.ui.studio import VIEW, file_digest, temporary
 
 UNSHOWN = ("HEIF", "TIFF")  # most browsers show a broken picture instead
 
@@ -37,4 +37,4 @@ def viewable(path: str | None) -> tuple[Any, Any]:
     view.thumbnail((VIEW, VIEW))
     stand_in = temporary(".jpg", Path(path).stem)
     save_image(view, stand_in)
-    return str(stand_in), digest(str(stand_in))
+    return str(stand_in), file_digest(str(stand_in))

@@ -18,14 +18,14 @@ from stylize.errors import PhotoError, StylizeError, VideoError
 from stylize.images import read_photo
 from stylize.look import Look
 from stylize.ui.recipe import Values
-from stylize.ui.result import Shared, failed, playing
+from stylize.ui.result import PhotoAndResult, failed, playing
 from stylize.ui.studio import Studio, temporary
 from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
 from stylize.video.files import LIMITS, VideoFile
-from stylize.video.restyle import RestyleProgress, Seen, restyle_live
+from stylize.video.restyle import LiveFace, RestyleProgress, restyle_live
 
-KINDS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
+ENDINGS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
 LIVE_EVERY = 0.1  # seconds between a camera's frames
 LIVE_SECONDS = 300  # of one visitor, where others wait
@@ -63,7 +63,7 @@ class VideoTab:
         self.source = gr.File(
             label=t("video_source"), file_types=["video", ".gif", ".webp"], height=150, elem_id="video-source"
         )
-        self.kind = gr.Radio(list(KINDS), value="MP4", label=t("format"), elem_id="video-format")
+        self.kind = gr.Radio(list(ENDINGS), value="MP4", label=t("format"), elem_id="video-format")
         with gr.Row():
             self.go = gr.Button(t("video_go"), size="md", variant="primary", elem_id="video-go", min_width=120)
             self.stop = gr.Button(t("stop"), size="md", elem_id="video-stop", min_width=120)
@@ -90,7 +90,7 @@ class VideoTab:
                     )  # fmt: skip
                 self.seen = gr.State(None)
 
-    def wire(self, shared: Shared) -> None:
+    def wire(self, shared: PhotoAndResult) -> None:
         self.shared = shared
         quiet: dict[str, Any] = {"api_visibility": "private"}
         at_once: dict[str, Any] = {"queue": False, **quiet}
@@ -131,7 +131,7 @@ class VideoTab:
             look = self._look(values, request)
             if path is None:
                 raise VideoError(say(request, "need_video"))
-            out = temporary(KINDS[values[self.kind]], Path(path).stem)
+            out = temporary(ENDINGS[values[self.kind]], Path(path).stem)
             clip = VideoFile.open(path, LIMITS[out.suffix])
             words = say(request, "video_smaller", width=clip.size[0], height=clip.size[1], fps=round(clip.fps))
             changed = words if clip.brought_down else ""
@@ -173,7 +173,7 @@ class VideoTab:
     def live(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
         """(the camera's frame in the style, its faces)."""
         frame: Image.Image | None = values[self.camera]
-        seen: list[Seen] | None = values[self.seen]
+        seen: list[LiveFace] | None = values[self.seen]
         if frame is None:
             return gr.skip(), None
         try:

@@ -32,14 +32,14 @@ class Limits:
 
 LIMITS = {".mp4": Limits(60, 1280, 30), ".gif": Limits(20, 480, 25), ".webp": Limits(20, 640, 25)}
 ANIMATED = ("GIF", "WEBP", "PNG")  # what Pillow calls the pictures that may move
-MOST_PIXELS = 4096 * 2304  # of a frame that is read
-LEAST_SIDE = 16  # px
-HEAD = 16  # bytes that tell what a file is
-LEAST_DELAY = 0.02  # seconds: an animated picture's shorter delays, which browsers do not obey either
+MAX_PIXELS = 4096 * 2304  # of a frame that is read
+MIN_SIDE = 16  # px
+SIGNATURE_BYTES = 16  # bytes that tell what a file is
+MIN_DELAY = 0.02  # seconds: an animated picture's shorter delays, which browsers do not obey either
 USUAL_DELAY = 0.1  # seconds: what they show in place of those
 HD = 720  # px: from here on colours are BT.709 where a video does not say
 BT2020 = 9  # in the numbering of ITU-T H.273
-UNSAID = 2
+UNSPECIFIED = 2
 
 
 def is_moving(path: Path) -> bool:
@@ -59,7 +59,7 @@ def _picture_kind(path: Path) -> str | None:
     """In Pillow's words; None for what is no picture."""
     try:
         with path.open("rb") as file:
-            return picture_kind(file.read(HEAD))
+            return picture_kind(file.read(SIGNATURE_BYTES))
     except OSError:
         return None
 
@@ -155,8 +155,8 @@ class VideoFile:
 def _upright(frame: Any, size: tuple[int, int], hdr: str) -> Frame:
     turn = Turn.of(frame)
     width, height = size[::-1] if turn.transposed else size
-    unsaid = frame.colorspace == UNSAID and min(frame.width, frame.height) >= HD
-    kind, colours = ("rgb48le", BT2020) if hdr else ("rgb24", "itu709" if unsaid else None)
+    unspecified = frame.colorspace == UNSPECIFIED and min(frame.width, frame.height) >= HD
+    kind, colours = ("rgb48le", BT2020) if hdr else ("rgb24", "itu709" if unspecified else None)
     rgb = frame.reformat(width, height, kind, src_colorspace=colours, interpolation="AREA").to_ndarray()
     return turn.apply(to_ordinary(rgb, hdr) if hdr else rgb)
 
@@ -185,14 +185,14 @@ class Turn:
 
 
 def _check_size(path: Path, size: tuple[int, int]) -> None:
-    if min(size) < LEAST_SIDE or size[0] * size[1] > MOST_PIXELS:
+    if min(size) < MIN_SIDE or size[0] * size[1] > MAX_PIXELS:
         raise VideoError(
             "{} has {}x{} pixels; use one from {} px a side to {} megapixels.",
             path.name,
             size[0],
             size[1],
-            LEAST_SIDE,
-            MOST_PIXELS // 10**6,
+            MIN_SIDE,
+            MAX_PIXELS // 10**6,
         )
 
 
@@ -207,7 +207,7 @@ def _thinned(times: list[float], fps: float) -> Iterator[float]:
 
 def _delay(image: Image.Image) -> float:
     seconds = float(image.info.get("duration") or 0) / 1000
-    return seconds if seconds >= LEAST_DELAY else USUAL_DELAY
+    return seconds if seconds >= MIN_DELAY else USUAL_DELAY
 
 
 def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 TRANSFERS = {16: "PQ", 18: "HLG"}  # in the numbering of ITU-T H.273
 WHITE = 203.0  # cd/m^2 of paper, ITU-R BT.2408
 PEAK = 1000.0  # cd/m^2 of what is brightest
-KEPT = 0.6  # of WHITE: below it light stays as it is, above it is rolled off
+UNCHANGED_BELOW = 0.6  # of WHITE: below it light stays as it is, above it is rolled off
 DISPLAY_GAMMA = 2.4  # ITU-R BT.1886
-LEVELS = 4096
+SIGNAL_LEVELS = 4096
 LUMA = np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)  # of BT.2020
 FROM_2020 = np.array(
     [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], dtype=np.float32
@@ -27,13 +27,13 @@ def to_ordinary(rgb: NDArray[np.uint16], transfer: str) -> NDArray[np.uint8]:
     if transfer == "HLG":
         light *= np.maximum(light @ LUMA / np.float32(PEAK / WHITE), 1e-6)[..., None] ** np.float32(0.2)  # its OOTF
     root = np.sqrt((light @ FROM_2020.T * np.float32(WHITE / PEAK)).clip(0, 1))
-    return _signal()[(root * np.float32(LEVELS - 1) + np.float32(0.5)).astype(np.uint16)]
+    return _signal()[(root * np.float32(SIGNAL_LEVELS - 1) + np.float32(0.5)).astype(np.uint16)]
 
 
 @cache
 def _light(transfer: str) -> Planes:
-    """(LEVELS,): the light of every level of the signal."""
-    signal = np.linspace(0, 1, LEVELS)
+    """(SIGNAL_LEVELS,): the light of every level of the signal."""
+    signal = np.linspace(0, 1, SIGNAL_LEVELS)
     if transfer == "PQ":
         power = signal ** (1 / 78.84375)
         nits = 10_000 * (np.maximum(power - 0.8359375, 0) / (18.8515625 - 18.6875 * power)) ** (1 / 0.1593017578125)
@@ -45,9 +45,11 @@ def _light(transfer: str) -> Planes:
 
 @cache
 def _signal() -> NDArray[np.uint8]:
-    """(LEVELS,): 8 bits of BT.709 for every root of a share of PEAK; roots are about as even to the eye as signals."""
-    light = np.linspace(0, 1, LEVELS) ** 2 * PEAK / WHITE
-    over = np.maximum(light - KEPT, 0) / (1 - KEPT)
-    most = (PEAK / WHITE - KEPT) / (1 - KEPT)
-    rolled = np.minimum(light, KEPT) + (1 - KEPT) * over * (1 + over / most**2) / (1 + over)  # Reinhard et al. 2002
+    """(SIGNAL_LEVELS,): 8-bit BT.709 for each square root of light in 0..PEAK; roots are about perceptually uniform."""
+    light = np.linspace(0, 1, SIGNAL_LEVELS) ** 2 * PEAK / WHITE
+    over = np.maximum(light - UNCHANGED_BELOW, 0) / (1 - UNCHANGED_BELOW)
+    most = (PEAK / WHITE - UNCHANGED_BELOW) / (1 - UNCHANGED_BELOW)
+    rolled = np.minimum(light, UNCHANGED_BELOW) + (1 - UNCHANGED_BELOW) * over * (1 + over / most**2) / (
+        1 + over
+    )  # Reinhard et al. 2002
     return np.rint(255 * rolled.clip(0, 1) ** (1 / DISPLAY_GAMMA)).astype(np.uint8)

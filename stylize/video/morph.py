@@ -13,11 +13,11 @@ from stylize.errors import StylizeError
 from stylize.look import Look
 from stylize.models.domain import Domain, interpolate
 from stylize.pipeline import Face, Stylizer
-from stylize.places import whole
+from stylize.places import atomic_write
 from stylize.video.writer import Writer
 
 FORMATS = (".mp4", ".gif", ".webp")
-MOST_FRAMES = 600
+MAX_FRAMES = 600
 
 
 def path(domains: Sequence[Domain], frames: int, spherical: bool = False) -> Iterator[Domain]:
@@ -26,8 +26,8 @@ def path(domains: Sequence[Domain], frames: int, spherical: bool = False) -> Ite
     A single one is approached from the source domain. Raises StylizeError for too few or too many frames.
     """
     stops = list(domains) if len(domains) > 1 else [domains[0] * 0.0, domains[0]]
-    if not len(stops) <= frames <= MOST_FRAMES:
-        raise StylizeError("{} frames cannot show this walk; choose from {} to {}.", frames, len(stops), MOST_FRAMES)
+    if not len(stops) <= frames <= MAX_FRAMES:
+        raise StylizeError("{} frames cannot show this walk; choose from {} to {}.", frames, len(stops), MAX_FRAMES)
     legs = list(pairwise(stops))
     for frame in range(frames):
         place = frame / (frames - 1) * len(legs)
@@ -64,6 +64,6 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
         width, height = width - width % 2, height - height % 2  # H.264 halves the colours
     else:
         frames = [*frames, *list(frames)[-2:0:-1]]
-    with whole(out) as part, Writer(part, (width, height), fps) as writer:
+    with atomic_write(out) as part, Writer(part, (width, height), fps) as writer:
         for number, picture in enumerate(frames):
             writer.write(number / fps, np.asarray(picture.crop((0, 0, width, height))))

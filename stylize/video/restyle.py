@@ -21,28 +21,28 @@ from PIL import Image
 from torch import Tensor
 
 from stylize.errors import NoFaceError
-from stylize.faces.align import LEAST_FACE, LEAST_SCORE, Array, DetectedFace, crop_face, overlap, plausible
+from stylize.faces.align import MIN_FACE, MIN_SCORE, Array, DetectedFace, crop_face, overlap, plausible
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
 from stylize.faces.paste import HEAD_SIDE, Place, edge_mask, head_mask, paste_mask
 from stylize.look import Look
 from stylize.models.code import Code, cat
 from stylize.pipeline import Stylizer
-from stylize.places import whole
+from stylize.places import atomic_write
 from stylize.video.files import Frame, VideoFile
-from stylize.video.tracking import MOST_FACES, Track, Tracker, steady
+from stylize.video.tracking import MAX_FACES, Track, Tracker, steady
 from stylize.video.writer import Writer
 
 KEY_EVERY = 4  # frames from one that is encoded and drawn to the next
 ENCODED_SIDE = 256  # px of an aligned face
 BATCH = 8  # faces encoded or drawn at a time, ...
-LARGE = 256  # ... but one of a model whose pictures are larger than this (px)
+ONE_AT_A_TIME = 256  # ... but one of a model whose pictures are larger than this (px)
 STEADY_SECONDS = 0.3  # standard deviation in time over which W+ is smoothed, ...
 STEADY_HEADS = 2.0  # ... and times that for heads, which turn slowly
 REAL_CHANGE = 2.0  # times the usual difference from key to key: what differs more is another expression, no noise
 LIVE_SIDE = 640  # px: the longest of a camera's frame
 LIVE_SHARE = 0.35  # of a new frame in what is shown of a face that keeps still, ...
 LIVE_MOVE = 0.1  # ... and all of it, where the landmarks have moved by this share of their spread
-SHARES = {"faces": 0.15, "encode": 0.4, "draw": 0.45}  # of the whole time
+STAGE_SHARES = {"faces": 0.15, "encode": 0.4, "draw": 0.45}  # of the whole time
 
 Stage = Literal["faces", "encode", "draw"]
 Planes = NDArray[np.float32]
@@ -72,7 +72,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Keys:
+class Keyframes:
     """A track's faces at the frames ``at``: their codes and heads (len(at), n, n), uint8."""
 
     track: Track
@@ -97,10 +97,10 @@ def restyle(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> Iter
             "picture wide or more.",
             video.path.name,
         )
-    keys: list[Keys] = []
+    keys: list[Keyframes] = []
     yield from _encode(stylizer, video, tracks, keys)
-    with whole(out) as part, Writer(part, video.size, video.fps, video) as writer:
-        drawn = [Drawn(stylizer, key, look) for key in keys]
+    with atomic_write(out) as part, Writer(part, video.size, video.fps, video) as writer:
+        drawn = [DrawnTrack(stylizer, key, look) for key in keys]
         for number, (time, frame) in enumerate(video.frames()):
             picture = frame.copy()
             for face in drawn:
@@ -112,8 +112,12 @@ def restyle(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> Iter
 
 
 def _progress(stage: Stage, number: int, video: VideoFile, picture: Frame | None = None) -> RestyleProgress:
-    before = sum(share for name, share in SHARES.items() if list(SHARES).index(name) < list(SHARES).index(stage))
-    return RestyleProgress(stage, min(1.0, before + SHARES[stage] * (number + 1) / video.count), picture)
+    before = sum(
+        share
+        for name, share in STAGE_SHARES.items()
+        if list(STAGE_SHARES).index(name) < list(STAGE_SHARES).index(stage)
+    )
+    return RestyleProgress(stage, min(1.0, before + STAGE_SHARES[stage] * (number + 1) / video.count), picture)
 
 
 def _faces(stylizer: Stylizer, video: VideoFile, tracks: list[Track]) -> Iterator[RestyleProgress]:
@@ -126,7 +130,7 @@ def _faces(stylizer: Stylizer, video: VideoFile, tracks: list[Track]) -> Iterato
 
 
 def _encode(
-    stylizer: Stylizer, video: VideoFile, tracks: Sequence[Track], keys: list[Keys]
+    stylizer: Stylizer, video: VideoFile, tracks: Sequence[Track], keys: list[Keyframes]
 ) -> Iterator[RestyleProgress]:
     """Fills ``keys``, one for each track."""
     at = [sorted({*range(track.first, track.last, KEY_EVERY), track.last}) for track in tracks]
@@ -157,7 +161,7 @@ def _encode(
     for index, track in enumerate(tracks):
         code, deviation = cat(codes[index]), STEADY_SECONDS * video.fps
         rows, smooth = steady_keys(code.rows, np.stack(heads[index]), at[index], deviation)
-        keys.append(Keys(track, at[index], code.with_rows(rows), smooth))
+        keys.append(Keyframes(track, at[index], code.with_rows(rows), smooth))
 
 
 def steady_keys(
@@ -187,10 +191,10 @@ def _bell(*distances: Tensor) -> Tensor:
     return weights / weights.sum(1, keepdim=True)
 
 
-class Drawn:
+class DrawnTrack:
     """The changes of one track, drawn as its frames are asked for, in their order."""
 
-    def __init__(self, stylizer: Stylizer, keys: Keys, look: Look) -> None:
+    def __init__(self, stylizer: Stylizer, keys: Keyframes, look: Look) -> None:
         self.track = keys.track
         self._pairs = pairwise(zip(keys.at, _changes(stylizer, keys, look), strict=True)) if len(keys.at) > 1 else None
         self._alone = None if self._pairs else next(_changes(stylizer, keys, look))
@@ -207,8 +211,8 @@ class Drawn:
 
 
 @torch.no_grad()
-def _changes(stylizer: Stylizer, keys: Keys, look: Look) -> Iterator[Change]:
-    batch = BATCH if stylizer.resolution <= LARGE else 1
+def _changes(stylizer: Stylizer, keys: Keyframes, look: Look) -> Iterator[Change]:
+    batch = BATCH if stylizer.resolution <= ONE_AT_A_TIME else 1
     for start in range(0, len(keys.at), batch):
         part = slice(start, start + batch)
         yield from changes(stylizer, keys.code[part], np.float32(1 / 255) * keys.heads[part], look)
@@ -267,7 +271,7 @@ def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
 
 
 @dataclass(frozen=True)
-class Seen:
+class LiveFace:
     """A face in the last frame of a camera, steadied; ``head`` (n, n) in [0, 1]."""
 
     face: DetectedFace
@@ -276,21 +280,21 @@ class Seen:
 
 
 def restyle_live(
-    stylizer: Stylizer, picture: Image.Image, look: Look, before: Sequence[Seen]
-) -> tuple[Image.Image, list[Seen]]:
+    stylizer: Stylizer, picture: Image.Image, look: Look, before: Sequence[LiveFace]
+) -> tuple[Image.Image, list[LiveFace]]:
     """A camera's frame in the look, at most LIVE_SIDE px large, and its faces for the next call; without a face the
     frame as it is. Raises StylizeError."""
     look = look.with_detail(stylizer.default_detail)
     picture = picture.convert("RGB")
     picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
-    found = stylizer.finder.boxes(picture, LIVE_SIDE, LEAST_SCORE)
-    faces = [stylizer.finder.read(picture, box) for box, _ in found if box[2] - box[0] >= LEAST_FACE][:MOST_FACES]
+    found = stylizer.finder.boxes(picture, LIVE_SIDE, MIN_SCORE)
+    faces = [stylizer.finder.read(picture, box) for box, _ in found if box[2] - box[0] >= MIN_FACE][:MAX_FACES]
     faces = [face for face in faces if plausible(face)]
     if not faces:
         return picture, []
     crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
     seen = [
-        _steadied(Seen(face, code, head_mask(crop, face.points, face.beside(faces))), before)
+        _steadied(LiveFace(face, code, head_mask(crop, face.points, face.beside(faces))), before)
         for face, code, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
     ]
     frame = np.array(picture)
@@ -300,7 +304,7 @@ def restyle_live(
     return Image.fromarray(frame), seen
 
 
-def _steadied(new: Seen, before: Sequence[Seen]) -> Seen:
+def _steadied(new: LiveFace, before: Sequence[LiveFace]) -> LiveFace:
     """Blended with the same face of the frame before, the more so the less it moved."""
     old = next((old for old in before if overlap(old.face.box, new.face.box)), None)
     if old is None:
@@ -310,4 +314,4 @@ def _steadied(new: Seen, before: Sequence[Seen]) -> Seen:
     points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
     head = old.head + np.float32(share) * (new.head - old.head)
     code = new.code.with_rows(torch.lerp(old.code.rows, new.code.rows, share))
-    return Seen(replace(new.face, landmarks=points), code, head)
+    return LiveFace(replace(new.face, landmarks=points), code, head)

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylize.faces.align import LEAST_FACE, LEAST_SCORE, Array, DetectedFace, FaceFinder, overlap, plausible
+from stylize.faces.align import MIN_FACE, MIN_SCORE, Array, DetectedFace, FaceFinder, overlap, plausible
 
 SEARCH_EVERY = 6  # frames
 SEARCH_SIDE = 960  # px: the longest side in which faces are looked for
 KEPT_SCORE = -0.3  # of the detector, for a face that is followed already
 NEW_SHARE = 0.35  # of the best score in a frame, for a face to be followed: leaves and walls come and go below it
-MOST_FACES = 6  # followed at a time, the largest
-MOST_MISSES = 2  # searches in a row that a followed face may be missed in, when it turns or is covered
+MAX_FACES = 6  # followed at a time, the largest
+MAX_MISSES = 2  # searches in a row that a followed face may be missed in, when it turns or is covered
 ANCHORED = 0.3  # share of a new box of the detector, which come in steps
 STEADY_SECONDS = 0.4  # over which landmarks are smoothed
 FADE_SECONDS = 0.2  # in which a face that comes or goes within a scene takes or loses its style
@@ -91,7 +91,7 @@ class Tracker:
 
     def _search(self, picture: Image.Image, cut: bool) -> None:
         self._searched = self._frame
-        found = self.finder.boxes(picture, SEARCH_SIDE, KEPT_SCORE if self._active else LEAST_SCORE)
+        found = self.finder.boxes(picture, SEARCH_SIDE, KEPT_SCORE if self._active else MIN_SCORE)
         seen: list[Track] = []
         for box, score in found:
             same = next((track for track in self._active if overlap(_round(_box(track)), _round(box))), None)
@@ -100,8 +100,8 @@ class Tracker:
                     seen.append(same)
                     same.anchor += ANCHORED * (_anchor(same.points[-1], box) - same.anchor)
                 continue
-            sure = score >= max(LEAST_SCORE, NEW_SHARE * found[0][1])
-            if not sure or box[2] - box[0] < LEAST_FACE or len(self._active) >= MOST_FACES:
+            sure = score >= max(MIN_SCORE, NEW_SHARE * found[0][1])
+            if not sure or box[2] - box[0] < MIN_FACE or len(self._active) >= MAX_FACES:
                 continue
             face = self.finder.read(picture, box)
             if plausible(face):
@@ -112,7 +112,7 @@ class Tracker:
             track.misses = 0 if track in seen else track.misses + 1
             if track in seen:
                 track.sure, track.sightings = self._frame, track.sightings + 1
-        self._end([track for track in self._active if track.misses > MOST_MISSES], True)
+        self._end([track for track in self._active if track.misses > MAX_MISSES], True)
 
     def _end(self, tracks: Sequence[Track], gone: bool) -> None:
         """``gone``: within a scene, so the face was there only until it was last seen."""

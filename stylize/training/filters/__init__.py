@@ -17,15 +17,15 @@ from torch import Tensor
 
 from stylize.errors import StylizeError
 from stylize.images import to_image, to_tensor
-from stylize.prompts.vocabulary import PHOTO, WORDS
+from stylize.prompts.vocabulary import PHOTO, STYLE_WORDS
 from stylize.training.filters import drawn, light, materials, painted, people, photographic, printed, tiled  # noqa: F401
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import FILTERS, Filter
-from stylize.training.filters.tools import COLOURS, Array, Colour, clip, grey, mix, ramp
+from stylize.training.filters.tools import TINTS, Array, Colour, clip, grey, lerp, ramp
 
 
 @dataclass(frozen=True)
-class Style:
+class StyleFilter:
     """A style as it is spoken of and as it is drawn."""
 
     name: str
@@ -34,8 +34,8 @@ class Style:
     filter: Filter
 
 
-STYLES: dict[str, Style] = {
-    name: Style(name, words.phrases, words.held_out, FILTERS[name]) for name, words in WORDS.items()
+STYLE_FILTERS: dict[str, StyleFilter] = {
+    name: StyleFilter(name, words.phrases, words.held_out, FILTERS[name]) for name, words in STYLE_WORDS.items()
 }
 
 
@@ -44,12 +44,12 @@ def tint(rgb: Array, colour: Colour) -> Array:
     tone = grey(clip(rgb))
     dark: Colour = (colour[0] * 0.14, colour[1] * 0.14, colour[2] * 0.14)
     bright: Colour = (colour[0] * 0.3 + 0.7, colour[1] * 0.3 + 0.7, colour[2] * 0.3 + 0.7)
-    return mix(rgb, ramp(tone, dark, colour, bright), 0.88)
+    return lerp(rgb, ramp(tone, dark, colour, bright), 0.88)
 
 
 def tinted(picture: NDArray[np.uint8], colour: str) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) in shades of a colour of COLOURS."""
-    return np.asarray(clip(tint(picture.astype(np.float32) / 255, COLOURS[colour])) * 255 + 0.5).astype(np.uint8)
+    """A picture (H, W, 3) in shades of a colour of TINTS."""
+    return np.asarray(clip(tint(picture.astype(np.float32) / 255, TINTS[colour])) * 255 + 0.5).astype(np.uint8)
 
 
 def stylise(
@@ -63,8 +63,8 @@ def stylise(
 ) -> NDArray[np.uint8]:
     """The true stylised picture of an aligned face.
 
-    image: (S, S, 3) uint8 RGB in the FFHQ frame, S from 32. style: a name of STYLES, or "photo" for none.
-    colour: a name of COLOURS, laid over the style. strength: 0 the photo itself .. 1 the style. seed varies grain and
+    image: (S, S, 3) uint8 RGB in the FFHQ frame, S from 32. style: a name of STYLE_FILTERS, or "photo" for none.
+    colour: a name of TINTS, laid over the style. strength: 0 the photo itself .. 1 the style. seed varies grain and
     tiles. landmarks: dlib's (68, 2) in pixels of this image; without them an average face is assumed.
     Returns uint8 of the same shape; the same arguments give the same bytes. Raises StylizeError.
     """
@@ -72,24 +72,24 @@ def stylise(
         raise StylizeError("Style filters take a square uint8 RGB picture, not {} {}.", image.dtype, image.shape)
     if image.shape[0] < 32:
         raise StylizeError("Style filters need at least 32 px, not {}; enlarge the picture first.", image.shape[0])
-    if style != PHOTO and style not in STYLES:
-        raise StylizeError("There is no style {!r}; take one of {}.", style, ", ".join(STYLES))
-    if colour is not None and colour not in COLOURS:
-        raise StylizeError("There is no colour {!r}; take one of {}.", colour, ", ".join(COLOURS))
+    if style != PHOTO and style not in STYLE_FILTERS:
+        raise StylizeError("There is no style {!r}; take one of {}.", style, ", ".join(STYLE_FILTERS))
+    if colour is not None and colour not in TINTS:
+        raise StylizeError("There is no colour {!r}; take one of {}.", colour, ", ".join(TINTS))
     if landmarks is not None and np.shape(landmarks) != (68, 2):
         raise StylizeError("Landmarks of shape {} do not fit; give dlib's 68 points as (68, 2).", np.shape(landmarks))
     if not 0 <= strength <= 1:
         raise StylizeError("The strength is {}; give a number from 0 to 1.", strength)
-    return draw(Face(image, landmarks, seed), style, colour, strength)
+    return draw(AnalysedFace(image, landmarks, seed), style, colour, strength)
 
 
-def draw(face: Face, style: str, colour: str | None = None, strength: float = 1.0) -> NDArray[np.uint8]:
-    """``stylise`` for names known to be right; several styles of one Face share its masks and are cheaper."""
-    out = face.rgb if style == PHOTO else clip(STYLES[style].filter(face)).astype(np.float32)
+def draw(face: AnalysedFace, style: str, colour: str | None = None, strength: float = 1.0) -> NDArray[np.uint8]:
+    """``stylise`` for names known to be right; several styles of one face share its masks and are cheaper."""
+    out = face.rgb if style == PHOTO else clip(STYLE_FILTERS[style].filter(face)).astype(np.float32)
     if colour is not None:
-        out = tint(out, COLOURS[colour])
+        out = tint(out, TINTS[colour])
     if strength < 1:
-        out = mix(face.rgb, out, strength)
+        out = lerp(face.rgb, out, strength)
     return np.asarray(clip(out) * 255 + 0.5).astype(np.uint8)
 
 

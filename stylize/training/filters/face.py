@@ -18,8 +18,8 @@ from stylize.training.filters.tools import (
     colour,
     flat,
     grey,
-    grid,
-    mix,
+    lerp,
+    pixel_grid,
     ramp,
     saturate,
     step,
@@ -29,7 +29,7 @@ from stylize.training.filters.tools import (
 )
 
 
-class Face:
+class AnalysedFace:
     """An aligned face to draw from: rgb (S, S, 3) float32 in [0, 1], its parts as soft masks, and textures."""
 
     def __init__(self, image: NDArray[np.uint8], landmarks: NDArray[np.float64] | None, seed: int) -> None:
@@ -38,7 +38,7 @@ class Face:
         self.scale = self.size / 128
         self.points = MEAN_LANDMARKS * self.size if landmarks is None else np.asarray(landmarks, np.float64)
         self.seed = seed
-        self.x, self.y = grid(self.size)
+        self.x, self.y = pixel_grid(self.size)
         self._lines: dict[tuple[float, float], Array] = {}
         self._angles: dict[float, Array] = {}
 
@@ -190,7 +190,7 @@ class Face:
         shares /= shares.sum(0)
         out = shares[0][..., None] * hair + shares[1][..., None] * back + shares[2][..., None] * clothes
         edge = 0.5 - 0.5 / crisp
-        return mix(out, skin, step(self.skin, edge, 1 - edge) if crisp > 1 else self.skin)
+        return lerp(out, skin, step(self.skin, edge, 1 - edge) if crisp > 1 else self.skin)
 
     # Colours of the person
 
@@ -213,7 +213,7 @@ class Face:
         dark, low, high = (
             c * flat((0.40, 0.28, 0.26)),
             c * flat((0.76, 0.66, 0.63)),
-            mix(c, flat((1.0, 0.90, 0.78)), 0.42),
+            lerp(c, flat((1.0, 0.90, 0.78)), 0.42),
         )
         return ramp((tone - 0.6) * contrast + 0.62, *map(colour, (dark, low, np.minimum(c * 1.08, 1), high)))
 
@@ -319,7 +319,7 @@ class Face:
     def statue(self) -> Array:
         """The material's shading with blank eyes."""
         calm = self.blur(self.matter, 3) * 0.9
-        return mix(self.matter[..., None], calm[..., None], self.eyes * 0.75)[..., 0]
+        return lerp(self.matter[..., None], calm[..., None], self.eyes * 0.75)[..., 0]
 
     def lines(self, width: float = 1.0, gain: float = 9.0) -> Array:
         """Dark lines of the picture, 1 on a line."""

@@ -5,27 +5,27 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import BLACK, WHITE, Array, cells, clip, flat, grey, mix, moved, ramp, spots, step
+from stylize.training.filters.tools import BLACK, WHITE, Array, cells, clip, flat, grey, lerp, moved, ramp, spots, step
 
 
 @style("neon")
-def neon(f: Face) -> Array:
+def neon(f: AnalysedFace) -> Array:
     wide = f.blur(f.grey, 1.0)
     edge = np.hypot(cv2.Sobel(wide, cv2.CV_32F, 1, 0), cv2.Sobel(wide, cv2.CV_32F, 0, 1)) * f.scale
     edge = step(edge, 0.10, 0.55) * (1 - 0.7 * f.back)
     hue = ramp(clip(f.x / 128 + 0.1 * f.noise("cloud")), (0.0, 0.95, 1.0), (0.55, 0.35, 1.0), (1.0, 0.1, 0.75))
-    base = mix(flat((0.03, 0.01, 0.07)), flat((0.34, 0.03, 0.50)), f.skin * (0.25 + 0.7 * f.skin_tone))
-    base = mix(base, flat((0.02, 0.10, 0.30)), f.hair * 0.8)
+    base = lerp(flat((0.03, 0.01, 0.07)), flat((0.34, 0.03, 0.50)), f.skin * (0.25 + 0.7 * f.skin_tone))
+    base = lerp(base, flat((0.02, 0.10, 0.30)), f.hair * 0.8)
     glow = f.blur(edge, 3.0) * 0.85
     return base * (1 - 0.6 * f.back)[..., None] + hue * (edge * 0.9 + glow)[..., None] + (edge**3 * 0.35)[..., None]
 
 
 @style("cyberpunk")
-def cyberpunk(f: Face) -> Array:
+def cyberpunk(f: AnalysedFace) -> Array:
     side = step(f.x + 30 * (0.6 - f.skin_tone), 40, 88)
-    light = mix(flat((0.05, 0.95, 1.1)), flat((1.25, 0.12, 0.85)), side)
+    light = lerp(flat((0.05, 0.95, 1.1)), flat((1.25, 0.12, 0.85)), side)
     lit = light * (f.lit[..., None] * 1.05)
     shadow = flat((0.08, 0.03, 0.20)) * (1 - f.lit)[..., None]
     tower = np.floor(f.x / 9)
@@ -34,23 +34,23 @@ def cyberpunk(f: Face) -> Array:
     windows = step(np.cos(f.x * (2 * np.pi / 3)), 0.2, 0.6) * step(np.cos(f.y * (2 * np.pi / 4)), 0.1, 0.5)
     windows = windows * (np.sin(np.floor(f.y / 4) * 3.3 + np.floor(f.x / 3) * 1.9) > 0.1)
     city = ramp(f.y / 128, (0.05, 0.02, 0.16), (0.20, 0.08, 0.45), (0.45, 0.12, 0.62))
-    hue = mix(flat((0.15, 0.75, 0.95)), flat((0.95, 0.30, 0.85)), (np.sin(tower * 1.7) * 0.5 + 0.5).astype(np.float32))
-    city = mix(city, flat((0.06, 0.03, 0.16)) + 0.75 * hue * windows[..., None], house)
-    return mix(lit + shadow, city, f.back)
+    hue = lerp(flat((0.15, 0.75, 0.95)), flat((0.95, 0.30, 0.85)), (np.sin(tower * 1.7) * 0.5 + 0.5).astype(np.float32))
+    city = lerp(city, flat((0.06, 0.03, 0.16)) + 0.75 * hue * windows[..., None], house)
+    return lerp(lit + shadow, city, f.back)
 
 
 @style("synthwave")
-def synthwave(f: Face) -> Array:
+def synthwave(f: AnalysedFace) -> Array:
     sun = 1 - step(np.hypot(f.x - 64, f.y - 48), 51.4, 52.6)
     bars = step(np.cos(f.y * (2 * np.pi / 9)) + (62 - f.y) / 40, 0.0, 0.25)
     disc = ramp(f.y / 100, (1.0, 0.92, 0.35), (1.0, 0.62, 0.25), (1.0, 0.20, 0.55))
     sky = ramp(f.y / 92, (0.10, 0.02, 0.24), (0.30, 0.04, 0.45), (0.70, 0.10, 0.58))
-    back = mix(sky, disc, sun * bars)
+    back = lerp(sky, disc, sun * bars)
     depth = np.maximum(f.y - 92, 0.5)
     rails = step(abs(np.sin((f.x - 64) / depth * 7.5)), 0.20, 0.04)
     rungs = step(np.cos(np.log(depth) * 13), 0.80, 0.97)
-    floor = mix(flat((0.07, 0.01, 0.18)), flat((0.10, 0.95, 1.0)), np.maximum(rails, rungs) * step(depth, 0, 4))
-    back = mix(back, floor, step(f.y, 91.5, 92.5))
+    floor = lerp(flat((0.07, 0.01, 0.18)), flat((0.10, 0.95, 1.0)), np.maximum(rails, rungs) * step(depth, 0, 4))
+    back = lerp(back, floor, step(f.y, 91.5, 92.5))
     skin = ramp(
         f.skin_tone, (0.10, 0.02, 0.30), (0.48, 0.10, 0.62), (0.95, 0.32, 0.62), (1.0, 0.66, 0.52), (1.0, 0.92, 0.75)
     )
@@ -69,7 +69,7 @@ _GLYPHS = np.array(
 
 
 @style("matrix code")
-def matrix_code(f: Face) -> Array:
+def matrix_code(f: AnalysedFace) -> Array:
     column, row = (f.x / 4).astype(int), (f.y / 6).astype(int)
     glyph = (column * 7 + row * 13 + column * row * 5 + f.seed) % len(_GLYPHS)
     u, v = (f.x % 4).astype(int), (f.y % 6).astype(int)
@@ -84,7 +84,7 @@ def matrix_code(f: Face) -> Array:
 
 
 @style("hologram")
-def hologram(f: Face) -> Array:
+def hologram(f: AnalysedFace) -> Array:
     tone = (f.skin_tone * 0.9 * f.skin + (f.tone * 0.7 + 0.1) * (1 - f.skin)) * f.person
     gx = cv2.Sobel(f.blur(tone, 1.0), cv2.CV_32F, 1, 0) * f.scale
     gy = cv2.Sobel(f.blur(tone, 1.0), cv2.CV_32F, 0, 1) * f.scale
@@ -103,7 +103,7 @@ def hologram(f: Face) -> Array:
 
 
 @style("glitch")
-def glitch(f: Face) -> Array:
+def glitch(f: AnalysedFace) -> Array:
     band = np.floor(f.y / 4)
     jump = np.sin(band * 12.9898 + 1.3) * 43758.5453 % 1
     torn = np.where(jump > 0.80, (jump - 0.9) * 90, 0.0) * (abs(band - 13) > 2)  # not through the eyes
@@ -118,17 +118,17 @@ def glitch(f: Face) -> Array:
     out = np.dstack([left[..., 0], f.rgb[..., 1] * 0.25 + displaced(0)[..., 1] * 0.75, right[..., 2]])
     out = (out - 0.45) * 1.35 + 0.45
     tone = grey(np.ascontiguousarray(clip(out), dtype=np.float32))
-    out = mix(out, ramp(tone, (0.12, 0.0, 0.30), (0.90, 0.10, 0.60), (0.25, 0.95, 0.95), WHITE), 0.30)
+    out = lerp(out, ramp(tone, (0.12, 0.0, 0.30), (0.90, 0.10, 0.60), (0.25, 0.95, 0.95), WHITE), 0.30)
     block = (jump > 0.88) & (
         np.sin(np.floor(f.x / 7) * 2.3 + band * 1.7) + np.cos(np.floor(f.x / 17) * 1.3 + band) > 0.9
     )
     hue = np.where((band % 2 > 0)[..., None], flat((0.0, 0.95, 0.90)), flat((0.98, 0.05, 0.65)))
-    out = mix(out, hue, np.where(block, 0.75, 0.0).astype(np.float32) * (abs(band - 13) > 2))
+    out = lerp(out, hue, np.where(block, 0.75, 0.0).astype(np.float32) * (abs(band - 13) > 2))
     return out * (0.90 + 0.14 * np.cos(f.y * np.pi))[..., None]
 
 
 @style("galaxy")
-def galaxy(f: Face) -> Array:
+def galaxy(f: AnalysedFace) -> Array:
     cloud = f.noise("cloud")
     hue = clip(0.5 + 0.32 * cloud + (f.x - f.y) / 260)[..., None]
     cool = ramp(f.skin_tone, (0.02, 0.02, 0.14), (0.10, 0.14, 0.50), (0.30, 0.45, 0.92), (0.80, 0.93, 1.0))
@@ -148,7 +148,7 @@ def galaxy(f: Face) -> Array:
 
 
 @style("lava")
-def lava(f: Face) -> Array:
+def lava(f: AnalysedFace) -> Array:
     _, edge = cells(f.size, 12.0, 0.40, 3 + f.seed % 2)
     tone = 0.95 * f.skin_tone * f.skin + (0.85 * f.hair_tone + 0.05) * (1 - f.skin)
     rock = ramp(tone, (0.02, 0.01, 0.01), (0.14, 0.11, 0.11), (0.34, 0.29, 0.28), (0.66, 0.58, 0.54))
@@ -160,8 +160,8 @@ def lava(f: Face) -> Array:
     heat = clip(heat + 0.75 * glow)
     fire = ramp(heat, BLACK, (0.62, 0.06, 0.0), (1.0, 0.42, 0.02), (1.0, 0.92, 0.45))
     out = rock * (1 - 0.8 * clip(heat))[..., None] + fire
-    out = mix(out, ramp(f.eye_tone, (0.25, 0.03, 0.0), (1.0, 0.55, 0.05), (1.0, 0.95, 0.55)), f.eyes)
-    out = mix(out, ramp(f.tone, (0.3, 0.02, 0.0), (1.0, 0.35, 0.05)), f.lips * 0.7)
+    out = lerp(out, ramp(f.eye_tone, (0.25, 0.03, 0.0), (1.0, 0.55, 0.05), (1.0, 0.95, 0.55)), f.eyes)
+    out = lerp(out, ramp(f.tone, (0.3, 0.02, 0.0), (1.0, 0.35, 0.05)), f.lips * 0.7)
     back = ramp(
         f.y / 128 + 0.10 * f.noise("cloud"),
         (0.10, 0.01, 0.01),
@@ -171,4 +171,4 @@ def lava(f: Face) -> Array:
     )
     _, away, own = spots(f.size, 9.0, 0.42, 41)
     sparks = step(away, 0.9, 0.3) * (own > 4.2)
-    return mix(out, back + (0.7 * sparks)[..., None] * flat((1.0, 0.7, 0.3)), f.back)
+    return lerp(out, back + (0.7 * sparks)[..., None] * flat((1.0, 0.7, 0.3)), f.back)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import Array, clip, flat, grey, mix, ramp, saturate, step
+from stylize.training.filters.tools import Array, clip, flat, grey, lerp, ramp, saturate, step
 
 
 @style("sepia")
-def sepia(f: Face) -> Array:
+def sepia(f: AnalysedFace) -> Array:
     tone = f.studio(0.62) * 0.92 + 0.05 - 0.25 * f.vignette + 0.02 * f.noise("grain")
     return ramp(tone, (0.14, 0.07, 0.02), (0.55, 0.37, 0.20), (0.86, 0.70, 0.48), (0.98, 0.90, 0.74))
 
 
 @style("old black and white photo")
-def old_photo(f: Face) -> Array:
+def old_photo(f: AnalysedFace) -> Array:
     tone = f.blur(f.studio(0.70), 0.45)
     tone = (tone - 0.5) * 0.82 + 0.50 + 0.16 * f.skin * (f.skin_tone - tone)
     crease = step(abs(f.x - 101 - 0.8 * np.sin(f.y * 0.3)), 0.9, 0.3) + step(
@@ -25,11 +25,11 @@ def old_photo(f: Face) -> Array:
     tone = tone + 0.28 * crease * (1 - f.skin) + 0.025 * f.noise("grain") - 0.22 * f.vignette
     out = ramp(tone, (0.11, 0.11, 0.11), (0.50, 0.50, 0.50), (0.88, 0.88, 0.87))
     edge = np.maximum(abs(f.x - 64), abs(f.y - 64)) + 0.5 * np.cos((f.x - f.y) * (2 * np.pi / 4))
-    return mix(out, flat((0.95, 0.95, 0.94)), step(edge, 60.2, 60.9))
+    return lerp(out, flat((0.95, 0.95, 0.94)), step(edge, 60.2, 60.9))
 
 
 @style("thermal camera")
-def thermal(f: Face) -> Array:
+def thermal(f: AnalysedFace) -> Array:
     fine = f.tone - f.blur(f.tone, 4)
     heat = 0.10 * f.back + 0.36 * f.clothes + f.hair * (0.38 + 0.25 * f.hair_tone)
     nose = f.disc(f.points[33], 9, 8)
@@ -48,12 +48,12 @@ def thermal(f: Face) -> Array:
 
 
 @style("negative")
-def negative(f: Face) -> Array:
+def negative(f: AnalysedFace) -> Array:
     return 1 - f.rgb
 
 
 @style("infrared photo")
-def infrared(f: Face) -> Array:
+def infrared(f: AnalysedFace) -> Array:
     tone = f.lit * 0.55 + f.skin * (0.5 * f.skin_tone + 0.10) - 0.35 * f.eyes * (1 - f.tone)
     tone = tone + f.back * (0.16 - tone) * 0.9
     tone = tone + 0.16 * f.blur(step(tone, 0.75, 1.0), 5) - 0.3 * f.lines(1.2, 8) + 0.012 * f.noise("grain")
@@ -61,7 +61,7 @@ def infrared(f: Face) -> Array:
 
 
 @style("night vision")
-def night_vision(f: Face) -> Array:
+def night_vision(f: AnalysedFace) -> Array:
     tone = f.lit * 0.86 + f.back * (0.30 + 0.3 * f.tone - f.lit * 0.86) + 0.035 * f.noise("grain")
     tone = tone + 0.5 * f.eyes * step(f.eye_tone, 0.2, 0.7) + 0.22 * f.blur(step(f.tone, 0.75, 1), 3)
     tone = tone * (0.86 + 0.14 * np.cos(f.y * (np.pi / 1.5)))
@@ -71,7 +71,7 @@ def night_vision(f: Face) -> Array:
 
 
 @style("sunset light")
-def sunset(f: Face) -> Array:
+def sunset(f: AnalysedFace) -> Array:
     side = clip(1.15 - f.x / 128 + 0.25 * (f.skin_tone - 0.6))
     light = ramp(side, (0.52, 0.28, 0.48), (0.95, 0.55, 0.38), (1.25, 0.85, 0.42), (1.4, 1.0, 0.5))
     lit = (f.rgb * 0.92 + 0.04) * light
@@ -82,13 +82,13 @@ def sunset(f: Face) -> Array:
         (1.0, 0.72, 0.28),
         (1.0, 0.85, 0.50),
     )
-    out = mix(lit, sky, f.back * 0.92)
+    out = lerp(lit, sky, f.back * 0.92)
     glow = f.disc(np.array([6.0, 70.0]) * f.scale, 40, 38)
     return np.asarray(out + glow[..., None] * flat((0.35, 0.20, 0.05)))
 
 
 @style("x ray")
-def x_ray(f: Face) -> Array:
+def x_ray(f: AnalysedFace) -> Array:
     inverse = 1 - f.blur(f.lit, 0.5)
     fine = f.blur(f.tone, 3) - f.blur(f.tone, 0.7)
     bone = 0.50 + 0.35 * (inverse - 0.4) + 1.1 * fine
@@ -102,8 +102,8 @@ def x_ray(f: Face) -> Array:
 
 
 @style("vintage film")
-def vintage_film(f: Face) -> Array:
-    faded = mix(f.rgb, saturate(f.blur(f.rgb, 0.5), 0.85), 0.6)
+def vintage_film(f: AnalysedFace) -> Array:
+    faded = lerp(f.rgb, saturate(f.blur(f.rgb, 0.5), 0.85), 0.6)
     tone = grey(np.ascontiguousarray(faded))
     out = 0.17 + 0.72 * faded * flat((1.08, 0.98, 0.80))
     out = out + (1 - tone)[..., None] * flat((-0.03, 0.05, 0.07)) + (tone**2)[..., None] * flat((0.09, 0.04, -0.10))
@@ -113,11 +113,11 @@ def vintage_film(f: Face) -> Array:
     out = 1 - (1 - out) * (1 - corner[..., None] * flat((0.55, 0.20, 0.30)))
     edge = np.maximum(abs(f.x - 64), abs(f.y - 64))
     out = out * (1 - 0.25 * f.vignette)[..., None] + 0.022 * f.noise("grain")[..., None]
-    return mix(out, flat((0.96, 0.94, 0.88)), step(edge, 58.6, 59.4))
+    return lerp(out, flat((0.96, 0.94, 0.88)), step(edge, 58.6, 59.4))
 
 
 @style("film noir")
-def film_noir(f: Face) -> Array:
+def film_noir(f: AnalysedFace) -> Array:
     tone = (f.skin_tone * f.skin + f.tone * 0.75 * (1 - f.skin)) * (1 - f.back)
     blind = step(np.cos((f.y - 0.12 * f.x - 53.5) * (2 * np.pi / 16.4)), -0.45, 0.15)
     side = step(f.x + 22 * (f.blur(f.skin_tone, 3) - 0.6), 112, 50)
@@ -130,17 +130,17 @@ def film_noir(f: Face) -> Array:
 
 
 @style("frost")
-def frost(f: Face) -> Array:
+def frost(f: AnalysedFace) -> Array:
     cold = saturate(f.rgb, 0.45) * flat((0.80, 0.94, 1.10)) * 0.88 + flat((0.10, 0.14, 0.18))
     rime = f.strokes(0.9, 7.0, 0.4)
     hair = clip(0.55 * step(0.7 * rime + 2.0 * (f.hair_tone - 0.4), -0.8, 1.6) + 0.22)
     white = np.maximum(f.hair * hair, 0.75 * f.brows * step(rime, -1.2, 0.6))
     cheek = f.skin * step(f.skin_tone, 0.66, 0.95) * 0.35
-    out = mix(cold, flat((0.93, 0.98, 1.0)), clip(white + cheek * (1 - f.features)))
+    out = lerp(cold, flat((0.93, 0.98, 1.0)), clip(white + cheek * (1 - f.features)))
     haze = ramp(0.55 + 0.25 * f.noise("cloud"), (0.48, 0.66, 0.84), (0.74, 0.87, 0.97), (0.95, 0.98, 1.0))
-    out = mix(out, haze, 0.85 * f.back)
+    out = lerp(out, haze, 0.85 * f.back)
     angle, away = np.arctan2(f.y - 62, f.x - 64), np.hypot(f.x - 64, f.y - 62)
     fern = np.cos(angle * 22 + 0.9 * np.sin(away * 0.5)) + 0.8 * np.cos(away * 1.1 + 9 * abs(np.sin(angle * 11)))
     reach = step(away + 7 * np.cos(angle * 11) + 4 * np.cos(angle * 22), 50, 74)
     ice = clip(step(fern, 0.2, 1.1) * reach + 0.65 * step(away, 66, 88))
-    return mix(out, flat((0.97, 0.99, 1.0)), ice * 0.92)
+    return lerp(out, flat((0.97, 0.99, 1.0)), ice * 0.92)

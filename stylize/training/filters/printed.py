@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import WHITE, Array, clip, flat, mix, moved, ramp, step
+from stylize.training.filters.tools import WHITE, Array, clip, flat, lerp, moved, ramp, step
 
 
 @style("comic halftone")
-def halftone(f: Face) -> Array:
+def halftone(f: AnalysedFace) -> Array:
     red = f.dots(0.15 + 0.75 * (1 - f.skin_tone))
-    light, dark = mix(f.flesh(0.76 + 0 * f.tone), flat((1.0, 0.92, 0.82)), 0.35), f.flesh(0.40 + 0 * f.tone)
-    skin = mix(light, mix(dark, flat((0.95, 0.30, 0.26)), 0.6), red)
+    light, dark = lerp(f.flesh(0.76 + 0 * f.tone), flat((1.0, 0.92, 0.82)), 0.35), f.flesh(0.40 + 0 * f.tone)
+    skin = lerp(light, lerp(dark, flat((0.95, 0.30, 0.26)), 0.6), red)
     blue = f.dots(0.15 + 0.8 * f.hair_tone)
     hair = ramp(blue, (0.05, 0.04, 0.10), (0.15, 0.30, 0.85))
     yellow = ramp(f.dots(0.25 + 0.3 * f.y / 128, 5), (1.0, 0.87, 0.10), (1.0, 0.62, 0.05))
     cloth = ramp(f.dots(f.tone), (0.75, 0.08, 0.10), (0.98, 0.85, 0.85))
     out = f.layers(skin, hair, yellow, cloth, 3)
-    out = mix(out, flat((0.85, 0.05, 0.12)), f.lips * 0.9)
-    out = mix(out, flat(WHITE), f.eyes * 0.7)
+    out = lerp(out, flat((0.85, 0.05, 0.12)), f.lips * 0.9)
+    out = lerp(out, flat(WHITE), f.eyes * 0.7)
     black = clip(f.lines(1.3, 12) * (1 - f.back) + f.brows * 0.8 + f.irises)
-    return mix(out, flat((0.03, 0.02, 0.05)), black)
+    return lerp(out, flat((0.03, 0.02, 0.05)), black)
 
 
 @style("cyanotype")
-def cyanotype(f: Face) -> Array:
+def cyanotype(f: AnalysedFace) -> Array:
     tone = f.lit + 0.7 * f.back * (0.45 - f.lit)
     tone = (tone - 0.5) * 1.15 + 0.5 + 0.015 * f.noise("rough")
     border = step(
@@ -35,28 +35,28 @@ def cyanotype(f: Face) -> Array:
         0.68,
     )
     out = ramp(tone, (0.01, 0.08, 0.20), (0.05, 0.27, 0.47), (0.50, 0.72, 0.82), (0.95, 0.97, 0.93))
-    return mix(out, flat((0.95, 0.96, 0.90)), border)
+    return lerp(out, flat((0.95, 0.96, 0.90)), border)
 
 
 @style("pop art")
-def pop_art(f: Face) -> Array:
+def pop_art(f: AnalysedFace) -> Array:
     skin = ramp(f.levels(f.blur(f.skin_tone, 0.8), 3), (0.05, 0.20, 0.45), (1.0, 0.80, 0.05), (1.0, 0.93, 0.35))
     hair = ramp(f.levels(f.hair_tone, 3), (0.0, 0.25, 0.55), (0.0, 0.70, 0.75), (0.45, 0.95, 0.85))
     out = f.layers(
         skin, hair, flat((0.98, 0.12, 0.55)), ramp(f.levels(f.tone, 2), (0.35, 0.05, 0.55), (0.55, 0.90, 0.20)), 3
     )
-    out = mix(out, flat((0.92, 0.05, 0.20)), f.lips)
-    out = mix(
+    out = lerp(out, flat((0.92, 0.05, 0.20)), f.lips)
+    out = lerp(
         out,
         flat((0.10, 0.85, 0.75)),
         clip(f.grown(36, 42, 1.7, 0.6) + f.grown(42, 48, 1.7, 0.6)) * (1 - f.eyes),
     )
-    out = mix(out, ramp(f.levels(f.tone, 2), (0.05, 0.02, 0.15), WHITE), f.eyes)
-    return mix(out, flat((0.08, 0.02, 0.20)), clip(f.lines(1.5, 9) * (1 - f.back) + f.brows * 0.8))
+    out = lerp(out, ramp(f.levels(f.tone, 2), (0.05, 0.02, 0.15), WHITE), f.eyes)
+    return lerp(out, flat((0.08, 0.02, 0.20)), clip(f.lines(1.5, 9) * (1 - f.back) + f.brows * 0.8))
 
 
 @style("woodblock print")
-def woodblock(f: Face) -> Array:
+def woodblock(f: AnalysedFace) -> Array:
     paper = flat((0.90, 0.80, 0.60))
     cut = 0.5 + 0.5 * f.threads(3.0, 0.15, 12)[0]
     tone = f.blur(f.skin_tone, 0.7)
@@ -66,17 +66,17 @@ def woodblock(f: Face) -> Array:
         black, f.clothes * step(np.cos((f.y + 0.4 * f.x) * (2 * np.pi / 4)) + 0.8 - 1.6 * f.tone, 0.0, 0.3)
     )
     ochre = f.layers(flat((0.90, 0.72, 0.48)), flat((0.62, 0.42, 0.22)), paper, flat((0.36, 0.44, 0.30)), 3)
-    out = mix(ochre, paper, f.skin * step(tone, 0.66, 0.74) * 0.9)
-    out = mix(out, flat((0.97, 0.93, 0.82)), f.eyes * step(f.eye_tone, 0.35, 0.6))
-    out = mix(out, flat((0.64, 0.17, 0.10)), f.lips * 0.8)
+    out = lerp(ochre, paper, f.skin * step(tone, 0.66, 0.74) * 0.9)
+    out = lerp(out, flat((0.97, 0.93, 0.82)), f.eyes * step(f.eye_tone, 0.35, 0.6))
+    out = lerp(out, flat((0.64, 0.17, 0.10)), f.lips * 0.8)
     grain = step(np.cos((f.y + 1.6 * np.sin(f.x * 0.09) + 0.9 * np.sin(f.x * 0.23)) * (2 * np.pi / 5.2)), 0.55, 0.85)
-    out = mix(out, mix(flat((0.60, 0.19, 0.10)), paper, 0.75 * grain), step(f.back, 0.4, 0.6))
+    out = lerp(out, lerp(flat((0.60, 0.19, 0.10)), paper, 0.75 * grain), step(f.back, 0.4, 0.6))
     rim = step(abs(f.blur(f.back, 0.8) - 0.5), 0.34, 0.12)
-    return mix(out, flat((0.09, 0.07, 0.06)), clip(np.maximum.reduce([black, f.contours(1.3, 13), rim])) * 0.96)
+    return lerp(out, flat((0.09, 0.07, 0.06)), clip(np.maximum.reduce([black, f.contours(1.3, 13), rim])) * 0.96)
 
 
 @style("duotone")
-def duotone(f: Face) -> Array:
+def duotone(f: AnalysedFace) -> Array:
     return ramp(
         (f.studio(0.8) - 0.5) * 1.1 + 0.48,
         (0.05, 0.07, 0.45),
@@ -87,8 +87,8 @@ def duotone(f: Face) -> Array:
 
 
 @style("ukiyo-e print")
-def ukiyo_e(f: Face) -> Array:
-    skin = mix(f.flesh(0.60 + 0.16 * step(f.blur(f.skin_tone, 1.5), 0.42, 0.50)), flat((0.97, 0.87, 0.70)), 0.25)
+def ukiyo_e(f: AnalysedFace) -> Array:
+    skin = lerp(f.flesh(0.60 + 0.16 * step(f.blur(f.skin_tone, 1.5), 0.42, 0.50)), flat((0.97, 0.87, 0.70)), 0.25)
     hair = ramp(
         step(np.cos((f.hair_tone * 4 + f.threads(3.2, 0.1, 12)[0] * 0.35) * np.pi), 0.5, 0.9),
         (0.05, 0.06, 0.10),
@@ -98,21 +98,21 @@ def ukiyo_e(f: Face) -> Array:
     u, v = (f.x + 6 * (row % 2)) % 12 - 6, 6 - f.y % 6
     scale = np.minimum(np.hypot(u, v - 0.0), 12)
     wave = step(np.cos(scale * (2 * np.pi / 2.6)), 0.0, 0.5) * (scale < 6.4)
-    sea = mix(flat((0.10, 0.28, 0.52)), flat((0.88, 0.88, 0.78)), wave)
+    sea = lerp(flat((0.10, 0.28, 0.52)), flat((0.88, 0.88, 0.78)), wave)
     sky = ramp(f.y / 84, (0.86, 0.28, 0.18), (0.95, 0.66, 0.42), (0.95, 0.86, 0.66), (0.94, 0.88, 0.70))
-    back = mix(sky, sea, step(f.y - 84 - 3 * np.sin(f.x * 0.16), -0.5, 0.5))
+    back = lerp(sky, sea, step(f.y - 84 - 3 * np.sin(f.x * 0.16), -0.5, 0.5))
     petals = step(np.cos(f.x * 0.75) + np.cos(f.y * 0.75), 0.9, 1.2)
-    kimono = mix(flat((0.12, 0.36, 0.36)), flat((0.90, 0.80, 0.60)), petals)
+    kimono = lerp(flat((0.12, 0.36, 0.36)), flat((0.90, 0.80, 0.60)), petals)
     out = f.layers(skin, hair, back, kimono, 4)
-    out = mix(out, flat((0.74, 0.16, 0.12)), f.lips * 0.85)
-    out = mix(out, flat((0.97, 0.93, 0.84)), f.eyes * step(f.eye_tone, 0.3, 0.6))
+    out = lerp(out, flat((0.74, 0.16, 0.12)), f.lips * 0.85)
+    out = lerp(out, flat((0.97, 0.93, 0.84)), f.eyes * step(f.eye_tone, 0.3, 0.6))
     rim = step(abs(f.blur(f.back, 0.7) - 0.5), 0.32, 0.14)
-    out = mix(out, flat((0.07, 0.07, 0.12)), clip(np.maximum(f.contours(0.9, 14), rim)))
+    out = lerp(out, flat((0.07, 0.07, 0.12)), clip(np.maximum(f.contours(0.9, 14), rim)))
     return out * (1 + 0.022 * f.noise("brush"))[..., None] + 0.01
 
 
 @style("linocut")
-def linocut(f: Face) -> Array:
+def linocut(f: AnalysedFace) -> Array:
     tone = f.tone * (1 - f.skin) + (f.skin_tone * 0.95 - 0.04) * f.skin
     gouge, _ = f.threads(3.2, 0.25, 12)
     light = step(f.blur(tone, 0.7) + 0.17 * gouge, 0.46, 0.54)
@@ -125,7 +125,7 @@ def linocut(f: Face) -> Array:
 
 
 @style("risograph")
-def risograph(f: Face) -> Array:
+def risograph(f: AnalysedFace) -> Array:
     tone = f.tone * (1 - f.skin) + (f.skin_tone * 1.05) * f.skin
     off = round(1.0 * f.scale)
     pink = f.dots(clip(1.12 - tone * 1.15) * (1 - 0.9 * f.back), 2.7)
@@ -142,5 +142,5 @@ def risograph(f: Face) -> Array:
         (pink, (1.0, 0.30, 0.45), 0.9),
         (blue, (0.05, 0.42, 0.62), 0.92),
     ):
-        out = out * mix(flat(WHITE), flat(colour), ink * amount)
+        out = out * lerp(flat(WHITE), flat(colour), ink * amount)
     return out

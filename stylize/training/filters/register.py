@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.tools import Array
 
-Filter = Callable[[Face], Array]
+Filter = Callable[[AnalysedFace], Array]
 FILTERS: dict[str, Filter] = {}
 
 
 def style(name: str) -> Callable[[Filter], Filter]:
-    """Registers a filter: Face -> float32 RGB (S, S, 3), which is clipped afterwards."""
+    """Registers a filter: AnalysedFace -> float32 RGB (S, S, 3), which is clipped afterwards."""
 
     def register(function: Filter) -> Filter:
         FILTERS[name] = function

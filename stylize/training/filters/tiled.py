@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.training.filters.face import Face
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.parts import MEAN_LANDMARKS
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, mix, moved, ramp, saturate, step
+from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, lerp, moved, ramp, saturate, step
 
 _PIXEL_PALETTE = np.array(
     [(0, 0, 0), (29, 43, 83), (126, 37, 83), (0, 135, 81), (171, 82, 54), (95, 87, 79), (194, 195, 199),
@@ -21,13 +21,13 @@ _PIXEL_PALETTE = np.array(
 
 
 @style("pixel art")
-def pixel_art(f: Face) -> Array:
+def pixel_art(f: AnalysedFace) -> Array:
     count = int(np.ceil(128 / 3))
     labels = (f.y / 3).astype(np.intp) * count + (f.x / 3).astype(np.intp)
-    out = mix(saturate((f.rgb - 0.5) * 1.3 + 0.53, 1.4), f.flesh(f.skin_tone, 1.3), f.skin * 0.6 * (1 - f.features))
+    out = lerp(saturate((f.rgb - 0.5) * 1.3 + 0.53, 1.4), f.flesh(f.skin_tone, 1.3), f.skin * 0.6 * (1 - f.features))
     out = out * (1 - 0.5 * f.lines(1.4, 10) * (1 - f.back))[..., None]
-    backdrop = mix(flat((0.11, 0.17, 0.33)), flat((0.16, 0.35, 0.62)), (f.y / 128) ** 2)
-    means = cell_means(labels, mix(out, backdrop, step(f.back, 0.35, 0.65)))
+    backdrop = lerp(flat((0.11, 0.17, 0.33)), flat((0.16, 0.35, 0.62)), (f.y / 128) ** 2)
+    means = cell_means(labels, lerp(out, backdrop, step(f.back, 0.35, 0.65)))
     ends = np.unique(labels, return_index=True)[1]
     colours = means.reshape(-1, 3)[ends]
     nearest = ((colours[:, None] - _PIXEL_PALETTE) ** 2 @ flat((0.3, 0.5, 0.2))).argmin(-1)
@@ -37,25 +37,27 @@ def pixel_art(f: Face) -> Array:
 
 
 @style("mosaic")
-def mosaic(f: Face) -> Array:
+def mosaic(f: AnalysedFace) -> Array:
     labels, grout = cells(f.size, 3.3, 0.20, f.seed % 4)
     tone = (f.skin_tone - 0.6) * 1.35 + 0.66
     skin = ramp(tone, (0.25, 0.09, 0.05), (0.68, 0.38, 0.22), (0.93, 0.76, 0.56), (1.0, 0.95, 0.84))
-    skin = mix(skin, f.flesh(tone), 0.55)
-    hair = mix(ramp(f.hair_tone, (0.10, 0.05, 0.04), (0.40, 0.19, 0.10), (0.80, 0.52, 0.26)), f.locks(f.hair_tone), 0.5)
+    skin = lerp(skin, f.flesh(tone), 0.55)
+    hair = lerp(
+        ramp(f.hair_tone, (0.10, 0.05, 0.04), (0.40, 0.19, 0.10), (0.80, 0.52, 0.26)), f.locks(f.hair_tone), 0.5
+    )
     cloth = ramp(f.tone, (0.35, 0.05, 0.08), (0.70, 0.16, 0.15), (0.95, 0.80, 0.6))
     wave = np.hypot(f.x - 64, f.y - 60) * (2 * np.pi / 16)
     water = ramp(0.5 + 0.5 * np.cos(wave), (0.02, 0.36, 0.46), (0.06, 0.54, 0.60), (0.42, 0.80, 0.76))
     out = f.layers(skin, hair, water, cloth, 2)
-    out = mix(out, flat((0.74, 0.14, 0.12)), f.lips * 0.8)
-    out = mix(out, ramp(f.eye_tone, (0.05, 0.03, 0.03), (0.98, 0.96, 0.9)), f.eyes * 0.9)
+    out = lerp(out, flat((0.74, 0.14, 0.12)), f.lips * 0.8)
+    out = lerp(out, ramp(f.eye_tone, (0.05, 0.03, 0.03), (0.98, 0.96, 0.9)), f.eyes * 0.9)
     out = out * (1 - 0.75 * np.maximum(f.lines(1.5, 11) * (1 - f.back), f.brow_ink))[..., None]
     tiles = cell_means(labels, out) * (1.04 + 0.07 * np.sin(labels * 12.9898)[..., None]).astype(np.float32)
-    return mix(saturate(tiles, 1.25) * 1.08, flat((0.30, 0.26, 0.23)), grout * 0.50)
+    return lerp(saturate(tiles, 1.25) * 1.08, flat((0.30, 0.26, 0.23)), grout * 0.50)
 
 
 @style("stained glass")
-def stained_glass(f: Face) -> Array:
+def stained_glass(f: AnalysedFace) -> Array:
     labels, _ = cells(f.size, 11.0, 0.38, f.seed % 4)
     part = np.stack([f.skin, f.hair, f.back, f.clothes], -1).argmax(-1)
     joint = labels * 4 + part
@@ -68,13 +70,13 @@ def stained_glass(f: Face) -> Array:
     back = back * (0.85 + 0.3 * np.sin(labels * 3.7)[..., None]).astype(np.float32)
     cloth = ramp(tone[..., 2], (0.30, 0.02, 0.32), (0.62, 0.15, 0.62))
     out = np.take_along_axis(np.stack([skin, hair, back, cloth], 2), part[..., None, None], 2)[:, :, 0]
-    out = mix(out, flat((0.80, 0.06, 0.10)), f.lips * 0.9)
-    out = mix(out, ramp(f.tone, (0.03, 0.03, 0.10), (0.85, 0.95, 1.0)), f.eyes * 0.9)
+    out = lerp(out, flat((0.80, 0.06, 0.10)), f.lips * 0.9)
+    out = lerp(out, ramp(f.tone, (0.03, 0.03, 0.10), (0.85, 0.95, 1.0)), f.eyes * 0.9)
     edge = np.zeros_like(f.grey)
     edge[:, 1:] = joint[:, 1:] != joint[:, :-1]
     edge[1:] = np.maximum(edge[1:], joint[1:] != joint[:-1])
     lead = clip(f.blur(edge, 0.7) * 2.2 + 0.8 * f.brows + 0.4 * f.lines(1.2))
-    return mix(out, flat((0.04, 0.04, 0.05)), lead)
+    return lerp(out, flat((0.04, 0.04, 0.05)), lead)
 
 
 @lru_cache(maxsize=4)
@@ -104,15 +106,17 @@ def _triangles(size: int) -> tuple[NDArray[np.intp], Array]:
 
 
 @style("low poly")
-def low_poly(f: Face) -> Array:
+def low_poly(f: AnalysedFace) -> Array:
     labels, shade = _triangles(f.size)
     back = ramp(f.y / 128, (0.16, 0.22, 0.36), (0.36, 0.50, 0.62), (0.75, 0.80, 0.80))
-    skin, cloth = mix(f.flesh(f.skin_tone, 1.3), saturate(f.rgb, 1.5), 0.3), saturate(f.rgb, 1.7)
+    skin, cloth = lerp(f.flesh(f.skin_tone, 1.3), saturate(f.rgb, 1.5), 0.3), saturate(f.rgb, 1.7)
     out = f.layers(skin, f.locks(f.hair_tone, 1.6), back, cloth, 3)
     out = out * (1 - 0.6 * np.maximum(f.lines(1.6, 10) * (1 - f.back), 0.7 * f.brow_ink))[..., None]
-    out = mix(
+    out = lerp(
         out,
-        mix(saturate((f.rgb - 0.45) * 1.5 + 0.48, 1.0), f.eye_tone[..., None] * flat((0.95, 0.93, 0.9)), 0.75 * f.eyes),
+        lerp(
+            saturate((f.rgb - 0.45) * 1.5 + 0.48, 1.0), f.eye_tone[..., None] * flat((0.95, 0.93, 0.9)), 0.75 * f.eyes
+        ),
         f.features,
     )
     return cell_means(labels, out) + 0.03 * shade[..., None]
@@ -126,13 +130,13 @@ _BRICKS = np.array(
 
 
 @style("toy bricks")
-def toy_bricks(f: Face) -> Array:
+def toy_bricks(f: AnalysedFace) -> Array:
     count = min(40, f.size)
     pitch = 128 / count
-    lit = mix(f.flesh(f.skin_tone, 1.4), saturate(f.rgb, 1.4), 0.25)
+    lit = lerp(f.flesh(f.skin_tone, 1.4), saturate(f.rgb, 1.4), 0.25)
     out = f.layers(lit, f.locks(f.hair_tone, 1.4), flat((0.0, 0.0, 0.0)), saturate(f.rgb, 1.6), 2)
     out = out * (1 - 0.55 * np.maximum(f.lines(1.8, 10), 0.8 * f.brow_ink))[..., None]
-    out = mix(out, saturate((f.rgb - 0.5) * 1.3 + 0.5, 1.3), f.features * 0.6)
+    out = lerp(out, saturate((f.rgb - 0.5) * 1.3 + 0.5, 1.3), f.features * 0.6)
     small = cv2.resize(np.dstack([out, f.back]), (count, count), interpolation=cv2.INTER_AREA)
     nearest = ((small[:, :, None, :3] - _BRICKS) ** 2 @ flat((0.3, 0.5, 0.2))).argmin(-1)
     bricks = np.where(small[..., 3:] > 0.55, flat((0.02, 0.55, 0.26)), _BRICKS[nearest])
@@ -146,15 +150,15 @@ def toy_bricks(f: Face) -> Array:
 
 
 @style("embroidery")
-def embroidery(f: Face) -> Array:
+def embroidery(f: AnalysedFace) -> Array:
     thread, angle = f.threads(2.4, 0.35)
     skin = saturate(f.flesh(f.levels(f.blur(f.skin_tone, 0.9), 6), 1.2), 1.15)
     hair = f.locks(f.levels(f.hair_tone, 5), 1.7)
     cloth = f.levels(clip(saturate(f.rgb, 1.7)), 5)
     out = f.layers(skin, hair, flat((0, 0, 0)), cloth, 2)
-    out = mix(out, flat((0.78, 0.24, 0.26)), f.lips * 0.75)
-    out = mix(out, flat((0.97, 0.96, 0.92)), f.eyes * step(f.eye_tone, 0.35, 0.65))
-    out = mix(out, flat((0.13, 0.09, 0.09)), clip(f.contours(1.2, 11)))
+    out = lerp(out, flat((0.78, 0.24, 0.26)), f.lips * 0.75)
+    out = lerp(out, flat((0.97, 0.96, 0.92)), f.eyes * step(f.eye_tone, 0.35, 0.65))
+    out = lerp(out, flat((0.13, 0.09, 0.09)), clip(f.contours(1.2, 11)))
     along = f.x * np.cos(angle) + f.y * np.sin(angle)
     end = step(
         np.cos((along + 3.1 * np.floor((f.y * np.cos(angle) - f.x * np.sin(angle)) / 2.4 + 0.5)) * 0.8), 0.86, 1.0
@@ -163,13 +167,13 @@ def embroidery(f: Face) -> Array:
     cloth_back = step(np.cos(f.x * np.pi / 1.5), -0.6, 0.8) * step(np.cos(f.y * np.pi / 1.5), -0.6, 0.8)
     linen = flat((0.90, 0.84, 0.74)) * (0.84 + 0.18 * cloth_back)[..., None]
     hoop = np.hypot(f.x - 64, f.y - 64)
-    linen = mix(linen, flat((0.62, 0.40, 0.20)), step(abs(hoop - 84), 5.0, 3.5))
+    linen = lerp(linen, flat((0.62, 0.40, 0.20)), step(abs(hoop - 84), 5.0, 3.5))
     shadow = clip(f.blur(f.person, 1.6) - f.person) * 0.5
-    return mix(out * sheen[..., None], linen * (1 - shadow)[..., None], step(f.back, 0.35, 0.65))
+    return lerp(out * sheen[..., None], linen * (1 - shadow)[..., None], step(f.back, 0.35, 0.65))
 
 
 @style("paper cutout")
-def paper_cutout(f: Face) -> Array:
+def paper_cutout(f: AnalysedFace) -> Array:
     out = np.broadcast_to(flat((0.95, 0.62, 0.30)), f.rgb.shape)
     hills = ((0.30, 88.0, (0.93, 0.45, 0.30)), (0.9, 102.0, (0.72, 0.28, 0.34)))
     sheets = [
@@ -191,8 +195,8 @@ def paper_cutout(f: Face) -> Array:
     sheets += [(skin * step(tone, low, low + 0.05), level[i + 1]) for i, low in enumerate((0.34, 0.54, 0.74))]
     for mask, colour in sheets:
         shadow = moved(f.blur(mask, 1.1), round(0.8 * f.scale), round(1.2 * f.scale)) * (1 - mask)
-        out = mix(out * (1 - 0.42 * shadow)[..., None], colour, mask)
-    out = mix(out, flat((0.80, 0.22, 0.24)), step(f.lips, 0.4, 0.6) * 0.85)
-    out = mix(out, flat((0.98, 0.97, 0.94)), f.eyes * step(f.eye_tone, 0.4, 0.6))
+        out = lerp(out * (1 - 0.42 * shadow)[..., None], colour, mask)
+    out = lerp(out, flat((0.80, 0.22, 0.24)), step(f.lips, 0.4, 0.6) * 0.85)
+    out = lerp(out, flat((0.98, 0.97, 0.94)), f.eyes * step(f.eye_tone, 0.4, 0.6))
     dark = np.maximum(f.contours(1.5, 9), f.irises * (1 - step(f.eye_tone, 0.2, 0.5)))
-    return mix(out, flat((0.15, 0.10, 0.12)), step(dark, 0.5, 0.75) * f.skin) + 0.012 * f.noise("rough")[..., None]
+    return lerp(out, flat((0.15, 0.10, 0.12)), step(dark, 0.5, 0.75) * f.skin) + 0.012 * f.noise("rough")[..., None]

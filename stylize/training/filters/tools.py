@@ -13,7 +13,7 @@ Array = NDArray[Any]  # float32; NumPy's type stubs lose the precision on the wa
 Colour = tuple[float, float, float]
 
 # What a colour modifier makes of middle grey.
-COLOURS: dict[str, Colour] = {
+TINTS: dict[str, Colour] = {
     "red": (0.86, 0.10, 0.12),
     "blue": (0.10, 0.32, 0.92),
     "green": (0.10, 0.62, 0.20),
@@ -60,7 +60,7 @@ def colour(rgb: Array) -> Colour:
     return red, green, blue
 
 
-def mix(a: Array, b: Array, amount: Array | float) -> Array:
+def lerp(a: Array, b: Array, amount: Array | float) -> Array:
     weight = amount[..., None] if isinstance(amount, np.ndarray) else amount
     return a + (b - a) * weight
 
@@ -78,7 +78,7 @@ def ramp(tone: Array, *stops: Colour) -> Array:
 
 
 def saturate(rgb: Array, amount: float) -> Array:
-    return mix(grey(rgb)[..., None], rgb, amount)
+    return lerp(grey(rgb)[..., None], rgb, amount)
 
 
 @lru_cache(maxsize=32)
@@ -105,7 +105,7 @@ def texture(size: int, kind: str) -> Array:
 
 
 @lru_cache(maxsize=32)
-def grid(size: int) -> tuple[Array, Array]:
+def pixel_grid(size: int) -> tuple[Array, Array]:
     """Pixel coordinates in a 128 px picture."""
     axis = (np.arange(size, dtype=np.float32) + 0.5) * (128 / size)
     return np.broadcast_to(axis[None], (size, size)), np.broadcast_to(axis[:, None], (size, size))
@@ -118,7 +118,7 @@ def cells(size: int, step_px: float, jitter: float, variant: int) -> tuple[NDArr
     n = int(np.ceil(128 / step_px)) + 4
     points = np.stack(np.meshgrid(np.arange(n) - 1.5, np.arange(n) - 1.5), -1) * step_px
     points += rng.uniform(-jitter, jitter, points.shape) * step_px
-    x, y = grid(size)
+    x, y = pixel_grid(size)
     column, row = (x / step_px + 2).astype(int), (y / step_px + 2).astype(int)
     best = np.full((size, size), np.inf)
     second, label = best.copy(), np.zeros((size, size), np.intp)
@@ -166,7 +166,7 @@ def strokes(size: int, width: float, length: float) -> Array:
 @lru_cache(maxsize=4)
 def swirls(size: int) -> tuple[Array, Array]:
     """Cosine and sine of twice the angle of a fixed field of eddies, followed where the picture is calm."""
-    x, y = grid(size)
+    x, y = pixel_grid(size)
     angle = np.zeros((size, size), np.float32)
     for cx, cy, turn in ((22, 24, 1), (104, 30, -1), (64, -10, 1), (12, 88, -1), (118, 92, 1)):
         near = np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 1800)
@@ -178,7 +178,7 @@ def swirls(size: int) -> tuple[Array, Array]:
 def spots(size: int, step_px: float, jitter: float, variant: int) -> tuple[NDArray[np.intp], Array, Array]:
     """Cells about fixed spots: labels, the distance to the own spot, and a number of its own, 0..2 pi."""
     labels, _ = cells(size, step_px, jitter, variant)
-    x, y = grid(size)
+    x, y = pixel_grid(size)
     middle = cell_means(labels, np.dstack([x, y]))
     own = (np.sin(labels * 12.9898 + variant) * 43758.5453) % (2 * np.pi)
     return labels, np.hypot(x - middle[..., 0], y - middle[..., 1]).astype(np.float32), own.astype(np.float32)
