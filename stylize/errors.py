@@ -1,4 +1,4 @@
-"""What goes wrong, in one sentence for the person at the page: the problem, the value, the remedy."""
+"""Errors, each one sentence for the user: the problem, the value and the remedy."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 class Sentence(str):
-    """A sentence for people that remembers what it was made of, so that it can be said in another language:
-    ``Sentence("There is no face {}; {} were found.", 3, 2)``.
+    """A sentence for the user that keeps its template and values, so that it can be translated: ``Sentence("There is no
+    face {}; {} were found.", 3, 2)``.
 
-    ``key`` is its template with {} in the place of every value. ``values`` are these as they stand in it; one that is
-    a sentence itself, or an error, stays a sentence. Without values the template is taken as it is.
+    ``key`` is the template with every field reduced to {}. ``values`` are the formatted values; one that is itself a
+    sentence or an error stays a sentence. Without values the template is taken literally.
     """
 
     key: str
@@ -38,13 +38,13 @@ class Sentence(str):
 
     @classmethod
     def together(cls, sentences: Sequence[str]) -> str:
-        """Several as one; empty ones are left out."""
+        """Joins sentences into one, skipping empty ones."""
         said = [sentence for sentence in sentences if sentence]
         return cls(" ".join(["{}"] * len(said)), *said) if len(said) > 1 else next(iter(said), "")
 
 
 class StylizeError(ValueError):
-    """Something the user can put right; the message says how. Made of a sentence, or of its template and values."""
+    """A problem the user can fix; the message says how. Built from a sentence, or from a template and its values."""
 
     def __init__(self, sentence: str, *values: Any) -> None:
         self.sentence = sentence if isinstance(sentence, Sentence) else Sentence(sentence, *values)
@@ -60,15 +60,15 @@ class NoFaceError(PhotoError):
 
 
 class VideoError(StylizeError):
-    """The moving picture cannot be read or written."""
+    """The video or animation cannot be read or written."""
 
 
 class DomainError(StylizeError):
-    """A domain vector or file that does not fit."""
+    """A domain vector or file that cannot be used."""
 
 
 class PromptError(StylizeError):
-    """A description that cannot be used; ``nearest`` are names of styles that can."""
+    """A description that cannot be used; ``nearest`` are the names of styles that can."""
 
     def __init__(self, sentence: str, *values: Any, nearest: Sequence[str] = ()) -> None:
         super().__init__(sentence, *values)

@@ -36,9 +36,9 @@ ENCODE_BATCH = 4
 
 @dataclass(frozen=True)
 class Face:
-    """A face of a photo, encoded: all that rendering needs. ``source`` is what the generator makes of its ``code``,
-    (1, 3, R, R) in [-1, 1]. Both are kept on the CPU, so open photos use no GPU memory. ``others`` are landmarks of the
-    photo's other faces in unit coordinates of this one's frame. ``cover``: what hides a part of it."""
+    """An encoded face of a photo: all that rendering needs. ``source``, (1, 3, R, R) in [-1, 1], is the generator's
+    picture of its ``code``. Both are kept on the CPU, so open photos use no GPU memory. ``others``: landmarks of the
+    photo's other faces in unit coordinates of this face's frame. ``cover``: what hides a part of it."""
 
     detected: DetectedFace
     crop: Image.Image
@@ -53,26 +53,26 @@ class Face:
 
     @property
     def ws(self) -> Tensor:
-        """Its W+ (1, num_ws, w_dim)."""
+        """The face's W+ (1, num_ws, w_dim)."""
         return self.code.ws
 
     @cached_property
     def head(self) -> NDArray[np.float32]:
-        """Where the head is in the crop, see ``head_mask``."""
+        """The mask of the head in the crop, see ``head_mask``."""
         return head_mask(self.crop, self.detected.points, self.others)
 
     @property
     def reconstruction(self) -> Image.Image:
-        """What the model understood, R x R px."""
+        """The model's reconstruction, R x R px."""
         return to_image(self.source)
 
 
 class FaceModel:
     """Encodes faces once and draws them many times; keeps no state between calls.
 
-    Without an encoder (see ``models.encoders``) it only samples. ``directions`` of W by name are what ``edit`` knows.
-    ``fingerprint`` names the generator; ``default_detail`` is the detail amount that looks best with it; ``dtype`` is
-    that of the convolutions when pictures are drawn.
+    Without an encoder (see ``models.encoders``) it can only sample. ``directions``: directions of W by name, for
+    ``edit``. ``fingerprint`` identifies the generator; ``default_detail`` is the detail that looks best with it;
+    ``dtype`` is that of the convolutions when drawing.
     """
 
     def __init__(
@@ -90,18 +90,19 @@ class FaceModel:
         self.dtype = fast_dtype(self.device)
         if encoder is not None:
             encoder = encoder.eval().requires_grad_(False).to(self.device)
-        if isinstance(encoder, Encoder):  # a large one stays mapped from its file: laying it out anew would copy it
+        if isinstance(encoder, Encoder):  # a large one stays memory-mapped: changing its memory format would copy it
             encoder = encoder.to(memory_format=torch.channels_last)
         elif isinstance(encoder, Sfe):
             encoder.dtype = self.dtype
         self._encoder, self._directions = encoder, directions
         self.finder = FaceFinder()
-        # A small picture needs the photo's own detail; a large one has the detail of its domain.
+        # A small picture needs the photo's own detail; a large one has enough of its own.
         self.default_detail = 1.0 if self.resolution < 256 else FINER if self.resolution < 1024 else 0.0
 
     @property
     def encoder(self) -> Any:
-        """Pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError without one."""
+        """The encoder: pictures (N, 3, R, R) in [-1, 1] -> codes, see ``models.encoders``. Raises StylizeError if there
+        is none."""
         if self._encoder is None:
             raise StylizeError(
                 "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
@@ -115,18 +116,18 @@ class FaceModel:
 
     @property
     def encoder_title(self) -> str:
-        """What to call the encoder; "" without one."""
+        """The encoder's name for users; "" without one."""
         encoder: Any = self._encoder
         return "" if encoder is None else getattr(encoder, "title", type(encoder).__name__)
 
     @property
     def compares(self) -> bool:
-        """Whether it has two encoders, whose ``views`` of a photo may be compared."""
+        """Whether it has two encoders whose ``views`` of a photo can be compared."""
         return isinstance(self._encoder, Sfe) and self._encoder.e4e is not None
 
     def views(self, face: Face) -> dict[str, Image.Image]:
-        """What each encoder understood of a photo's face, by its title; the one in use last. Empty where it has one
-        encoder, or the face is of no photo."""
+        """Each encoder's reconstruction of a photo's face, by its title; the one in use comes last. Empty if there is
+        only one encoder, or the face is not from a photo."""
         if face.code.inversion is None:
             return {}
         plain = self.draw(face.code.alone.to(self.device))
@@ -140,7 +141,7 @@ class FaceModel:
 
     @torch.no_grad()
     def encode(self, pictures: Sequence[Image.Image] | Tensor) -> Code:
-        """Aligned pictures of any size, or (N, 3, R, R) in [-1, 1] of the encoder's own, to their codes."""
+        """Codes of aligned pictures, of any size or as (N, 3, R, R) in [-1, 1] at the encoder's resolution."""
         size = (self.encoder.config.resolution,) * 2
         if not isinstance(pictures, Tensor):
             pictures = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
@@ -149,9 +150,9 @@ class FaceModel:
 
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:
-        """The codes that photos of random faces have, from their W+ (N, num_ws, w_dim): where the encoder gives a map
-        of features, that of the face drawn through W+ alone. Not of StyleFeatureEditor, whose generator was trained
-        without such maps and draws those faces as they are."""
+        """Codes of random faces, from their W+ (N, num_ws, w_dim), as if photographed: if the encoder makes a feature
+        map, it is that of the face drawn from W+ alone. Except for StyleFeatureEditor, whose generator was trained
+        without such maps."""
         if not (self.generator.config.inject and self.has_encoder) or isinstance(self.encoder, Sfe):
             return Code(ws)
         size = (self.encoder.config.resolution,) * 2
@@ -161,9 +162,10 @@ class FaceModel:
     def draw(
         self, code: Code | Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
     ) -> Tensor:
-        """Codes, or W+ (N, num_ws, w_dim), -> pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
+        """Draws codes, or W+ (N, num_ws, w_dim): pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
 
-        style_mix: how much of the style rows that a one-shot domain carries replaces the face's own, 0 to 1."""
+        style_mix: how far a one-shot domain's style rows replace the face's own, 0 to 1.
+        """
         if domain is None:
             return self.generator.synthesis(code, dtype=self.dtype).clamp(-1, 1)
         domain.check(self.fingerprint, self.generator.config)
@@ -174,14 +176,14 @@ class FaceModel:
         return self.generator.synthesis(code, vector, domain.order, dtype=self.dtype).clamp(-1, 1)
 
     def find(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
-        """The faces of an upright RGB photo, and those too small to be used, both largest first. Raises NoFaceError, or
-        StylizeError when the model has no encoder."""
-        _ = self.encoder  # a model without one says so before any work
+        """The usable faces of an upright RGB photo, and those too small, both largest first. Raises NoFaceError, or
+        StylizeError if the model has no encoder."""
+        _ = self.encoder  # raises before any work if there is no encoder
         return self.finder.search(photo)
 
     def faces(self, photo: Image.Image, found: Sequence[DetectedFace] | None = None) -> list[Face]:
-        """Encodes those faces of an upright RGB photo; where none are given, all that ``find`` finds, and raises what
-        it raises."""
+        """Encodes the given faces of an upright RGB photo, by default all that ``find`` finds; raises as ``find``
+        does."""
         found = self.find(photo)[0] if found is None else found
         low, high = CROP_SIZES
         sides = [float(np.linalg.norm(face.quad[3] - face.quad[0])) for face in found]
@@ -196,7 +198,7 @@ class FaceModel:
         ]
 
     def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
-        """What hides a part of an aligned face; None where nothing does, or W+ is all that the code has."""
+        """What hides a part of an aligned face; None if nothing does, or if the code is W+ alone."""
         if code.features is None:
             return None
         plain = self.draw(code.ws)
@@ -207,8 +209,8 @@ class FaceModel:
     def render(
         self, face: Face, domain: Domain | Look | None, strength: float = 1.0, detail: float | None = None
     ) -> Image.Image:
-        """The stylised aligned face at the size of ``face.crop``: in a whole ``Look``, or in a domain with a strength
-        and a detail as they are described there."""
+        """The stylised aligned face at the size of ``face.crop``, in a ``Look``, or in a domain with a strength and a
+        detail as described there."""
         look = domain if isinstance(domain, Look) else Look(domain, strength, detail)
         detail = self.default_detail if look.detail is None else look.detail
         code, source = self.edit(face.code.to(self.device), look.edits), face.source.to(self.device)
@@ -222,14 +224,14 @@ class FaceModel:
     def paste(
         self, photo: Image.Image, faces: Sequence[Face], pictures: Sequence[Image.Image], background: bool = False
     ) -> Image.Image:
-        """The photo with each picture in the place of its face, behind a soft mask of the head; with ``background``
-        the style reaches what is behind the head too."""
+        """The photo with each picture pasted over its face, through a soft mask of the head; with ``background`` the
+        style also covers what is behind the head."""
         for face, picture in zip(faces, pictures, strict=True):
             photo = paste_face(photo, picture, face.detected.quad, None if background else face.head)
         return photo
 
     def sample(self, n: int, seed: int = 0, domain: Domain | None = None, psi: float = 0.7) -> list[Image.Image]:
-        """``n`` random faces, truncated towards the mean by ``psi``; the same seed gives the same faces."""
+        """``n`` random faces, truncated towards the mean by ``psi``; deterministic in the seed."""
         ws = self.sample_ws(n, seed, psi)
         return [to_image(picture) for picture in self.draw(ws if domain is None else self.as_photos(ws), domain)]
 
@@ -243,7 +245,7 @@ class FaceModel:
 
     @cached_property
     def directions(self) -> dict[str, Tensor]:
-        """Directions of W by name, each (w_dim,). Raises CheckpointError for one of another shape."""
+        """Directions of W by name, each (w_dim,). Raises CheckpointError if a shape is wrong."""
         directions = {name: way.to(self.device) for name, way in (value_of(self._directions) or {}).items()}
         w_dim = self.generator.config.w_dim
         for name, direction in directions.items():
@@ -257,8 +259,8 @@ class FaceModel:
         return sorted(self.directions)
 
     def edit(self, code: Code, amounts: Mapping[str, float]) -> Code:
-        """Codes whose W+ is moved by each amount along its direction (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
-        StylizeError for a name that the model does not know."""
+        """Codes with W+ moved along each direction by its amount (Shen et al. 2020, "InterFaceGAN", eq. 3). Raises
+        StylizeError for an unknown name."""
         way = torch.zeros(self.generator.config.w_dim, device=code.device)
         for name, amount in amounts.items():
             if name not in self.directions:

@@ -1,4 +1,4 @@
-"""Pictures at the edges of the house: any file in, upright RGB; float tensors in [-1, 1] inside."""
+"""Reading and writing pictures: any file in, upright RGB out; float tensors in [-1, 1] inside."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from stylize.errors import PhotoError
 from stylize.places import atomic_write
 
 MAX_PIXELS = 64_000_000
-MAX_SIDE = 60_000  # px: a few bytes can unfold to a line that long
-MAX_BYTES = 600_000_000  # of a file: what so many pixels take uncompressed, and more
+MAX_SIDE = 60_000  # px: a few bytes can decompress to a line that long
+MAX_BYTES = 600_000_000  # of a file: more than MAX_PIXELS take uncompressed
 MIN_SIDE = 16
-# What is decoded, in Pillow's words: no file, whatever its name, gets any other decoder to work, nor Ghostscript.
+# The formats to decode, by Pillow's names: no file, whatever its name, reaches another decoder or Ghostscript.
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF")
 OTHERS = {b"\xff\x0a": "JPEG XL", b"\0\0\0\x0cJXL ": "JPEG XL", b"%PDF": "PDF", b"<svg": "SVG"}  # unknown to Pillow
 ORIENTATION = 0x0112  # in EXIF
@@ -36,19 +36,19 @@ ROTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 JPEG_END = b"\xff\xd9"
-FILLING = bytes(i * i * 37 % 251 for i in range(4096))  # may follow anything in a JPEG: no byte of it begins a marker
+FILLING = bytes(i * i * 37 % 251 for i in range(4096))  # filler to append to a JPEG: contains no marker
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # colour space of an ICC profile -> mode of Pillow
-SAME_COLOUR = 2  # of 255: a profile that changes no colour by more is taken for sRGB
+SAME_COLOUR = 2  # of 255: a profile that changes every colour by at most this counts as sRGB
 
-EpsImagePlugin.gs_binary = False  # whoever opens a picture in this process starts no program
+EpsImagePlugin.gs_binary = False  # opening a picture must never start another program
 pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
 
 
 def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
-    """Any picture as an upright 8-bit RGB one in sRGB: EXIF orientation obeyed, colour profile applied, 16 bits scaled,
-    transparency laid on white, the first frame of an animation.
+    """Reads any picture as upright 8-bit sRGB: applies the EXIF orientation and colour profile, scales 16 bits down,
+    puts transparency on white, takes the first frame of an animation.
 
-    Raises PhotoError, in one sentence, for anything that is not a usable picture.
+    Raises PhotoError for anything that is not a usable picture.
     """
     name = Path(source).name if isinstance(source, str | Path) else "The picture"
     data = _content(Path(source)) if isinstance(source, str | Path) else source
@@ -56,7 +56,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise PhotoError("{} is of the kind {}, which cannot be used; save it as JPEG or PNG.", name, kind)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what Pillow finds odd in a file
+            warnings.simplefilter("ignore")  # Pillow's warnings about odd files
             image = Image.open(io.BytesIO(data), formats=PICTURE_FORMATS) if isinstance(data, bytes) else data
             _check_size(image)
             return to_rgb(_upright(_decoded(image, data)))
@@ -70,18 +70,18 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise PhotoError(
             "{} has too many pixels; use a picture of at most {} megapixels.", name, MAX_PIXELS // 10**6
         ) from None
-    except Exception:  # a damaged file makes decoders raise nearly anything
+    except Exception:  # on damaged files decoders raise almost any exception
         raise PhotoError("{} is damaged or cut off; save it again, or use another picture.", name) from None
 
 
 def picture_kind(head: bytes) -> str | None:
-    """Which of PICTURE_FORMATS a file is, in Pillow's words, by its first bytes; None for any other."""
+    """Which of PICTURE_FORMATS a file has, by its first bytes; None for any other."""
     Image.init()
     return next((kind for kind in PICTURE_FORMATS if kind in Image.OPEN and _accepts(kind, head)), None)
 
 
 def other_kind(head: bytes) -> str | None:
-    """The name of a kind of picture that is not read, by its first bytes; None for any other file."""
+    """The name of a picture format that cannot be read, by its first bytes; None for any other file."""
     if picture_kind(head):
         return None
     if known := next((kind for begin, kind in OTHERS.items() if head.startswith(begin)), None):
@@ -124,32 +124,32 @@ def _check_size(image: Image.Image) -> None:
 
 
 def _decoded(image: Image.Image, data: bytes | Image.Image) -> Image.Image:
-    """The picture, decoded; of a JPEG the last bytes may be missing if no part of the picture was in them."""
+    """Decodes the picture. A JPEG may lack its last bytes if they hold no part of the picture."""
     try:
         image.seek(0) if data is image else None
         image.load()
     except OSError:
         if image.format not in ("JPEG", "MPO") or not isinstance(data, bytes):
             raise
-        # The decoder makes up what is missing from what follows: two endings, one picture if it is whole.
+        # The decoder fills missing data from what follows: if two endings give one picture, nothing was missing.
         image, other = (Image.open(io.BytesIO(data + end + JPEG_END), formats=["JPEG"]) for end in (b"", FILLING))
         if ImageChops.difference(image, other).getbbox(alpha_only=False):
             raise
-    _check_size(image)  # of some it is known only now
+    _check_size(image)  # for some formats it is known only now
     return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """As its EXIF has it; what cannot be read of that costs no good picture."""
+    """Applies the EXIF orientation; unreadable EXIF is ignored."""
     try:
         turn = ROTATIONS.get(int(image.getexif().get(ORIENTATION, 1)))
-    except Exception:  # of a damaged EXIF anything
+    except Exception:  # on damaged EXIF Pillow raises almost any exception
         turn = None
     return image if turn is None else image.transpose(turn)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """8-bit RGB in sRGB: 16 bits scaled, the colour profile applied, transparency laid on white."""
+    """Converts to 8-bit sRGB: scales 16 bits, applies the colour profile, puts transparency on white."""
     if image.mode.startswith(("I", "F")):  # 16 or 32 bits a channel: Pillow's own conversion clips
         values = np.nan_to_num(np.asarray(image).astype(np.float32))
         top = 65535.0 if values.max() > 255 else 255.0 if values.max() > 1 else 1.0
@@ -166,8 +166,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
-    """The RGB of a picture that was read in a mode, converted to sRGB where its ICC profile says that it is in another
-    space; a profile that is broken or of another kind of picture is ignored."""
+    """RGB of a picture that was read in ``mode``, converted to sRGB if its ICC profile names another colour space; a
+    broken profile, or one for another mode, is ignored."""
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
         own = PROFILE_MODES[profile.profile.xcolor_space.strip()]
@@ -184,12 +184,12 @@ def _in_srgb(image: Image.Image, mode: str) -> Image.Image:
         probe = _probe(own)
         change = np.abs(np.asarray(transform.apply(probe), dtype=int) - np.asarray(probe.convert("RGB")))
         return image.convert("RGB") if change.max() <= SAME_COLOUR else transform.apply(image.convert(own))
-    except Exception:  # of a damaged profile anything
+    except Exception:  # on damaged profiles almost any exception
         return image.convert("RGB")
 
 
 def _probe(mode: str) -> Image.Image:
-    """Colours from all over a space."""
+    """Sample colours that cover a colour space."""
     levels = np.linspace(0, 255, 9).astype(np.uint8)
     channels = np.meshgrid(*[levels] * len(mode), indexing="ij")
     return Image.merge(mode, [Image.fromarray(channel.reshape(9, -1)) for channel in channels])
@@ -208,12 +208,13 @@ def to_image(picture: Tensor) -> Image.Image:
 
 
 def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, object] | None = None) -> None:
-    """Saves by the suffix of ``path``; a PNG carries the settings as text under the key "stylize"."""
+    """Saves in the format given by the suffix of ``path``; a PNG carries the settings as text under the key
+    "stylize"."""
     path = Path(path)
     info = PngImagePlugin.PngInfo()
     if settings:
         info.add_itxt("stylize", json.dumps(dict(settings), ensure_ascii=False))
-    data = io.BytesIO()  # into a file Pillow's encoders write by themselves, and take a full disk for success
+    data = io.BytesIO()  # written to a file directly, Pillow's encoders do not notice a full disk
     if path.suffix.lower() == ".png":
         image.save(data, "PNG", pnginfo=info)
     else:
@@ -223,7 +224,7 @@ def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, obje
 
 
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of one size in a sheet that is about as wide as high."""
+    """A contact sheet of pictures of one size, about as wide as high."""
     columns = math.ceil(math.sqrt(len(pictures)))
     width, height = pictures[0].size
     sheet = Image.new("RGB", (columns * width, math.ceil(len(pictures) / columns) * height), "white")

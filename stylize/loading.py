@@ -1,4 +1,4 @@
-"""A model's folder as the parts of a ``Stylizer``. What is large is read when it is first needed."""
+"""Loads the parts of a ``Stylizer`` from a model's folder. Large parts are read on first use."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ P_co = TypeVar("P_co", covariant=True)
 
 @dataclass(frozen=True)
 class Lazy(Generic[P_co]):
-    """A part that ``read`` reads when it is first needed."""
+    """A part that ``read`` loads on first use."""
 
     read: Callable[[], P_co]
 
 
 def value_of(part: P | Lazy[P]) -> P:
-    """The part itself, read if it has not been."""
+    """The part itself, loading it if needed."""
     return part.read() if isinstance(part, Lazy) else part
 
 
 class DomainFolder(Mapping[str, Domain]):
-    """The domain files below a folder by their paths in it without the ending: "pencil sketch", "colours/red". Each is
-    read whenever it is asked for."""
+    """The domain files below a folder, by path without suffix: "pencil sketch", "colours/red". Each access reads the
+    file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -64,7 +64,7 @@ class DomainFolder(Mapping[str, Domain]):
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """What lies in a model's folder: generator.safetensors, and as far as they are there encoder, clip*, hypernet and
+    """The contents of a model's folder: generator.safetensors and, if present, encoder, clip*, hypernet and
     directions.safetensors, domains/ with their previews/, and LPIPS."""
 
     name: str
@@ -72,7 +72,7 @@ class ModelFolder:
 
     @classmethod
     def find(cls, model: str | None = None) -> ModelFolder:
-        """Of "mini", "full" or a folder itself; None is ``default_model``. Raises CheckpointError."""
+        """The folder of "mini", of "full" or given itself; None is ``default_model``. Raises CheckpointError."""
         model = model or default_model()
         path = model_folder(model)
         if model == "full" and not (path / "generator.safetensors").is_file():
@@ -85,7 +85,7 @@ class ModelFolder:
         return Generator.load(self.path / "generator.safetensors")
 
     def encoder(self, generator: Generator) -> nn.Module | None:
-        """None where photos are not to be read."""
+        """The encoder, or None if the folder has none."""
         path = find_encoder(self.path)
         return None if path is None else load_encoder(path, generator)
 
@@ -93,7 +93,7 @@ class ModelFolder:
         return sorted(self.path.glob("clip*.safetensors"), key=lambda path: path.stem)
 
     def english(self) -> Lazy[bool] | None:
-        """Whether the first text-image model reads any English."""
+        """Whether the first text-image model understands any English."""
         paths = self._clip_files()
         return Lazy(lambda: reads_english(paths[0])) if paths else None
 
@@ -118,7 +118,7 @@ class ModelFolder:
 
 
 def pick_device(name: str | None = None) -> torch.device:
-    """The named device, or the best one there is. Raises StylizeError when it does not exist."""
+    """The named device, or the best one available. Raises StylizeError if it does not exist."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:

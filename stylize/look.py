@@ -1,4 +1,4 @@
-"""How a face is drawn: everything that a photo, a video and the camera can be asked for, in one record."""
+"""How a face is drawn: all options shared by photos, videos and the camera, in one record."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ EDITS = (-10.0, 10.0)
 
 @dataclass(frozen=True)
 class Look:
-    """What ``Stylizer.render`` makes of a face.
+    """Options of ``Stylizer.render``.
 
-    domain: None is the source domain, an ordinary photo. strength: 0 is the source, 1 the domain as trained, from -1
-    to 2. detail: 0 is the model's own picture, 0.5 adds what is finer than its pixels, 1 applies the change to the
-    photo itself and keeps all its detail; None is what looks best with the model. style_mix: share of the style rows
-    that a one-shot domain carries, 0 to 1. background: the style reaches what is behind the head too. keep_colours:
-    only light and shade come from the domain. edits: amounts, from -10 to 10, of named changes such as age and smile;
-    they change shapes, which only a low detail shows. Raises StylizeError for a number out of its range.
+    domain: None is the source domain, an ordinary photo. strength: 0 is the source, 1 the domain as trained, from -1 to
+    2. detail: 0 is the model's own picture, 0.5 adds detail finer than its pixels, 1 applies the change to the photo
+    itself and keeps all its detail; None is the model's default. style_mix: share of a one-shot domain's style rows to
+    use, 0 to 1. background: also stylise what is behind the head. keep_colours: take only light and shade from the
+    domain. edits: amounts, from -10 to 10, of named changes such as age and smile; they change shapes, which only show
+    at low detail. Raises StylizeError for a number out of range.
     """
 
     domain: Domain | None = None
@@ -46,9 +46,9 @@ class Look:
                 raise StylizeError("The edit {} is {} but must lie between {:g} and {:g}.", name, amount, low, high)
 
     def in_domain(self, domain: Domain | None) -> Look:
-        """The same look of another domain."""
+        """The same look in another domain."""
         return replace(self, domain=domain)
 
     def with_detail(self, default: float) -> Look:
-        """The same with a detail, ``default`` where it has none."""
+        """The same with its detail, or ``default`` if it has none."""
         return replace(self, detail=default) if self.detail is None else self

@@ -1,4 +1,4 @@
-"""The model behind one interface: from a photo to stylised faces and back, in domains that words name."""
+"""One interface to the model: from a photo to stylised faces and back, in domains named by words."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from stylize.prompts.parse import Prompt, parse
 __all__ = ["Face", "Stylizer"]
 
 LONGEST_PROMPT = 300
-SOFTMAX_SCALE = 25.0  # of cosines: how sharply a softmax chooses the styles that are most alike
+SOFTMAX_SCALE = 25.0  # of cosines, before the softmax over styles
 
 
 class Stylizer(FaceModel):
-    """A ``FaceModel`` that knows domains by words. Its parts are handed in, or read from a folder by ``load``.
+    """A ``FaceModel`` that finds domains by words. Its parts are passed in, or read from a folder by ``load``.
 
-    Only the generator must be there: without text-image models (``clips``, the first of which reads descriptions) and a
-    hypernetwork it only knows its ready ``domains``, which are found by name, colours as "colours/red". ``english``:
-    whether ``clips`` read any English; None asks them. ``folder``: where the parts were read from, if anywhere.
-    ``device``: the best one there is, where none is named.
+    Only the generator is required. Without text-image models (``clips``, the first of which reads descriptions) and a
+    hypernetwork it only knows its ready ``domains``, found by name, with colours as "colours/red". ``english``: whether
+    ``clips`` understand any English; None asks them. ``folder``: where the parts were read from, if anywhere.
+    ``device``: None is the best one available.
     """
 
     def __init__(
@@ -60,9 +60,8 @@ class Stylizer(FaceModel):
 
     @classmethod
     def load(cls, model: str | None = None, device: str | None = None) -> Stylizer:
-        """``model``: "mini", "full", or a folder that holds generator.safetensors and, where photos are to be read,
-        encoder.safetensors, and beside that encoder_sfe.safetensors, which is then used; None is ``default_model``.
-        Raises CheckpointError."""
+        """``model``: "mini", "full", or a folder with generator.safetensors and, to read photos, encoder.safetensors;
+        encoder_sfe.safetensors beside it is preferred. None is ``default_model``. Raises CheckpointError."""
         folder = ModelFolder.find(model)
         generator = folder.generator()
         return cls(
@@ -81,14 +80,14 @@ class Stylizer(FaceModel):
 
     @property
     def folder(self) -> Path:
-        """Where the model lies. Raises StylizeError for one whose parts were handed in."""
+        """The model's folder. Raises StylizeError if the parts were passed in."""
         if self._folder is None:
             raise StylizeError("The {} model lies in no folder; load one from a folder.", self.name)
         return self._folder
 
     @cached_property
     def clips(self) -> list[TextImageModel]:
-        """The text-image models, read when they are first needed: the full model has ViT-B/32 and ViT-B/16."""
+        """The text-image models, loaded on first use: the full model has ViT-B/32 and ViT-B/16."""
         if not self._clips:
             raise CheckpointError(
                 "The {} model has no clip.safetensors, which understands descriptions; "
@@ -104,7 +103,7 @@ class Stylizer(FaceModel):
 
     @property
     def lpips(self) -> Lpips | None:
-        """How different two pictures look, where the model brings its weights."""
+        """LPIPS, if the model comes with its weights."""
         lpips = value_of(self._lpips)
         return None if lpips is None else lpips.to(self.device)
 
@@ -115,16 +114,16 @@ class Stylizer(FaceModel):
         return sorted(name for name in self.domains if "/" not in name)
 
     def preview(self, name: str) -> Path | Image.Image:
-        """The little picture of a ready domain: its file, else a random face in it."""
+        """The thumbnail of a ready domain: its file, or else a random face in it."""
         path = self._folder / "domains" / "previews" / f"{name}.webp" if self._folder else None
         return path if path and path.is_file() else self.sample(1, domain=self.domains[name])[0]
 
     def domain(self, text: str) -> Domain:
-        """A domain at once: a file by its path, a ready one by its name or a synonym of it, with a colour added where
-        the text names one ("red mosaic"), or what the hypernetwork makes of any other description.
+        """A domain without training: a file by its path, a ready domain by name or synonym, with a colour added if the
+        text names one ("red mosaic"), or what the hypernetwork makes of any other description.
 
-        Raises DomainError when the model has none and no hypernetwork (then the description can be adapted to),
-        PromptError when the text is empty, too long or not understood.
+        Raises DomainError if there is neither such a domain nor a hypernetwork (the description can still be trained),
+        PromptError if the text is empty, too long or not understood.
         """
         text = text.strip()
         if text.endswith(".safetensors"):
@@ -135,7 +134,7 @@ class Stylizer(FaceModel):
             return self.ready_domain(text.lower())
         prompt = self.prompt(text)
         try:
-            if self.reads_english and not prompt.whole:
+            if self.reads_english and not prompt.fully_known:
                 raise self._not_ready(prompt.text)
             domain, notes = self.blended(prompt), prompt.notes
         except DomainError:
@@ -146,7 +145,7 @@ class Stylizer(FaceModel):
         return replace(domain, settings=domain.settings | told) if notes else domain
 
     def prompt(self, text: str) -> Prompt:
-        """A description, read once for all that follows. Raises PromptError where the model cannot follow it."""
+        """Parses a description once for all later steps. Raises PromptError if the model cannot follow it."""
         prompt = parse(check_prompt(text))
         if self.reads_english:
             self.clip.read(prompt)
@@ -156,15 +155,15 @@ class Stylizer(FaceModel):
 
     @cached_property
     def reads_english(self) -> bool:
-        """Whether its text-image model reads any English, instead of the project's own vocabulary."""
+        """Whether its text-image model understands any English, not only the project's own vocabulary."""
         if not self._clips:
             return False
         english = value_of(self._english)
         return self.clip.vocabulary == "english" if english is None else english
 
     def blended(self, prompt: Prompt) -> Domain:
-        """The mix of ready domains that a description means: its styles turning, which keeps them strong, and its
-        colours on top. Raises DomainError where one of them is not ready."""
+        """The mix of ready domains that a description means: a spherical mean of its styles, which keeps them strong,
+        plus its colours. Raises DomainError if one of them is not ready."""
         try:
             styles = [(weight, self.ready_domain(name)) for name, weight in prompt.styles.items()]
             parts = [(weight, self.ready_domain(name)) for name, weight in prompt.colours.items()]
@@ -180,10 +179,10 @@ class Stylizer(FaceModel):
         return replace(mix(parts), name=prompt.text)
 
     def instant(self, prompt: str | Prompt | Image.Image, name: str = "picture") -> Domain:
-        """What the hypernetwork makes of a description, or of a picture, called ``name``, where it has learnt from
-        pictures: of a small model it takes the tones and colours.
+        """The domain that the hypernetwork makes of a description, or of a picture, called ``name``, if it was trained
+        on pictures; a small model only takes a picture's tones and colours.
 
-        Raises CheckpointError when the model has no hypernetwork, PromptError for a text that is not understood.
+        Raises CheckpointError if the model has no hypernetwork, PromptError if the text is not understood.
         """
         if not isinstance(prompt, Image.Image):
             text = self.clip.read(self.prompt(prompt) if isinstance(prompt, str) else prompt)
@@ -191,14 +190,14 @@ class Stylizer(FaceModel):
         with torch.no_grad():
             seen = self.clip.encode_image(to_tensor(prompt).to(self.device))[0]
         if self.clip.vocabulary != "english" and self.ready():
-            # To a small model many a painting is a photo: it goes halfway to the styles that are most alike.
+            # A small model takes many paintings for photos: the embedding is moved halfway to the nearest styles.
             alike = torch.softmax(SOFTMAX_SCALE * self.styles_in_words @ seen, 0) @ self.styles_in_words
             seen = F.normalize(seen + F.normalize(alike, dim=0), dim=0)
         return self.hypernet.domain(seen, name)
 
     @cached_property
     def styles_in_words(self) -> Tensor:
-        """(ready styles, D): the embeddings of their names, of length 1."""
+        """(ready styles, D): the unit embeddings of their names."""
         return F.normalize(torch.stack([self.clip.describe(name) for name in self.ready()]), dim=1)
 
     @property

@@ -1,5 +1,4 @@
-"""Where weights and examples lie, beside the package in a checkout and inside it once it is installed; and how a file
-gets to its place."""
+"""Paths of weights and examples, beside the package in a checkout and inside it once installed; and atomic writes."""
 
 from __future__ import annotations
 
@@ -18,14 +17,14 @@ REQUIRED_FILES = ("generator", "encoder", "clip")  # files that make the full mo
 
 
 def model_folder(model: str) -> Path:
-    """Where a model lies: "mini", "full" (the variable STYLIZE_FULL names another folder), or a folder itself."""
+    """The folder of a model: "mini", "full" (STYLIZE_FULL can name another folder), or a folder itself."""
     if model == "full":
         return Path(os.environ.get("STYLIZE_FULL") or (WEIGHTS_FOLDER / "full" if CHECKOUT else _cache() / "full"))
     return WEIGHTS_FOLDER / model if "/" not in model and (WEIGHTS_FOLDER / model).is_dir() else Path(model)
 
 
 def default_model() -> str:
-    """The variable STYLIZE_MODEL, else full where all its files are present, else mini."""
+    """STYLIZE_MODEL, else full if all its files are present, else mini."""
     complete = all((model_folder("full") / f"{part}.safetensors").is_file() for part in REQUIRED_FILES)
     return os.environ.get("STYLIZE_MODEL") or ("full" if complete else "mini")
 
@@ -35,17 +34,17 @@ def _cache() -> Path:
 
 
 def use_large_pages() -> None:
-    """Asks PyTorch for large pages of memory, which it looks for at its first allocation: a 1024 px picture touches
-    over a gigabyte of fresh memory, and ordinary 4 KB pages cost as much time as a convolution. For programs, before
-    any tensor is made; importing the package sets nothing."""
+    """Makes PyTorch use large memory pages, which it checks for at its first allocation: a 1024 px picture touches over
+    a gigabyte of fresh memory, and ordinary 4 KB pages cost as much time as a convolution. To be called by programs
+    before any tensor is made; importing the package changes nothing."""
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 @contextmanager
 def atomic_write(path: Path, kind: type[StylizeError] = StylizeError) -> Iterator[Path]:
-    """Where to write a file that appears at ``path`` whole or not at all, even if the process is killed: a name beside
-    it with the same ending, moved there at the end. Raises an error of that ``kind`` where the place is full or cannot
-    be written to."""
+    """A temporary path to write to, with the same suffix, renamed to ``path`` at the end, so that the file appears
+    whole or not at all even if the process is killed. Raises an error of that ``kind`` if the disk is full or the place
+    not writable."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield part

@@ -65,7 +65,7 @@ def test_a_famous_painting_is_painted() -> None:
 def test_the_likest_is_said_with_how_sure_it_is() -> None:
     prompt = parse("a samurai from feudal Kyoto with a katana")
     assert prompt.drawable
-    assert 0.5 <= prompt.sure <= 1
+    assert 0.5 <= prompt.confidence <= 1
 
 
 def test_every_description_means_known_styles() -> None:

@@ -31,7 +31,7 @@ def test_the_russian_name_of_a_style_means_it(style: str, form: str) -> None:
     name = russian_name(style)
     for text in (form.format(name), name.upper().replace("Ё", "Е")):
         assert parse(text).styles == {style: 1.0}
-        assert parse(text).whole
+        assert parse(text).fully_known
 
 
 @pytest.mark.parametrize("colour", RUSSIAN_COLOURS)

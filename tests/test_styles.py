@@ -165,7 +165,7 @@ def test_held_out_combinations_are_kept_apart() -> None:
 def test_every_caption_is_understood(name: str) -> None:
     for text in captions(name) - set(vocabulary.STYLE_WORDS[name].sayings):
         prompt = parse(text)
-        assert prompt.whole, text
+        assert prompt.fully_known, text
         assert (prompt.styles, prompt.colours) == ({name: 1.0}, {}), text
 
 

@@ -83,7 +83,7 @@ def _refusals(texts: list[str], known: Collection[str]) -> dict[str, Any]:
 
 def _told(prompt: Prompt, kind: str) -> str:
     answer = [*prompt.styles, *(name for name in prompt.colours if name in COLOUR_WORDS), *prompt.shapes]
-    return f"{kind}, {prompt.sure}: {', '.join(answer) or 'nothing'}"
+    return f"{kind}, {prompt.confidence}: {', '.join(answer) or 'nothing'}"
 
 
 def sheet(stylizer: Stylizer, photo: Image.Image, side: int = 192, columns: int = 8) -> Image.Image:

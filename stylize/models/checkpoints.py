@@ -1,4 +1,4 @@
-"""Weights in safetensors files that carry their own settings."""
+"""Weights in safetensors files that contain their own settings."""
 
 from __future__ import annotations
 
@@ -25,10 +25,9 @@ DTYPES = (*FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint
 def save_checkpoint(
     path: str | Path, tensors: Mapping[str, Tensor], settings: Mapping[str, Any], dtype: torch.dtype | None = None
 ) -> None:
-    """Writes tensors and JSON-able settings to ``path``; floating tensors as ``dtype`` where it is given.
+    """Writes tensors and JSON-able settings to ``path``, floating tensors as ``dtype`` if given.
 
-    The file appears whole or not at all: it is written beside its place and moved there. Raises CheckpointError where
-    the place cannot be written to or is full.
+    The write is atomic: to a temporary file, then renamed. Raises CheckpointError if the place is not writable or full.
     """
     path = Path(path)
     stored = {
@@ -39,7 +38,7 @@ def save_checkpoint(
     with atomic_write(path, CheckpointError) as part:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
-        mode = part.stat().st_mode  # what the umask allows, which save_file does not ask for
+        mode = part.stat().st_mode  # the umask's permissions, which save_file ignores
         try:
             save_file(stored, part, metadata={"settings": words})
         except SafetensorError as error:
@@ -53,12 +52,12 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
     Raises CheckpointError when the file is missing, broken, or not ours.
     """
     path = Path(path)
-    if not os.path.isfile(path):  # unlike the path's own question, false for a name that no file can have
+    if not os.path.isfile(path):  # unlike Path.is_file, false for an impossible name
         raise CheckpointError("There is no file {}.", path)
     try:
         with safe_open(path, "pt", device=str(device)) as file:
             settings = json.loads((file.metadata() or {})["settings"])
-            json.dumps(settings, ensure_ascii=False).encode()  # fails for half a character
+            json.dumps(settings, ensure_ascii=False).encode()  # raises for a lone surrogate
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         if odd := next((name for name, t in tensors.items() if t.dtype not in DTYPES), None):
             raise ValueError(f"{odd} holds numbers of the kind {tensors[odd].dtype}")
@@ -72,7 +71,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tup
 
 
 def load_settings(path: str | Path) -> dict[str, Any]:
-    """The settings of a file written by ``save_checkpoint``, without its tensors. Raises CheckpointError."""
+    """The settings of a file written by ``save_checkpoint``, without reading its tensors. Raises CheckpointError."""
     try:
         with safe_open(path, "pt") as file:
             settings: dict[str, Any] = json.loads((file.metadata() or {})["settings"])
@@ -82,13 +81,14 @@ def load_settings(path: str | Path) -> dict[str, Any]:
 
 
 def _shallow(value: Any, levels: int = 50) -> bool:
-    """Whether lists and dicts hold each other through fewer levels: then any reader and writer of JSON takes them."""
+    """Whether lists and dicts are nested less deeply than any JSON reader or writer limits."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return levels > 0 and all(_shallow(item, levels - 1) for item in inner)
 
 
 def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Raises CheckpointError that names which of ``tensors`` is missing, unexpected or not of its size in ``own``."""
+    """Raises CheckpointError, naming what is missing, unexpected or of the wrong size in ``tensors`` compared to
+    ``own``."""
     problems = [f"missing {name}" for name in own.keys() - tensors.keys()]
     problems += [f"unexpected {name}" for name in tensors.keys() - own.keys()]
     problems += [
@@ -102,7 +102,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], orig
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Makes ``tensors`` the module's own without a copy, so that the module may be on "meta".
+    """Assigns ``tensors`` to the module without copying, so the module may be on "meta".
 
     Raises CheckpointError, see ``check_tensors``.
     """
@@ -112,7 +112,7 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: st
 
 
 def fingerprint(module: torch.nn.Module) -> str:
-    """16 hexadecimal digits that name a module's weights."""
+    """16 hexadecimal digits that identify a module's weights."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""What an encoder understands of pictures: W+ and, where it gives them, features beside it."""
+"""The output of an encoder: W+ and, if the encoder provides them, features."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch import Tensor
 class Inversion:
     """What feature-space inversion (``stylize.models.sfe``) keeps of photos beside their W+.
 
-    fused (N, C, h, h): the photos' features, of which an editor makes those that enter the generator. before, after
-    (N, num_ws, w_dim): W+ of a second encoder, whose rows are fit for edits, as it gave them and after edits.
-    still (N, C, h, h): what the editor makes of ``fused`` where nothing changes; base (N, C, h, h): the generator's own
-    features of ``before``. Both follow from the rest, and are None where that is cheaper than to keep them.
+    fused (N, C, h, h): the photos' features, from which an editor makes those that enter the generator. before, after
+    (N, num_ws, w_dim): W+ of a second encoder, whose rows suit edits, before and after edits. still (N, C, h, h): the
+    editor's output for ``fused`` without any change; base (N, C, h, h): the generator's own features of ``before``.
+    Both can be recomputed from the rest, and are None where recomputing is cheaper than storing.
     """
 
     fused: Tensor
@@ -27,13 +27,14 @@ class Inversion:
     base: Tensor | None = None
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Inversion:
-        """``change`` of every tensor."""
+        """Applies ``change`` to every tensor."""
         tensors: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
         made: dict[str, Any] = {name: None if tensor is None else change(tensor) for name, tensor in tensors.items()}
         return Inversion(**made)
 
     def join(self, others: Sequence[Inversion], join: Callable[[list[Tensor]], Tensor]) -> Inversion:
-        """``join`` of every tensor and the same of the others; what one of them lacks is left out."""
+        """Applies ``join`` to every tensor and its counterparts in the others; a field that any of them lacks is
+        dropped."""
         made: dict[str, Any] = {}
         for part in fields(self):
             tensors = [getattr(one, part.name) for one in (self, *others)]
@@ -45,9 +46,9 @@ class Inversion:
 class Code:
     """A batch of codes.
 
-    ws: W+ (N, num_ws, w_dim). features: (N, C, h, h), added to the generator's own features where a photo's enter
-    (``GeneratorConfig.inject``), so that zeros are what W+ alone gives; None stands for zeros. inversion: of
-    feature-space inversion, whose features take the place of the generator's own there.
+    ws: W+ (N, num_ws, w_dim). features: (N, C, h, h), added to the generator's own features at
+    ``GeneratorConfig.inject``, so zeros give the same as W+ alone; None stands for zeros. inversion: data of
+    feature-space inversion, whose features replace the generator's own there.
     """
 
     ws: Tensor
@@ -58,7 +59,7 @@ class Code:
         return len(self.ws)
 
     def __getitem__(self, index: Any) -> Code:
-        """Those codes that a slice, a mask or a tensor of numbers picks."""
+        """The codes selected by a slice, a mask or an index tensor."""
         return self._each(lambda tensor: tensor[index])
 
     def __iter__(self) -> Iterator[Code]:
@@ -71,11 +72,11 @@ class Code:
 
     @property
     def alone(self) -> Tensor:
-        """The W+ that draws the faces best without features."""
+        """The W+ that gives the best pictures without features."""
         return self.ws if self.inversion is None else self.inversion.before
 
     def split(self, size: int) -> list[Code]:
-        """Batches of ``size`` and what is left over."""
+        """Batches of ``size``; the last may be smaller."""
         return [self[i : i + size] for i in range(0, len(self), size)]
 
     def to(self, device: torch.device | str) -> Code:
@@ -85,11 +86,11 @@ class Code:
         return self._each(torch.Tensor.detach)
 
     def with_ws(self, ws: Tensor) -> Code:
-        """The same features beside another W+."""
+        """The same features with another W+."""
         return replace(self, ws=ws)
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Code:
-        """Edited codes: ``move`` of W+, which an inversion's features follow."""
+        """Edited codes: applies ``move`` to W+, and an inversion's features follow."""
         inversion = self.inversion
         if inversion is not None:
             inversion = replace(inversion, after=move(inversion.after))
@@ -97,23 +98,24 @@ class Code:
 
     @property
     def rows(self) -> Tensor:
-        """W+ and, below it, an inversion's (N, num_ws or twice that, w_dim): all that may be smoothed over time."""
+        """W+ and, stacked below it, the rows of an inversion: (N, num_ws or twice that, w_dim), all that may be
+        smoothed over time."""
         return self.ws if self.inversion is None else torch.cat([self.ws, self.inversion.before], 1)
 
     def with_rows(self, rows: Tensor) -> Code:
-        """The same features beside other ``rows``, without edits."""
+        """The same features with other ``rows``, without edits."""
         if self.inversion is None:
             return self.with_ws(rows)
         ws, before = rows.chunk(2, 1)
         return replace(self, ws=ws, inversion=replace(self.inversion, before=before, after=before, base=None))
 
     def light(self) -> Code:
-        """Without what an inversion can compute again: a third of its memory."""
+        """Without the parts of an inversion that can be recomputed: a third of its memory."""
         inversion = self.inversion
         return self if inversion is None else replace(self, inversion=replace(inversion, still=None, base=None))
 
     def lerp(self, other: Code, amount: float) -> Code:
-        """Halfway to ``other`` at 0.5. Of an inversion and W+ alone only W+ is left."""
+        """Linear interpolation to ``other``: halfway at 0.5. Between an inversion and W+ alone only W+ remains."""
         a, b = (code.features for code in (self, other))
         if a is not None and b is not None:
             a = torch.lerp(a, b, amount)
@@ -134,7 +136,7 @@ class Code:
 
 
 def cat(codes: Sequence[Code]) -> Code:
-    """One batch of several. Where only some have features, the others get zeros; all or none have an inversion."""
+    """Concatenates batches. If only some have features, the others get zeros; all or none must have an inversion."""
     ws = torch.cat([code.ws for code in codes])
     inversions = [code.inversion for code in codes if code.inversion is not None]
     if inversions:

@@ -23,25 +23,25 @@ from stylize.models.layers import Order
 
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
-LARGEST_NUMBER = 1000.0  # of a domain file; trained vectors stay below 10
-LARGEST_WEIGHT = 1e30  # of a mix that was kept
+LARGEST_NUMBER = 1000.0  # largest absolute value in a domain file; trained vectors stay below 10
+LARGEST_WEIGHT = 1e30  # number of ingredients kept with a mix
 LONGEST_PART = 1000  # characters of one style of a mix
 MAX_ITERATIONS = 100  # of a spherical mean
 TEXTS = ("order", "generator", "name", "target", "source", "method")
 LEVELS = ("coarse", "medium", "fine")
-Levels = tuple[float, float, float]  # a strength for each of them
+Levels = tuple[float, float, float]  # a strength for each level
 
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """``vector`` (domain_dim,) float32 on the CPU, cut into ``sizes``, one piece per convolution.
+    """``vector`` (domain_dim,) float32 on the CPU, split by ``sizes``, one piece per convolution.
 
-    ``order``: where the factor 1 + d stands (see ``stylize.models.generator``). ``generator``: the fingerprint of the
-    generator it was made for, "" where that is not recorded. ``target`` and ``source`` are the prompts, ``method`` such
-    as "text-guided", "fitted to filtered pairs" or "mix"; ``settings`` is anything JSON can hold. A one-shot domain may
-    carry ``style`` (rows, w_dim), the last rows of its reference's W+: they take the place of the face's own by
-    ``style_share``, 0 to 1 (style mixing). Strength, mixing and levels give new domains: ``0.5 * a + 0.5 * b``, ``-a``,
-    ``a.scaled(fine=0.3)``. Raises DomainError when the parts do not fit together.
+    ``order``: where the factor 1 + d is applied (see ``stylize.models.generator``). ``generator``: the fingerprint of
+    the generator it was made for, "" if not recorded. ``target`` and ``source`` are the prompts; ``method`` is, for
+    instance, "text-guided", "fitted to filtered pairs" or "mix"; ``settings`` is anything JSON can hold. A one-shot
+    domain may have ``style`` (rows, w_dim), the last rows of its reference's W+, which replace the face's own to the
+    degree ``style_share``, 0 to 1 (style mixing). Strength, mixing and levels give new domains: ``0.5 * a + 0.5 * b``,
+    ``-a``, ``a.scaled(fine=0.3)``. Raises DomainError if the parts do not fit together.
     """
 
     vector: Tensor
@@ -58,7 +58,7 @@ class Domain:
     style_share: float = 1.0
 
     def __post_init__(self) -> None:
-        # A copy: the vector may come from a parameter that goes on training.
+        # A copy: the vector may be a parameter that is still being trained.
         object.__setattr__(self, "vector", self.vector.detach().to("cpu", torch.float32, copy=True))
         if self.vector.shape != (sum(self.sizes),):
             raise DomainError(
@@ -79,7 +79,7 @@ class Domain:
 
     @property
     def label(self) -> str:
-        """What to call it: its name, else its prompt."""
+        """Its name, or else its prompt."""
         return self.name or self.target or "unnamed"
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -93,9 +93,9 @@ class Domain:
 
     @classmethod
     def load(cls, path: str | Path) -> Domain:
-        """Reads a file that ``save`` wrote. Raises DomainError for anything else."""
+        """Reads a file written by ``save``. Raises DomainError for anything else."""
         path = Path(path)
-        if not os.path.isfile(path):  # unlike the path's own question, false for a name that no file can have
+        if not os.path.isfile(path):  # unlike Path.is_file, false for an impossible name
             raise DomainError("There is no domain file {}; check the path.", path)
         if path.stat().st_size > LARGEST_FILE:
             raise DomainError("{} has {:,} bytes, far too many for a domain file.", path.name, path.stat().st_size)
@@ -134,8 +134,8 @@ class Domain:
             raise DomainError("{} cannot be used: {}", path.name, error) from None
 
     def check(self, fingerprint: str, config: GeneratorConfig) -> None:
-        """Raises DomainError unless this domain was made for the generator with that fingerprint and config; where its
-        generator is not recorded, the layout alone must fit."""
+        """Raises DomainError unless this domain was made for the generator with that fingerprint and config; if its
+        generator is not recorded, only the layout must fit."""
         if self.sizes != tuple(config.domain_sizes):
             maker = f"the generator {self.generator}" if self.generator else "another generator"
             raise DomainError(
@@ -160,19 +160,21 @@ class Domain:
             raise DomainError("The style rows of the domain {!r} do not fit this generator; make it anew.", self.label)
 
     def mixed_in(self, ws: Tensor, amount: float) -> Tensor:
-        """W+ (N, num_ws, w_dim) whose last rows are moved towards ``style`` by ``amount`` times ``style_share``."""
+        """W+ (N, num_ws, w_dim) with its last rows moved towards ``style`` by ``amount`` times ``style_share``."""
         if self.style is None:
             return ws
         head, tail = ws.split([ws.shape[1] - len(self.style), len(self.style)], 1)
         return torch.cat([head, torch.lerp(tail, self.style.to(tail), self.style_share * amount)], 1)
 
     def scaled(self, coarse: float = 1.0, medium: float = 1.0, fine: float = 1.0) -> Domain:
-        """Strength by level, as StyleGAN names them: coarse up to 8 px, medium 16 to 32 px, fine from 64 px."""
+        """Scales each level, named as in StyleGAN: coarse up to 8 px, medium 16 to 32 px, fine from 64 px."""
         factors = []
         for i, size in enumerate(self.sizes):
             resolution = 4 * 2 ** ((i + 1) // 2)
             factor = coarse if resolution <= 8 else medium if resolution <= 32 else fine
-            factors.append(torch.tensor(float(factor)).expand(size))  # full() fails for what float32 cannot hold
+            factors.append(
+                torch.tensor(float(factor)).expand(size)
+            )  # full() raises for values that float32 cannot hold
         levels = {"coarse": coarse, "medium": medium, "fine": fine}
         words = ", ".join(f"{name} {factor:g}" for name, factor in levels.items() if factor != 1)
         if not words:
@@ -186,7 +188,7 @@ class Domain:
         )
 
     def ingredients(self) -> dict[str, float]:
-        """Names and weights of what it was mixed from; of itself when it was not mixed."""
+        """Names and weights of the domains it was mixed from; itself if it is not a mix."""
         if self.method != "mix" or "levels" in self.settings:
             return {self.label: 1.0}
         return dict(self.settings["ingredients"])
@@ -211,11 +213,11 @@ def _weights(value: object) -> bool:
 
 
 def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Domain:
-    """The weighted sum of domains of one generator, or their ``spherical`` mean, see ``turned``. Its settings hold the
-    ingredients and the weights of their sum, its prompt reads like "0.5 pencil sketch + 0.5 zombie". Its style is the
-    mean of the styles there are, by their weights.
+    """The weighted sum of domains of one generator, or their ``spherical`` mean, see ``spherical_weights``. Its
+    settings hold the ingredients and the weights of the sum; its prompt reads like "0.5 pencil sketch + 0.5 zombie".
+    Its style is the weighted mean of those ingredients that have one.
 
-    Raises DomainError when they do not fit together, none is given or a weight is not finite.
+    Raises DomainError if they do not fit together, none is given or a weight is not finite.
     """
     if not weighted:
         raise DomainError("There is nothing to mix; give at least one domain with its weight.")
@@ -239,7 +241,7 @@ def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Do
                 )
     if spherical:
         straight = mix(weighted)
-        return replace(mix(turned(weighted)), name=f"{straight.name}, turning")
+        return replace(mix(spherical_weights(weighted)), name=f"{straight.name}, turning")
     ingredients: dict[str, float] = {}
     for weight, domain in weighted:
         for name, share in domain.ingredients().items():
@@ -262,13 +264,13 @@ def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Do
     )
 
 
-def turned(weighted: Sequence[tuple[float, Domain]]) -> list[tuple[float, Domain]]:
-    """The weights of the straight mix that is the spherical one: its direction is the weighted spherical mean of the
-    directions, its length the weighted sum of the lengths. A negative weight asks for the opposite direction.
+def spherical_weights(weighted: Sequence[tuple[float, Domain]]) -> list[tuple[float, Domain]]:
+    """The weights of the linear mix that equals the spherical one: its direction is the weighted spherical mean of the
+    directions, its length the weighted sum of the lengths. A negative weight takes the opposite direction.
 
-    The mean x is where sum_i w_i log_x(p_i) = 0 for unit vectors p_i and weights that sum to one (Buss, Fillmore 2001,
-    "Spherical averages", algorithm A1, begun at the straight mean); for two it is slerp (Shoemake 1985). Where there is
-    no such mean, as between opposites, the weights stay as they are.
+    The mean x satisfies sum_i w_i log_x(p_i) = 0 for unit vectors p_i and weights that sum to one (Buss, Fillmore 2001,
+    "Spherical averages", algorithm A1, started at the linear mean); for two points it is slerp (Shoemake 1985). Where
+    no such mean exists, as between opposites, the weights are returned unchanged.
     """
     vectors = torch.stack([domain.vector for _, domain in weighted]).double()
     weights, lengths = torch.tensor([weight for weight, _ in weighted]).double(), vectors.norm(dim=1)
@@ -303,7 +305,7 @@ def interpolate(a: Domain, b: Domain, t: float, spherical: bool = False) -> Doma
 
 @dataclass(frozen=True)
 class MixPart:
-    """One style of a mix in words: a name, file or description, its weight, and a strength for each of its levels."""
+    """One style of a mix, as typed: a name, file or description, its weight, and a strength for each of its levels."""
 
     text: str
     weight: float = 1.0
@@ -311,7 +313,7 @@ class MixPart:
 
     @classmethod
     def parse(cls, words: str) -> MixPart:
-        """Of "zombie", "zombie=0.8" or "zombie=0.8,medium=0.5,fine=0". Raises DomainError."""
+        """Parses "zombie", "zombie=0.8" or "zombie=0.8,medium=0.5,fine=0". Raises DomainError."""
         if len(words) > LONGEST_PART:
             raise DomainError("A style of the mix has {} characters; use at most {}.", len(words), LONGEST_PART)
         level = rf",\s*({'|'.join(LEVELS)})\s*=([^=,]*)"
@@ -334,9 +336,9 @@ class MixPart:
 
 
 def blend(parts: Sequence[tuple[MixPart, Domain]], spherical: bool = False) -> Domain:
-    """The mix that the parts ask for, each with its domain; one alone with the weight 1 keeps its name.
+    """The mix of parts with their domains; a single part of weight 1 keeps its name.
 
-    Raises DomainError as ``mix`` does, and when nothing is left of them.
+    Raises DomainError as ``mix`` does, and if nothing is left of them.
     """
     weighted = [(part.weight, domain.scaled(*part.levels)) for part, domain in parts]
     alone = len(weighted) == 1 and weighted[0][0] == 1

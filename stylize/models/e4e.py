@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stylize.models.layers import Linear
 
 Flavour = Literal["psp", "e4e"]
-COARSE, MIDDLE = 3, 7  # e4e: rows of W+ below these come from the last map, and from the one before it
+COARSE, MIDDLE = 3, 7  # e4e: rows of W+ below the first come from the last map, below the second from the one before it
 SQUEEZE = 16
 
 
@@ -42,7 +42,7 @@ class E4eConfig:
 
 
 class SqueezeExcitation(nn.Module):
-    """Scales the channels by what the whole picture says."""
+    """Scales the channels by weights computed from their means."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Bottleneck(nn.Module):
 
 
 class StyleHead(nn.Module):
-    """A map (N, c_in, S, S) -> a row of W+ (N, w_dim): halved by convolutions down to one pixel."""
+    """A map (N, c_in, S, S) -> a row of W+ (N, w_dim): strided convolutions down to one pixel."""
 
     def __init__(self, c_in: int, w_dim: int, size: int) -> None:
         super().__init__()
@@ -137,14 +137,14 @@ class E4e(Backbone):
         )
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
-        """Its features of the pictures, from fine to coarse."""
+        """Feature maps of the pictures, from fine to coarse."""
         return self.stages(pictures)
 
     def forward(self, pictures: Tensor) -> Tensor:
         return self.latent_avg + self.offsets(pictures)
 
     def offsets(self, pictures: Tensor) -> Tensor:
-        """W+ (N, num_ws, w_dim), counted from ``latent_avg``."""
+        """W+ (N, num_ws, w_dim) relative to ``latent_avg``."""
         _, fine, middle, coarse = self.stages(pictures)
         pyramid = [coarse]
         for skip in (self.latlayer1(middle), self.latlayer2(fine)):
@@ -155,10 +155,11 @@ class E4e(Backbone):
 
 
 class ReStyle(Backbone):
-    """Pictures (N, 3, R, R) in [-1, 1] -> W+, corrected ``STEPS`` times by what its own picture still lacks.
+    """Pictures (N, 3, R, R) in [-1, 1] -> W+, refined in ``STEPS`` steps from the picture and the current
+    reconstruction.
 
-    draw: W+ -> pictures of any size, the generator's synthesis. flavour: whether the rows are corrected each by
-    itself (psp) or as one w with offsets (e4e).
+    draw: W+ -> pictures of any size, the generator's synthesis. flavour: each row corrected on its own (psp), or one w
+    with offsets (e4e).
     """
 
     STEPS = 5
@@ -172,7 +173,7 @@ class ReStyle(Backbone):
         )
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
-        """Its features of the pictures, as it sees them first: beside the mean face. From fine to coarse."""
+        """Feature maps of the pictures at the first step, beside the mean face, from fine to coarse."""
         return self.stages(torch.cat([pictures, self._pooled(self.latent_avg[None]).expand_as(pictures)], 1))
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -191,5 +192,5 @@ class ReStyle(Backbone):
 
 
 def offsets_to_rows(rows: list[Tensor]) -> Tensor:
-    """The first w, and the others as offsets to it -> (N, rows, w_dim)."""
+    """One w and offsets to it -> W+ (N, rows, w_dim)."""
     return torch.stack([rows[0], *(rows[0] + row for row in rows[1:])], 1)

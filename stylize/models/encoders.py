@@ -1,11 +1,11 @@
-"""The encoders by the kind that their files name. One more is one function with a name:
+"""The encoders, by the kind that their files name. To add one, register a function:
 
     @encoder("mine")
     def mine(config: dict[str, Any], generator: Generator) -> nn.Module: ...
 
-It returns a module that takes pictures (N, 3, R, R) in [-1, 1] to W+ (N, num_ws, w_dim) or to a ``Code``, and has a
-``config`` with ``resolution`` (R), ``num_ws`` and ``w_dim``, and may have a ``title``. It may be made on the device
-"meta": the file fills it.
+It returns a module that maps pictures (N, 3, R, R) in [-1, 1] to W+ (N, num_ws, w_dim) or to a ``Code``. The module has
+a ``config`` with ``resolution`` (R), ``num_ws`` and ``w_dim``, and may have a ``title``. It may be created on the
+device "meta": loading the file fills it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.models.sfe import Sfe, SfeConfig
 
 BASE = "encoder.safetensors"  # in a model's folder
-SFE_ENCODER = "encoder_sfe.safetensors"  # is used instead where it is there
+SFE_ENCODER = "encoder_sfe.safetensors"  # preferred if present
 Make = Callable[[dict[str, Any], Generator], nn.Module]
 ENCODERS: dict[str, Make] = {}
 
 
 def encoder(kind: str) -> Callable[[Make], Make]:
-    """Registers what makes the encoder of files of that kind."""
+    """Registers the function that builds encoders for files of that kind."""
 
     def register(make: Make) -> Make:
         ENCODERS[kind] = make
@@ -73,12 +73,12 @@ def find_encoder(folder: Path) -> Path | None:
 
 
 def load_encoder(path: Path, generator: Generator) -> nn.Module:
-    """The encoder that the file's settings name, for a generator, which is told where and how its features enter.
+    """Loads the encoder that the file's settings name, and tells the generator where and how its features enter.
 
     StyleFeatureEditor takes e4e from BASE beside its own file. Raises CheckpointError.
     """
     tensors, settings = load_checkpoint(path)
-    with _settings_of(path), torch.device("meta"):  # the file fills it: nothing is drawn or set before
+    with _settings_of(path), torch.device("meta"):  # the file fills it: no initial weights needed
         kind = settings.get("kind", "mini")
         if kind not in ENCODERS:
             raise ValueError(f"the kind {kind!r}")

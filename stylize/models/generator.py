@@ -3,21 +3,21 @@
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN" (2020), skip architecture;
 Alanov, Titov, Vetrov, "HyperDomainNet" (2022) for the domain vector.
 
-The published form builds one weight per sample, ``w'' = demod(s_i w)``. Both scalings factor out of the
-convolution, so the same function is computed here with the shared weight:
+The published form builds one weight per sample, ``w'' = demod(s_i w)``. Both scalings factor out of the convolution, so
+the same function is computed here with the shared weight:
 
     y = rsqrt(sum_{i,k} (s_i w)^2 + eps) * conv(w, s_i x)
 
-A domain vector ``d`` scales the input channels of every 3x3 convolution by ``1 + d``: before the
-demodulation (``pre_demod``, the article) or after it (``post_demod``, the official code).
+A domain vector ``d`` scales the input channels of every 3x3 convolution by ``1 + d``: before the demodulation
+(``pre_demod``, the paper) or after it (``post_demod``, the official code).
 
 A photo's features may enter at one place (``GeneratorConfig.inject``), as in StyleFeatureEditor (Bobkov, Titov, Alanov,
-Vetrov 2024): they are added to the generator's own, so that what a domain vector does below that place is kept,
-``F + H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator. Where the encoder has an editor of
-features (``stylize.models.sfe``), what that makes of F and the change takes the place of the generator's own.
+Vetrov 2024). They are added to the generator's own, so that the effect of a domain vector below that place is kept: ``F
++ H(w, d) - H(w, 0)`` for the features F of the photo and H of the generator. If the encoder has a feature editor
+(``stylize.models.sfe``), its output for F and the change replaces the generator's own features.
 
-Without gradients it is arranged for speed: what depends on the weights alone is kept between pictures, and where
-pictures are larger than weights the scalings go into the weights of each sample instead of passing over its pictures.
+Without gradients the computation is arranged for speed: everything that depends on the weights alone is cached, and
+where pictures are larger than weights, each sample's weights are scaled instead of its pictures.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
 from stylize.models.code import Code, Inversion
 from stylize.models.layers import Mapping, ModulatedConv, Noise, Order, ToRGB, Window, cut, normal, upsample
 
-ONE_AT_A_TIME = 512  # px: pictures drawn one after the other on a CPU, whose caches several overflow
+ONE_AT_A_TIME = 512  # px: on a CPU, pictures this large are drawn one by one, since several overflow its caches
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
-    """The fastest dtype for the convolutions there: bfloat16 where there are units for it, else float32."""
+    """The fastest dtype for convolutions on the device: bfloat16 if it has units for it, else float32."""
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -53,9 +53,9 @@ def fast_dtype(device: torch.device) -> torch.dtype:
 class GeneratorConfig:
     """Settings that rebuild a generator. ``channels`` are the widths at 4, 8, ... ``resolution`` px.
 
-    ``inject``: the number of the convolution, from 0, before which a photo's features may enter; 0 for nowhere.
-    ``patterns``: learned channels of place beside the input of the second convolution of each resolution, for patterns
-    that lie still while faces change; () for none. ``rgb_from``: the lowest resolution that adds to the picture.
+    ``inject``: the index of the convolution before which a photo's features may enter, counted from 0; 0 for none.
+    ``patterns``: learned position channels added to the input of the second convolution of each resolution, for
+    patterns that stay still while faces change; () for none. ``rgb_from``: the lowest resolution that contributes RGB.
     """
 
     resolution: int = 1024
@@ -99,8 +99,8 @@ class GeneratorConfig:
 
     @property
     def features_shape(self) -> tuple[int, int, int]:
-        """(C, h, h) of a photo's features, where there is a place for them."""
-        level = self.inject // 2  # the resolution of what enters that convolution
+        """(C, h, h) of a photo's features, if they have a place."""
+        level = self.inject // 2  # the resolution of that convolution's input
         return self.channels[level], 4 * 2**level, 4 * 2**level
 
     @property
@@ -119,7 +119,8 @@ class GeneratorConfig:
 class Generator(nn.Module):
     """z -> w -> picture. The picture is float32 RGB, nominally in [-1, 1], not clamped.
 
-    ``edit``: an encoder's editor of features, see ``Sfe.edit``, for codes with an inversion."""
+    ``edit``: an encoder's feature editor for codes with an inversion, see ``Sfe.edit``.
+    """
 
     w_avg: Tensor
     edit: Callable[[Inversion, Tensor | None, Order, torch.dtype], Tensor] | None = None
@@ -146,12 +147,13 @@ class Generator(nn.Module):
 
     @classmethod
     def load(cls, path: str | Path) -> Generator:
-        """From a file with ``config`` in its settings; its numbers are mapped into memory, not copied.
+        """Loads a file with ``config`` in its settings; the weights are memory-mapped, not copied.
 
-        Raises CheckpointError."""
+        Raises CheckpointError.
+        """
         tensors, settings = load_checkpoint(path)
         try:
-            with torch.device("meta"):  # no random numbers that the file replaces at once
+            with torch.device("meta"):  # no random initial weights, since the file replaces them
                 generator = cls(GeneratorConfig(**settings["config"]))
         except (KeyError, TypeError, ValueError):
             raise CheckpointError("{} is not a generator; use a file that holds one.", Path(path).name) from None
@@ -164,9 +166,9 @@ class Generator(nn.Module):
         return w[:, None].expand(-1, self.config.num_ws, -1)
 
     def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
-        """A domain vector (domain_dim,) or (N, domain_dim) cut into one (1 or N, c_in) piece per convolution.
+        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution.
 
-        Raises DomainError when its length does not fit this generator.
+        Raises DomainError if its length does not fit this generator.
         """
         if domain is None:
             return [None] * len(self.convs)
@@ -191,10 +193,10 @@ class Generator(nn.Module):
     ) -> Tensor:
         """Pictures (N, 3, R, R) from codes; a tensor is W+ (N, num_ws, w_dim) without features.
 
-        domain: (domain_dim,) for all, or (N, domain_dim), or None for the source; a vector of zeros is bit-for-bit the
-        source. order: see the module. noise: the stored pictures of noise, fresh ones, or none. dtype: of the
-        convolutions; RGB is summed in float32. resolution: stop there (a power of two from 4), for training that grows.
-        window: draw only that part, in pixels of the features; the code's features are that part already.
+        domain: (domain_dim,) for all, (N, domain_dim), or None for the source; a vector of zeros equals the source bit
+        for bit. order: see the module. noise: the stored noise, fresh noise, or none. dtype: of the convolutions; RGB
+        is summed in float32. resolution: stop there (a power of two from 4), for progressive training. window: draw
+        only that part, in pixels of the features; the code's features must be cropped to it.
         """
         code = code if isinstance(code, Code) else Code(code)
         here = code.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
@@ -225,7 +227,7 @@ class Generator(nn.Module):
         dtype: torch.dtype = torch.float32,
         resolution: int | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """(features, RGB up to there) where a photo's features enter; at the end where none do."""
+        """(features, RGB so far) at the place where a photo's features enter, or at the end if there is none."""
         x = self.const.to(dtype).expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         return self.run(x, None, ws, domain, order, noise, range(self.config.inject or len(self.convs)), resolution)
 
@@ -240,7 +242,7 @@ class Generator(nn.Module):
         resolution: int | None = None,
         window: Window | None = None,
     ) -> Tensor:
-        """What follows ``lower``: pictures from features (N, C, h, h) and the RGB up to there."""
+        """The rest after ``lower``: pictures from features (N, C, h, h) and the RGB so far."""
         part = range(self.config.inject or len(self.convs), len(self.convs))
         features = features.contiguous(memory_format=torch.channels_last)
         _, rgb = self.run(features, rgb, ws, domain, order, noise, part, resolution, window)
@@ -259,13 +261,15 @@ class Generator(nn.Module):
         resolution: int | None = None,
         window: Window | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """Some of the convolutions, from features x and RGB to features and RGB."""
+        """Runs some of the convolutions, from features x and RGB to features and RGB."""
         pieces, skipped = self.split(domain), len(self.config.channels) - len(self.to_rgbs)
         for i in part:
             size = 4 * 2 ** ((i + 1) // 2)
             here = window.times(size // self.config.features_shape[1]) if window else None
             x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here)
-            if i % 2 == 0 and i // 2 >= skipped:  # the second convolution of a resolution adds to the doubled RGB
+            if (
+                i % 2 == 0 and i // 2 >= skipped
+            ):  # after the second convolution of a resolution, RGB is up-sampled and added to
                 skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
                 rgb = skip if rgb is None else upsample(rgb) + skip
                 if size == resolution:
@@ -279,5 +283,5 @@ class Generator(nn.Module):
         self.w_avg.copy_(self.mapping(z.to(self.w_avg.device)).mean(0))
 
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that name these weights; a domain remembers them."""
+        """16 hexadecimal digits that identify these weights; a domain records them."""
         return fingerprint(self)

@@ -1,7 +1,7 @@
-"""HyperDomainNet: a text or picture embedding to a domain vector, at once (Alanov, Titov, Vetrov 2022, section 4).
+"""HyperDomainNet: a text or picture embedding to a domain vector in one pass (Alanov, Titov, Vetrov 2022, section 4).
 
 The network is the published ``residual_channelin``: a trunk of residual blocks and, for every convolution of the
-generator, a head that gives one number per input channel.
+generator, a head with one output per input channel.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from stylize.models.layers import Order
 
 @dataclass(frozen=True)
 class HyperNetConfig:
-    """``sizes``: numbers per convolution, the layout of the domain vector; ``embedding``: width of what goes in;
-    ``width`` of the trunk; ``inner`` width of the residual blocks; ``depth``: the first layer and depth - 1 blocks."""
+    """``sizes``: numbers per convolution, the layout of the domain vector; ``embedding``: width of the input; ``width``
+    of the trunk; ``inner`` width of the residual blocks; ``depth``: the first layer and depth - 1 blocks."""
 
     sizes: tuple[int, ...]
     embedding: int = 512
@@ -60,11 +60,11 @@ class Residual(nn.Module):
 
 
 class HyperNet(nn.Module):
-    """Embeddings (N, embedding), brought to unit length -> domain vectors (N, sum(sizes)).
+    """Embeddings (N, embedding), normalised to unit length -> domain vectors (N, sum(sizes)).
 
-    The batch statistics need ``eval()`` for inference. ``order`` says where the generator applies the vectors,
-    ``generator`` for which one it was made (its fingerprint; "" when not recorded), ``clip`` names the text-image model
-    whose embeddings it reads, ``settings`` is anything JSON can hold.
+    The batch statistics need ``eval()`` for inference. ``order``: where the generator applies the vectors;
+    ``generator``: the fingerprint of the generator it was made for, "" if not recorded; ``clip``: the text-image model
+    whose embeddings it reads; ``settings``: anything JSON can hold.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class HyperNet(nn.Module):
             nn.Sequential(Residual(config.width, config.inner), nn.Linear(config.width, size)) for size in config.sizes
         )
         for module in self.modules():
-            if isinstance(module, nn.Linear):  # so that it starts at the source domain
+            if isinstance(module, nn.Linear):  # starts at the source domain
                 nn.init.xavier_normal_(module.weight, gain=0.01)
                 nn.init.zeros_(module.bias)
 
@@ -94,12 +94,12 @@ class HyperNet(nn.Module):
 
     @torch.no_grad()
     def domain(self, embedding: Tensor, text: str) -> Domain:
-        """The domain for one embedding (embedding,), named by the description that it stands for."""
+        """The domain of one embedding (embedding,), named after its description."""
         vector = self(embedding[None])[0]
         return Domain(vector, self.config.sizes, self.order, self.generator, text, text, method="hypernetwork")
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
-        """Writes a safetensors file that ``load`` reads; floats as ``dtype`` where it is given."""
+        """Writes a safetensors file that ``load`` reads, floats as ``dtype`` if given."""
         names = ("order", "generator", "clip", "settings")
         settings = {"config": self.config.to_dict(), **{name: getattr(self, name) for name in names}}
         save_checkpoint(path, self.state_dict(), settings, dtype)
@@ -121,9 +121,9 @@ OFFICIAL_NAMES = ((r"backbone\.backbone\.(.*)", r"backbone.\1"), (r"heads\.conv_
 
 
 def from_official(state_dict: Mapping[str, Tensor], clip: str = "ViT-B-32") -> HyperNet:
-    """The mapper in a published HyperDomainNet checkpoint; its sizes are read off its tensors.
+    """Converts the mapper of a published HyperDomainNet checkpoint; its sizes are taken from its tensors.
 
-    It is applied after demodulation, as the official code does. Raises CheckpointError for another architecture.
+    It is applied after demodulation, as in the official code. Raises CheckpointError for another architecture.
     """
     tensors: dict[str, Tensor] = {}
     for name, tensor in state_dict.items():

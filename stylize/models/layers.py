@@ -24,8 +24,8 @@ def leaky_relu(x: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def normal(*shape: int, std: float = 1.0) -> Tensor:
-    """Random numbers to begin with; none on "meta", where a file brings them: there torch.randn and any arithmetic load
-    PyTorch's compiler, which takes 3 s and 200 MB."""
+    """Random initial values, or none on "meta", where a file will provide them: there torch.randn and any arithmetic
+    load PyTorch's compiler, which takes 3 s and 200 MB."""
     empty = torch.get_default_device().type == "meta"
     return torch.empty(shape) if empty else torch.randn(shape) * std
 
@@ -61,13 +61,13 @@ class Mapping(nn.Module):
 
 def fir_kernel(gain: float, device: torch.device | None = None) -> Tensor:
     """The separable low-pass [1, 3, 3, 1], normalised, as a (4, 4) kernel times ``gain``."""
-    i = torch.arange(4.0, device=device)  # computed on the device: a copy to it would wait
+    i = torch.arange(4.0, device=device)  # computed on the device: copying to it would synchronise
     taps = (1.0 + i * (3.0 - i)) / 8.0
     return torch.outer(taps, taps) * gain
 
 
 def blur(x: Tensor, gain: float, bias: Tensor | None = None) -> Tensor:
-    """Depth-wise FIR filter of x (N, C, H, W), which shrinks by one pixel."""
+    """Depth-wise FIR filter of x (N, C, H, W); shrinks it by one pixel."""
     channels = x.shape[1]
     weight = fir_kernel(gain, x.device).to(x.dtype).expand(channels, 1, 4, 4)
     return F.conv2d(x, weight, bias, padding=1, groups=channels)
@@ -82,14 +82,15 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def upsampling_kernel(weight: Tensor) -> Tensor:
-    """Transposed convolution (Ci, Co, 3, 3), then FIR filter, as the one kernel (Ci, Co, 6, 6), stride 2, padding 2."""
+    """Merges a transposed convolution (Ci, Co, 3, 3) and the FIR filter into one kernel (Ci, Co, 6, 6), stride 2,
+    padding 2."""
     c_in, c_out, _, _ = weight.shape
     fir = fir_kernel(4.0, weight.device)[None, None]
     return F.conv2d(weight.reshape(-1, 1, 3, 3), fir, padding=3).view(c_in, c_out, 6, 6)
 
 
 def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
-    """x (N, C, H, W) += pattern (1 or N, 1, H, W): as a matrix product, which reads bfloat16 far faster than add_."""
+    """x (N, C, H, W) += pattern (1 or N, 1, H, W), as a matrix product, which is far faster than add_ in bfloat16."""
     if not x.is_contiguous(memory_format=torch.channels_last):
         return x.add_(pattern)
     rows = x.permute(0, 2, 3, 1).view(-1, x.shape[1])
@@ -98,7 +99,7 @@ def add_outer_(x: Tensor, pattern: Tensor) -> Tensor:
 
 
 class Window(NamedTuple):
-    """A square part of pictures, in pixels: training on parts costs less. ``top`` and ``left``: its corner."""
+    """A square part of pictures, in pixels, to train on at lower cost. ``top`` and ``left``: its corner."""
 
     top: int
     left: int
@@ -109,7 +110,7 @@ class Window(NamedTuple):
 
 
 def cut(x: Tensor, window: Window | None) -> Tensor:
-    """That part of x (N, C, H, W), or all of it."""
+    """The part of x (N, C, H, W), or all of it for None."""
     if window is None:
         return x
     top, left, side = window
@@ -117,7 +118,8 @@ def cut(x: Tensor, window: Window | None) -> Tensor:
 
 
 class Prepared(NamedTuple):
-    """What depends on a convolution's weight alone, and the weight (with its version) that it was made from."""
+    """Everything that depends on a convolution's weight alone, and the weight (with its version) it was computed
+    from."""
 
     source: Tensor
     version: int
@@ -141,19 +143,19 @@ class ModulatedConv(nn.Module):
         self.register_buffer("noise", normal(1, 1, resolution, resolution))
         self.gain = 1.0 / math.sqrt(c_in * 9)
         self.up = up
-        self.large = resolution**2 > 9 * c_out  # pictures larger than the weight
+        self.large = resolution**2 > 9 * c_out  # pictures have more pixels than the weight has numbers
         self.prepared: dict[torch.dtype, Prepared] = {}
 
     def forward(
         self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise, window: Window | None = None
-    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci); window: where x lies, in pixels of the output
+    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci); window: the position of x, in pixels of the output
         if hasattr(self, "patterns"):
             placed = cut(self.patterns, window).expand(len(x), -1, -1, -1).to(x.dtype)
             x = torch.cat([x, placed], 1).contiguous(memory_format=torch.channels_last)
         style = self.affine(w)
         scale = style if domain is None else style * (1.0 + domain)
         norm = scale if order == "pre_demod" else style
-        fast = not torch.is_grad_enabled()  # nothing computed here is needed again: it may be overwritten
+        fast = not torch.is_grad_enabled()  # no intermediate is needed again: compute in place
         kernel, energy = self.prepare(x.dtype) if fast else self.weigh(x.dtype)
         demod = torch.rsqrt(norm.square() @ energy.t() + EPS)  # (N,Co)
         # sqrt(2) lrelu(x) = lrelu(sqrt(2) x): the gain is folded into the small factors.
@@ -173,7 +175,7 @@ class ModulatedConv(nn.Module):
         return F.leaky_relu(x, 0.2, inplace=fast)
 
     def convolve(self, x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-        """The convolution alone, doubling the resolution where this layer does."""
+        """The convolution alone, including any up-sampling."""
         kernel = kernel.contiguous(memory_format=torch.channels_last)
         if not self.up:
             return F.conv2d(x, kernel, bias, padding=1)
@@ -182,21 +184,21 @@ class ModulatedConv(nn.Module):
         return blur(F.conv_transpose2d(x, kernel, stride=2), 4.0, bias)
 
     def weigh(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(kernel in dtype, energy), differentiable."""
+        """(kernel in dtype, energy), differentiable in the weight."""
         weight = self.weight.transpose(0, 1) if self.up else self.weight
         return weight.to(dtype), (self.weight * self.gain).square().sum((2, 3))
 
     @torch.no_grad()
     def arrange(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """(kernel as the convolution likes it, energy). The kernel of a large layer stays in float32."""
+        """(kernel in the fastest layout, energy). A large layer's kernel stays in float32."""
         kernel, energy = self.weigh(torch.float32 if self.large else dtype)
-        # One 6x6 kernel is four times the work of 3x3 and blur, but saves them the wide passes over the picture.
+        # A 6x6 kernel is four times the arithmetic of 3x3 and blur, but saves passes over wide pictures.
         if self.up and self.large and dtype != torch.float32 and len(self.weight) < 128:
             kernel = upsampling_kernel(kernel)
         return kernel.contiguous(memory_format=torch.channels_last), energy
 
     def prepare(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """The same, kept until the weight changes."""
+        """``arrange``, cached until the weight changes."""
         if torch.compiler.is_compiling():
             return self.arrange(dtype)
         kept, weight = self.prepared.get(dtype), self.weight.detach()

@@ -1,4 +1,4 @@
-"""LPIPS, how different two pictures look, version 0.1 on VGG16 (Simonyan and Zisserman 2015).
+"""LPIPS, a perceptual distance of pictures, version 0.1 on VGG16 (Simonyan and Zisserman 2015).
 
 Zhang et al., "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric" (2018).
 """
@@ -20,7 +20,8 @@ FILES = ("vgg16.safetensors", "lpips.safetensors")  # the convolutions, and the 
 
 
 class Lpips(nn.Module):
-    """d(a, b) = sum_l mean_hw sum_c w_lc (a_lc - b_lc)^2 of maps a_l, b_l whose channels have length 1 (eq. 1)."""
+    """d(a, b) = sum_l mean_hw sum_c w_lc (a_lc - b_lc)^2 for feature maps a_l, b_l with channels normalised to length 1
+    (eq. 1)."""
 
     mean: Tensor
     std: Tensor
@@ -37,7 +38,7 @@ class Lpips(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> Lpips | None:
-        """From the two ``FILES`` of a model's folder, frozen; None unless both are there. Raises CheckpointError."""
+        """Loads the two ``FILES`` of a model's folder, frozen; None unless both exist. Raises CheckpointError."""
         paths = [folder / name for name in FILES]
         if not all(path.is_file() for path in paths):
             return None
@@ -46,7 +47,7 @@ class Lpips(nn.Module):
         return model.eval().requires_grad_(False)
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
-        """The last map of every stage, channels of length 1; pictures (N, 3, R, R) in [-1, 1]."""
+        """The last map of every stage, with channels normalised to length 1; pictures (N, 3, R, R) in [-1, 1]."""
         x, convs, maps = (pictures - self.mean) / self.std, iter(self.convs), []
         for number, stage in enumerate(WIDTHS):
             if number:
@@ -57,7 +58,7 @@ class Lpips(nn.Module):
         return maps
 
     def distance(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
-        """d (N,) of pictures of which ``maps`` gave a and b."""
+        """d (N,) of two outputs of ``maps``."""
         parts = [
             ((x - y).square() * head.view(1, -1, 1, 1)).sum(1).mean((1, 2))
             for x, y, head in zip(a, b, self.heads, strict=True)

@@ -1,9 +1,9 @@
-"""The encoder of the mini model: an aligned picture to W+ and a map of features beside it.
+"""The mini model's encoder: an aligned picture to W+ and a feature map.
 
-W+ comes from a residual network without normalisation; its code is one w for the whole picture plus an offset per row,
-as in e4e (Tov et al. 2021), so that codes stay near the w that the mapping network makes. The map comes from a U-Net
-(Ronneberger et al. 2015) that is convolutional but for its channels of place, so that it can be trained on parts of
-pictures; w tells it of the whole. As in StyleFeatureEditor (Bobkov et al. 2024) it carries what W+ cannot.
+W+ comes from a residual network without normalisation, as one w for the whole picture plus an offset per row, as in e4e
+(Tov et al. 2021), so that codes stay near the w that the mapping network makes. The map comes from a U-Net (Ronneberger
+et al. 2015) that is convolutional except for its position channels, so that it can be trained on parts of pictures; w
+tells it about the whole. As in StyleFeatureEditor (Bobkov et al. 2024) the map holds what W+ cannot.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from stylize.models.layers import Linear, Window, cut, leaky_relu, normal
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """``resolution`` of the pictures it reads. W+ is read from them at ``small`` px (0: as they are): ``widths`` are
-    its channels at small / 4, small / 8, ... down to 4 px, ``blocks`` the residual blocks at each.
+    """``resolution`` of the input pictures. W+ is computed from them at ``small`` px (0: full size): ``widths`` are the
+    channels at small / 4, small / 8, ... down to 4 px, ``blocks`` the residual blocks at each.
 
-    ``map_widths``: channels of the U-Net at resolution / 4, / 8, ..., () for W+ alone; ``place``: its channels of
-    place; ``features``: channels of its map, which has resolution / 4 px.
+    ``map_widths``: channels of the U-Net at resolution / 4, / 8, ..., () for W+ alone; ``place``: its position
+    channels; ``features``: channels of its map, which has resolution / 4 px.
     """
 
     resolution: int = 128
@@ -73,7 +73,7 @@ class Residual(nn.Module):
 
 
 class FeatureMap(nn.Module):
-    """Pictures (N, 3, R, R) and their w (N, w_dim) -> features (N, C, R/4, R/4); of parts of pictures, a part."""
+    """Pictures (N, 3, R, R) and their w (N, w_dim) -> features (N, C, R/4, R/4); also for parts of pictures."""
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class FeatureMap(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Pictures (N, 3, R, R) in [-1, 1] -> codes: W+ (N, num_ws, w_dim), and features where there is a map of them."""
+    """Pictures (N, 3, R, R) in [-1, 1] -> codes: W+ (N, num_ws, w_dim), and features if it has a feature map."""
 
     title = "mini"
 
@@ -124,7 +124,7 @@ class Encoder(nn.Module):
         self.map = FeatureMap(config) if config.map_widths else None
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
-        """Its features of the pictures on the way to W+, layer by layer from fine to coarse."""
+        """Intermediate features on the way to W+, from fine to coarse."""
         if self.config.small and pictures.shape[-1] != self.config.small:
             pictures = F.interpolate(pictures, size=self.config.small, mode="area")
         maps = [F.pixel_unshuffle(pictures, 4).contiguous(memory_format=torch.channels_last)]

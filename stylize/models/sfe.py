@@ -1,18 +1,19 @@
-"""StyleFeatureEditor: feature-space inversion for the full model, which keeps what W+ cannot hold of a photo.
+"""StyleFeatureEditor: feature-space inversion for the full model, which keeps the detail of a photo that W+ cannot
+hold.
 
 Bobkov, Titov, Alanov, Vetrov, "The Devil is in the Details: StyleFeatureEditor for Detail-Rich StyleGAN Inversion and
-High Quality Image Editing" (CVPR 2024). With x the picture at 256 px, H(w; d) the generator's own features of 64 px
-under a domain vector d (``Generator.lower``), and U what the generator makes of features (``Generator.upper``):
+High Quality Image Editing" (CVPR 2024). With x the picture at 256 px, H(w; d) the generator's own 64 px features under
+a domain vector d (``Generator.lower``), and U the generator's picture from features (``Generator.upper``):
 
-    w, P    = backbone(x)                           W+ and a map of features
+    w, P    = backbone(x)                           W+ and a feature map
     F       = fuser([P, H(w; 0)])                   the photo's features
     picture = U(editor([F, 0]), w)                  the inversion
     D       = H(v; 0) - H(v + e; d),  v = e4e(x)    the change: before minus after, as the editor was trained
     picture = U(editor([F, D]), w + e; d)           the edit e, or the domain d, or both
 
-The editor's map takes the place of the generator's own before ``GeneratorConfig.inject``, where the RGB of the lower
-half is drawn already. Names of the parameters are those of the published checkpoints. For inference: BatchNorm is not
-trained, gradients pass through to a domain vector.
+The editor's map replaces the generator's own before ``GeneratorConfig.inject``; the RGB of the lower half is already
+drawn there. Parameter names are those of the published checkpoints. For inference: BatchNorm is not trained, but
+gradients pass through to a domain vector.
 """
 
 from __future__ import annotations
@@ -31,16 +32,16 @@ from stylize.models.e4e import E4e
 from stylize.models.generator import Generator
 from stylize.models.layers import Order
 
-POOLED = 3  # px on a side, to which each stage is brought for the rows of W+
+POOLED = 3  # px on a side, to which each stage is pooled for the rows of W+
 
 
 @dataclass(frozen=True)
 class SfeConfig:
-    """``resolution`` of the pictures it is given, ``small`` of those it reads. ``widths``: channels of the stages,
-    ``blocks``: residual blocks in each, ``strides``: how each shrinks the picture.
+    """``resolution`` of the input pictures, ``small`` the size at which they are read. ``widths``: channels of the
+    stages, ``blocks``: residual blocks in each, ``strides``: how much each shrinks the picture.
 
-    ``features``: channels of the map, as large as the third stage; ``depth``: residual blocks of fuser and editor;
-    ``inject``: see ``GeneratorConfig``. ``editor``: whether there is one, or the inverter alone.
+    ``features``: channels of the map, which has the size of the third stage; ``depth``: residual blocks of fuser and
+    editor; ``inject``: see ``GeneratorConfig``. ``editor``: whether there is one, or the inverter alone.
     """
 
     resolution: int = 1024
@@ -73,7 +74,7 @@ class SfeConfig:
 
 
 class Conv(nn.Conv2d):
-    """In the type of what it is given."""
+    """Computes in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         bias = None if self.bias is None else self.bias.to(x.dtype)
@@ -81,7 +82,7 @@ class Conv(nn.Conv2d):
 
 
 class PReLU(nn.PReLU):
-    """One slope for each channel, in the type of what it is given."""
+    """One slope per channel; computes in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.prelu(x, self.weight.to(x.dtype))
@@ -158,7 +159,7 @@ class Residual(nn.Module):
 
 
 class Joiner(nn.Module):
-    """Two maps (N, C, h, h) -> one: the fuser and the editor."""
+    """Merges two maps (N, C, h, h) into one: used as fuser and as editor."""
 
     def __init__(self, width: int, depth: int) -> None:
         super().__init__()
@@ -171,8 +172,8 @@ class Joiner(nn.Module):
 
 
 class Inverter(nn.Module):
-    """Backbone and fuser, alone a smaller encoder: its map replaces the generator's own, and what a domain vector does
-    to that is added, F + H(w; d) - H(w; 0)."""
+    """Backbone and fuser. On its own it is a smaller encoder: its map replaces the generator's own, and the effect of a
+    domain vector is added, F + H(w; d) - H(w; 0)."""
 
     def __init__(self, config: SfeConfig) -> None:
         super().__init__()
@@ -181,9 +182,9 @@ class Inverter(nn.Module):
 
 
 class Sfe(nn.Module):
-    """Pictures (N, 3, R, R) in [-1, 1] -> codes for ``generator``, whose ``config.inject`` is that of ``config``.
+    """Pictures (N, 3, R, R) in [-1, 1] -> codes for ``generator``, whose ``config.inject`` must match.
 
-    ``e4e`` is given after loading, since it has a file of its own. ``dtype``: of the convolutions; the heads of W+ are
+    ``e4e`` is set after loading, since it has its own file. ``dtype``: of the convolutions; the heads of W+ use
     float32.
     """
 
@@ -195,21 +196,21 @@ class Sfe(nn.Module):
         self.inverter = Inverter(config)
         self.editor = Joiner(config.features, config.depth) if config.editor else None
         self.e4e: E4e | None = None
-        self.__dict__["generator"] = generator  # no part of this network: it is moved and saved elsewhere
+        self.__dict__["generator"] = generator  # not a submodule: it is moved and saved elsewhere
 
     @property
     def title(self) -> str:
         return "StyleFeatureEditor" if self.config.editor else "StyleFeatureEditor, inverter alone"
 
     def small(self, pictures: Tensor) -> Tensor:
-        """As it reads them: without a low-pass, as it was trained."""
+        """Pictures at the input size, without a low-pass, as in training."""
         size = self.config.small
         if pictures.shape[-1] == size:
             return pictures
         return F.interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False)
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
-        """Its features of the pictures, from fine to coarse."""
+        """Feature maps of the pictures, from fine to coarse."""
         return self.inverter.fs_backbone.stages(self.small(pictures))
 
     def forward(self, pictures: Tensor) -> Code:
@@ -225,7 +226,7 @@ class Sfe(nn.Module):
         return Code(ws, None, Inversion(fused, before, before, self.editor(fused, torch.zeros_like(fused)), base))
 
     def change(self, inversion: Inversion, domain: Tensor | None, order: Order, dtype: torch.dtype) -> Tensor:
-        """D of the module's equations (N, C, h, h)."""
+        """D in the module's equations, (N, C, h, h)."""
         base = inversion.base
         if base is None or base.dtype != dtype:
             base, _ = self.generator.lower(inversion.before, dtype=dtype)
@@ -233,14 +234,14 @@ class Sfe(nn.Module):
         return base - after
 
     def edit(self, inversion: Inversion, domain: Tensor | None, order: Order, dtype: torch.dtype) -> Tensor:
-        """The features (N, C, h, h) that enter the generator. Where neither an edit nor the domain, (domain_dim,) or
-        (N, domain_dim), changes anything they are ``still``, bit for bit."""
+        """The features (N, C, h, h) that enter the generator. Without an edit, and with a domain (domain_dim,) or (N,
+        domain_dim) that changes nothing, they are ``still``, bit for bit."""
         assert self.editor is not None
         changed = (inversion.after != inversion.before).flatten(1).any(1)
         if domain is not None:
             changed = changed | (domain.reshape(-1, domain.shape[-1]) != 0).any(1)
         if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (domain, inversion.after)):
-            changed = torch.ones_like(changed)  # a vector that learns may begin at zero
+            changed = torch.ones_like(changed)  # a vector in training may start at zero
         fused, still = inversion.fused.to(dtype), inversion.still
         if still is None and not bool(changed.all()):
             still = self.editor(fused, torch.zeros_like(fused))

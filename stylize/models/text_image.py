@@ -1,6 +1,6 @@
-"""Text-image models: descriptions and pictures as unit vectors of one space (CLIP, Radford et al. 2021).
+"""Text-image models: embed descriptions and pictures as unit vectors in one space (CLIP, Radford et al. 2021).
 
-The mini model is open-clip's own architecture, small and trained by this project; the full one is OpenAI's.
+The mini model has open-clip's architecture, small and trained by this project; the full model is OpenAI's.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ MINI_CLIP: dict[str, Any] = {
 
 @cache
 def english_templates() -> tuple[str, ...]:
-    """The 79 of StyleGAN-NADA and HyperDomainNet: CLIP's 80 for ImageNet without "a photo of many"."""
+    """The 79 templates of StyleGAN-NADA and HyperDomainNet: CLIP's 80 for ImageNet without "a photo of many"."""
     from open_clip.zero_shot_metadata import OPENAI_IMAGENET_TEMPLATES
 
     return tuple(text for t in OPENAI_IMAGENET_TEMPLATES if "many" not in (text := t("{}")))
 
 
 def reads_english(path: str | Path) -> bool:
-    """Whether a model saved by this project reads any English; without building it. Raises CheckpointError."""
+    """Whether a model saved by this project understands any English, without building it. Raises CheckpointError."""
     return bool(load_settings(path).get("vocabulary") == "english")
 
 
 class TextImageModel(nn.Module):
-    """An open-clip model with its own preprocessing and templates, so that they cannot be mismatched. Only making one
-    imports open-clip, which costs as long and 200 MB of memory as PyTorch itself: ready styles need none."""
+    """An open-clip model with its own preprocessing and templates, so that they always match. Only creating one imports
+    open-clip, which costs as much time as PyTorch and 200 MB of memory; ready styles need none."""
 
     mean: Tensor
     std: Tensor
@@ -78,8 +78,8 @@ class TextImageModel(nn.Module):
         return model.eval().requires_grad_(False)
 
     def save(self, path: str | Path, settings: Mapping[str, Any], words: Iterable[str] | None = None) -> None:
-        """Writes the model in half precision. Of the embeddings of the 49,408 tokens only those that ``words`` need are
-        kept where these are given; the others come back as zeros."""
+        """Writes the model in half precision. If ``words`` are given, only the token embeddings they need are kept, out
+        of 49,408; the others load as zeros."""
         tensors = dict(self.model.state_dict())
         if words is not None:
             index = self.tokenize(list(words)).unique()
@@ -97,7 +97,7 @@ class TextImageModel(nn.Module):
         return out
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
-        """Texts as they are -> unit (N, D)."""
+        """Texts, without templates -> unit (N, D)."""
         tokens = self.tokenize(list(texts)).to(self.mean.device)
         out: Tensor = self.model.encode_text(tokens, normalize=True)
         return out
@@ -108,8 +108,8 @@ class TextImageModel(nn.Module):
         return self.encode_text([template.format(self._phrase(text)) for template in self.templates]).mean(0)
 
     def read(self, prompt: Prompt) -> str:
-        """A description in the words that this model reads. Raises PromptError where there are none, or it would not
-        read their end."""
+        """A description in the words that this model understands. Raises PromptError if there are none, or if its end
+        would be cut off."""
         text = prompt.caption
         if self.vocabulary == "english":
             foreign = _foreign(prompt.text)
@@ -120,13 +120,15 @@ class TextImageModel(nn.Module):
         return text
 
     def notes(self, prompt: Prompt) -> list[str]:
-        """What a reader should be told of how this model takes a description."""
+        """What to tell the user about how this model takes a description."""
         if self.vocabulary == "own":
             return prompt.notes
         said: list[str] = []
         if _foreign(prompt.text):
             said.append(Sentence("The text-image model reads English; it was told: {}.", prompt.caption))
-            said += [Sentence("Left out: {}, for it could not be told in English.", words) for words in prompt.untold]
+            said += [
+                Sentence("Left out: {}, for it could not be told in English.", words) for words in prompt.uncaptioned
+            ]
         elif prompt.negated:
             said.append(
                 Sentence(
@@ -138,16 +140,16 @@ class TextImageModel(nn.Module):
         return said
 
     def check_length(self, text: str) -> None:
-        """Raises PromptError for a text whose end the model would not read."""
+        """Raises PromptError for a text that is too long for the model."""
         longest = max(len(self.tokenize.encode(template.format(""))) for template in self.templates)
-        room = int(self.settings["text_cfg"]["context_length"]) - 2 - longest  # less the start and the end
+        room = int(self.settings["text_cfg"]["context_length"]) - 2 - longest  # without start and end tokens
         tokens = self.tokenize.encode(self._phrase(text))
         if len(tokens) > room:
             cut = self.tokenize.decode(tokens[room:]).strip()
             raise PromptError("The description is too long for the text-image model, which would cut {!r}.", cut)
 
     def _phrase(self, text: str) -> str:
-        """What fills a template: those of the mini model take an article, those of ImageNet bring their own."""
+        """Text to fill a template: those of the mini model expect an article, those of ImageNet include one."""
         head, _, rest = text.partition(" ")
         has_article = head.lower() in ("a", "an", "the") and bool(rest)
         if self.vocabulary == "english":
@@ -156,5 +158,5 @@ class TextImageModel(nn.Module):
 
 
 def _foreign(text: str) -> str:
-    """Its letters that are not Latin."""
+    """The letters that are not Latin."""
     return "".join(c for c in text if c.isalpha() and not unicodedata.name(c, "").startswith("LATIN"))

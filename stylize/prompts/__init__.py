@@ -1,1 +1,1 @@
-"""What people type: words to styles, colours, and how sure that is."""
+"""What people type: text to styles and colours, with a confidence."""

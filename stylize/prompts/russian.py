@@ -1,12 +1,13 @@
-"""Descriptions in Russian, told to the models in English: styles, colours, and what may stand around them."""
+"""Descriptions in Russian, translated for the models: names of styles and colours, and the words that may surround
+them."""
 
 from __future__ import annotations
 
 import re
 
-# Of every style: its name, and patterns of the words that mean it; where no ending is written out, any will do.
+# For every style: its Russian name, and patterns of words that mean it; a stem without an ending matches any ending.
 RUSSIAN_STYLES: dict[str, tuple[str, str]] = {
-    # Those with a noun of another style come before it.
+    # A pattern that contains another style's noun comes before that style.
     "coloured pencil": ("цветные карандаши", r"цветн\w* карандаш\w*"),
     "ink and wash": ("размывка тушью", r"размывк\w*(?: туш\w*)?|туш\w* (?:с размывк\w*|и акварел\w*)"),
     "crayon drawing": ("восковые мелки", r"воск\w*(?: мел\w*)?"),
@@ -99,11 +100,11 @@ RUSSIAN_COLOURS: dict[str, tuple[str, str]] = {
 
 
 def _pattern(table: dict[str, tuple[str, str]], key: str) -> re.Pattern[str]:
-    """Whole words, after a hyphen too: "жёлто-красный"."""
+    """Matches whole words, also after a hyphen: "жёлто-красный"."""
     return re.compile(rf"(?<!\w)(?:{table[key][1]})(?!\w)")
 
 
-# Styles come first, because some are a noun with its colour.
+# Styles come first, because some include a colour.
 PATTERNS = [(name, _pattern(RUSSIAN_STYLES, name)) for name in RUSSIAN_STYLES] + [
     (name, _pattern(RUSSIAN_COLOURS, name)) for name in RUSSIAN_COLOURS
 ]
@@ -111,5 +112,5 @@ CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 
 
 def russian_name(name: str) -> str:
-    """What a style or colour is called in Russian; its own name where there is no other."""
+    """The Russian name of a style or colour; its own name if there is none."""
     return (RUSSIAN_STYLES | RUSSIAN_COLOURS).get(name, (name,))[0]

@@ -36,7 +36,7 @@ class Entry:
 def kind_of(text: str) -> ColouredStyle | None:
     """The one known style and colour that a description means, if it means no more."""
     prompt = parse(text)
-    if not prompt.whole or len(prompt.styles) > 1 or len(prompt.colours) > 1:
+    if not prompt.fully_known or len(prompt.styles) > 1 or len(prompt.colours) > 1:
         return None
     return next(iter(prompt.colours), None), next(iter(prompt.styles), PHOTO)
 
