@@ -1,4 +1,4 @@
-"""Faces of a photo: found and landmarked by dlib, cut out in the FFHQ frame, and pasted back."""
+"""Detects the faces of a photo with dlib, finds their landmarks, and crops them to the FFHQ frame."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from stylize.errors import CheckpointError, NoFaceError, Sentence
 
 Array = NDArray[np.float64]
 Box = tuple[int, int, int, int]  # left, top, right, bottom in px
-LARGEST_SCALE = 4.0  # small pictures are enlarged up to this
-SEARCH_SIDES = (1600, 3200)  # px: the longest side searched; the second too, where the photo is larger than the first
-FIRM = 80  # px of the side searched: a narrower box, as small as the detector knows, may be too wide for its face
-PANORAMA = 2.2  # sides of a photo that differ more make it longer: as many pixels are searched as of other photos
+LARGEST_SCALE = 4.0  # px: small pictures are enlarged to this
+SEARCH_SIDES = (1600, 3200)  # px: longest side for detection; photos larger than the first use both
+FIRM = 80  # px at detection: a narrower box, near the detector's minimum, may be too wide for its face
+PANORAMA = 2.2  # aspect ratio beyond which the longest side grows, to search as many pixels as in other photos
 TURNED_SIDE = 1000  # px: the same for turned copies of the photo
 TURNED_SCORE = 0.5  # of dlib's detector, for faces in turned copies
-MIN_FACE = 30  # px of the photo: the narrowest box that is encoded
-LANDMARK_FACE = 240  # px: the width of a face when its landmarks are read
+MIN_FACE = 30  # px of the photo: narrower faces are not used
+LANDMARK_FACE = 240  # px: the width to which a face is scaled to find its landmarks
 MIN_SCORE = 0.2  # of dlib's detector; dogs reach 0
-MIN_SHARE = 0.2  # of the best score, for further faces, ...
-SURE = 0.4  # ... but this is enough, however sure the best is
-LARGEST_PADDED = 1024  # px: the side of a frame that reaches beyond the photo
+MIN_SHARE = 0.2  # of the best score: the minimum for further faces, ...
+SURE = 0.4  # ... though this score is always enough
+LARGEST_PADDED = 1024  # px: the side of a frame that extends beyond the photo
 MIN_SIGMA = 4.0  # px: of a blur at a quarter of the size
-TILTS = (30, -30)  # degrees tried where no face is upright
+TILTS = (30, -30)  # degrees to try if no upright face is found
 
 
 @dataclass(frozen=True)
 class DetectedFace:
-    """landmarks: (68, 2), in pixels of the photo as the box is."""
+    """landmarks: (68, 2); like the box in pixels of the photo."""
 
     box: Box
     landmarks: Array
@@ -53,13 +53,13 @@ class DetectedFace:
         return self.inside(self.landmarks)
 
     def inside(self, places: Array) -> Array:
-        """Places (N, 2) of the photo in unit coordinates of this face's FFHQ frame."""
+        """Points (N, 2) of the photo in unit coordinates of this face's FFHQ frame."""
         corner, below, _, right = self.quad
         frame = np.stack([right - corner, below - corner], 1)
         return np.asarray(np.linalg.solve(frame, (places - corner).T).T)
 
     def beside(self, faces: Iterable[DetectedFace]) -> list[Array]:
-        """The landmarks (68, 2) of the others of these faces, in the same coordinates."""
+        """The landmarks (68, 2) of the other faces, in the same coordinates."""
         return [self.inside(face.landmarks) for face in faces if face is not self]
 
 
@@ -86,7 +86,7 @@ def model_file(name: str) -> Path:
 
 
 class FaceFinder:
-    """dlib's HOG detector and 68 landmarks; may be shared by threads."""
+    """dlib's HOG detector and 68 landmarks; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,13 +94,13 @@ class FaceFinder:
         self._landmarks: Any = dlib.shape_predictor(str(model_file("shape_predictor_68_face_landmarks.dat")))
 
     def find(self, photo: Image.Image) -> list[DetectedFace]:
-        """The first of ``search``."""
+        """The usable faces, see ``search``."""
         return self.search(photo)[0]
 
     def search(self, photo: Image.Image) -> tuple[list[DetectedFace], list[DetectedFace]]:
-        """Every face of an upright RGB photo that can be used, and those too small, both largest first.
+        """(usable faces, faces that are too small) of an upright RGB photo, both largest first.
 
-        Raises NoFaceError when there is none, or only ones too small, and says when the photo seems turned.
+        Raises NoFaceError if there is none, or only ones too small; it says if the photo seems to be rotated.
         """
         with self._lock:
             faces = self._upright(photo) or self._tilted(photo)
@@ -115,18 +115,18 @@ class FaceFinder:
         return large, faces[len(large) :]
 
     def boxes(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
-        """(box (4,): left, top, right, bottom; score) of what may be faces at least that sure, best first, looked for
-        in the photo scaled to ``longest`` px."""
+        """Detections (box (4,): left, top, right, bottom; score) with at least that score, best first, in the photo
+        scaled to ``longest`` px."""
         with self._lock:
             return self._boxes(photo, longest, least_score)
 
     def read(self, photo: Image.Image, box: Array) -> DetectedFace:
-        """The landmarks of the face that is known to be in a box (4,) of the photo."""
+        """The landmarks of the face in a known box (4,) of the photo."""
         with self._lock:
             return self._read(photo, box)
 
     def _upright(self, photo: Image.Image) -> list[DetectedFace]:
-        """Of large photos the faces seen at either size, by the box of the smaller where that is firm."""
+        """Upright faces; in large photos those found at either size, using the smaller size's box if it is reliable."""
         longer = max(1.0, max(photo.size) / min(photo.size) / PANORAMA) ** 0.5
         first, second = (round(longer * side) for side in SEARCH_SIDES)
         boxes = self._sure(photo, first, MIN_SCORE)
@@ -137,16 +137,16 @@ class FaceFinder:
         return self._faces(photo, boxes)
 
     def _search(self, photo: Image.Image, longest: int, least_score: float) -> list[DetectedFace]:
-        """Faces at least as sure as ``least_score``, looked for in the photo scaled to ``longest`` px."""
+        """Faces with at least ``least_score``, in the photo scaled to ``longest`` px."""
         return self._faces(photo, self._sure(photo, longest, least_score))
 
     def _sure(self, photo: Image.Image, longest: int, least_score: float) -> list[tuple[Array, float]]:
-        """Boxes and scores of what may be faces, and is not far less sure than the best."""
+        """Detections whose score is not far below the best."""
         found = self._boxes(photo, longest, least_score)
         return [(box, score) for box, score in found if score >= min(SURE, MIN_SHARE * found[0][1])]
 
     def _faces(self, photo: Image.Image, boxes: Sequence[tuple[Array, float]]) -> list[DetectedFace]:
-        """The faces in those boxes, of each the first, largest first."""
+        """The faces in those boxes without duplicates, largest first."""
         faces: list[DetectedFace] = []
         for box, _ in boxes:
             face = self._read(photo, box)
@@ -162,7 +162,7 @@ class FaceFinder:
         return list(zip(corners, scores, strict=True))
 
     def _read(self, photo: Image.Image, box: Array) -> DetectedFace:
-        """The landmarks of a face in a box of the photo, read at one size whatever the photo's."""
+        """The landmarks of a face in a box of the photo, found at a fixed size whatever the photo's."""
         width = box[2] - box[0]
         left, top, right, bottom = (int(v) for v in (*np.floor(box[:2] - width), *np.ceil(box[2:] + width)))
         inside = (max(0, left), max(0, top), min(photo.width, right), min(photo.height, bottom))
@@ -175,7 +175,7 @@ class FaceFinder:
         return DetectedFace((left, top, right, bottom), points)
 
     def _tilted(self, photo: Image.Image) -> list[DetectedFace]:
-        """Faces of a photo held at a slant."""
+        """Faces of a tilted photo."""
         scale = min(1.0, SEARCH_SIDES[1] / max(photo.size))
         if scale < 1:
             photo = photo.resize([max(1, round(side * scale)) for side in photo.size], Image.Resampling.BILINEAR)
@@ -214,7 +214,7 @@ def _box_around(points: Array) -> Box:
 
 
 def plausible(face: DetectedFace) -> bool:
-    """Whether the landmarks are those of a face: eyes above the mouth, apart as eyes are."""
+    """Whether the landmarks look like a face: eyes above the mouth, at a plausible distance."""
     points = face.landmarks
     left, right, mouth = points[36:42].mean(0), points[42:48].mean(0), (points[48] + points[54]) / 2
     apart, down = right[0] - left[0], mouth[1] - (left[1] + right[1]) / 2
@@ -231,10 +231,10 @@ def overlap(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def prepare_crop(photo: Image.Image, quad: Array, size: int, drawn: int) -> tuple[Image.Image, Array]:
-    """The published steps before the last one: shrink, crop, pad. Returns the picture and the quad within it.
+    """The published FFHQ steps before the final warp: shrink, crop, pad. Returns the picture and the quad within it.
 
-    The published ones pad at whatever size is left, which takes half a minute of a large close-up; here what has far
-    more pixels than are drawn is shrunk to ``LARGEST_PADDED`` first.
+    The published code pads at the remaining size, which takes half a minute for a large close-up; here, pictures with
+    far more pixels than needed are first shrunk to ``LARGEST_PADDED``.
     """
     quad = quad.copy()
     qsize = float(np.hypot(*(quad[3] - quad[0])))
@@ -264,7 +264,7 @@ def prepare_crop(photo: Image.Image, quad: Array, size: int, drawn: int) -> tupl
 
 
 def _missing(photo: Image.Image, quad: Array, border: int) -> NDArray[np.int64]:
-    """(4,): px by which the quad and a border around it reach beyond the photo: left, top, right, bottom."""
+    """(4,): px by which the quad with a border extends beyond the photo: left, top, right, bottom."""
     low, high = np.floor(quad.min(0)).astype(int), np.ceil(quad.max(0)).astype(int)
     return np.concatenate([np.maximum(border - low, 0), np.maximum(high - photo.size + border, 0)])
 
@@ -284,7 +284,7 @@ def pad_softly(photo: Image.Image, pad: NDArray[np.int64], sigma: float) -> Imag
 
 
 def _blurred(image: NDArray[np.float32], sigma: float) -> NDArray[Any]:
-    """A Gaussian blur; a wide one is drawn from a quarter of the size, which differs by less than a level of 255."""
+    """A Gaussian blur; a wide one is computed at a quarter of the size, which differs by less than one level of 255."""
     if sigma >= 4 * MIN_SIGMA:
         small: Any = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
         return cv2.resize(_blurred(small, sigma / 4), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
@@ -293,7 +293,7 @@ def _blurred(image: NDArray[np.float32], sigma: float) -> NDArray[Any]:
 
 
 def crop_face(photo: Image.Image, quad: Array, size: int, transform_size: int | None = None) -> Image.Image:
-    """The aligned face, ``size`` px, by the published FFHQ procedure; ``transform_size`` is drawn, then shrunk."""
+    """The aligned face, ``size`` px, by the published FFHQ procedure; drawn at ``transform_size``, then shrunk."""
     transform_size = transform_size or size
     photo, quad = prepare_crop(photo, quad, size, transform_size)
     corners = tuple(float(v) for v in (quad + 0.5).flatten())

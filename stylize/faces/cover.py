@@ -1,8 +1,8 @@
-"""Mouths and eyes that something covers: a mask, a hand, a microphone, dark glasses.
+"""Mouths and eyes covered by something: a mask, a hand, a microphone, dark glasses.
 
-A style paints lips and eyes where a face has them, and so on the cover too. W+ alone knows nothing but bare faces:
-where the photo is unlike what the generator makes of W+, the part is covered, and there the change of what lies beside
-it takes the place of the style's own picture.
+A style paints lips and eyes where a face normally has them, so also on a cover. W+ alone can only describe bare faces:
+where the photo differs from what the generator makes of W+, the part is covered, and the colour change of its
+surroundings is used there instead of the style's own picture.
 """
 
 from __future__ import annotations
@@ -18,29 +18,30 @@ from torch import Tensor
 
 from stylize.faces.detail import RIDGE, apply_maps, box_mean
 
-# Landmarks of a part, its window and what styles paint around it as half width and half height, in widths of the part.
+# Landmarks of a part, its window, and the area styles paint: half width and half height, in widths of the part.
 MOUTH = (slice(48, 68), (0.62, 0.42), (0.95, 0.7))
 EYES = ((slice(36, 42), (0.75, 0.55), (1.3, 1.2)), (slice(42, 48), (0.75, 0.55), (1.3, 1.2)))
 LIGHT = np.array([0.3, 0.59, 0.11], np.float32)  # of RGB
-BLUR = 1.5 / 256  # of the picture's side: what is finer, the generator does not draw
-COLOUR = 60.0  # levels of 255 by which mean colours differ that weigh as much as a correlation of one
-UNLIKE, ALIKE = 0.1, 0.2  # a part less alike is covered, one more alike is seen
-SPREAD = (0.2, 0.1, 0.05, 0.025)  # of the side: radii of windows, from which what lies beside is spread into a cover
-MIN_PIECES = 0.02  # share of a window that must lie beside to count as much as the larger window around it
-TEXTURE = 3 / 256  # of the side: what is finer is the style's texture, such as the joints of a mosaic
-STRONGEST = 1.0  # times the texture beside it: no stronger may it be
+BLUR = 1.5 / 256  # of the picture's side: the generator draws no finer detail
+COLOUR = 60.0  # levels of 255: this difference of mean colours counts as much as a correlation of one
+UNLIKE, ALIKE = 0.1, 0.2  # similarity below which a part is covered, and above which it is visible
+SPREAD = (0.2, 0.1, 0.05, 0.025)  # of the side: radii of the windows that spread the surroundings into a cover
+MIN_PIECES = 0.02  # share of uncovered pixels at which a window counts as much as the larger one around it
+TEXTURE = 3 / 256  # of the side: finer detail is the style's texture, such as the joints of a mosaic
+STRONGEST = 1.0  # times the texture beside it: the most allowed
 
 
 class Cover(NamedTuple):
-    """Both (1, 1, R, R) in [0, 1]: around the parts that are covered, and what of the face lies beside them."""
+    """Both (1, 1, R, R) in [0, 1]: the area around covered parts, and the part of the face beside them."""
 
     hidden: Tensor
     beside: Tensor
 
 
 def similarity(photo: NDArray[np.float32], plain: NDArray[np.float32], points: NDArray[np.float64], part: Any) -> float:
-    """How alike a part is in two pictures (R, R, 3) of levels from 0 to 255: the correlation of their light, less the
-    distance of their mean colours; 1 at most. points: (68, 2) in unit coordinates. A part outside counts as alike."""
+    """Similarity of a part in two pictures (R, R, 3) of levels from 0 to 255: the correlation of their luminance minus
+    the distance of their mean colours; at most 1. points: (68, 2) in unit coordinates. A part outside the picture
+    counts as similar."""
     ids, (wide, high), _ = part
     side, own = len(photo), points[ids] * len(photo)
     middle, width = (own.min(0) + own.max(0)) / 2, float(np.ptp(own[:, 0]))
@@ -56,10 +57,10 @@ def similarity(photo: NDArray[np.float32], plain: NDArray[np.float32], points: N
 
 
 def covered(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> Cover | None:
-    """The parts of a face that are covered; None where all are seen.
+    """The covered parts of a face; None if all are visible.
 
-    photo: the aligned face; plain: what the generator makes of its W+ alone, both (1, 3, R, R) in [-1, 1]; points:
-    (68, 2) landmarks in unit coordinates. Glasses count where they hide both eyes.
+    photo: the aligned face; plain: the generator's picture of its W+ alone, both (1, 3, R, R) in [-1, 1]; points: (68,
+    2) landmarks in unit coordinates. Glasses count if they hide both eyes.
     """
     levels: Any
     bare: Any
@@ -87,11 +88,11 @@ def covered(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> Cover 
 
 @torch.no_grad()
 def uncovered(source: Tensor, target: Tensor, cover: Cover) -> Tensor:
-    """``target`` without what a style paints on covers. There stands the source under the one colour map that fits the
-    rest of the face best, plus what that leaves unexplained beside the cover, spread into it, and the texture of
+    """``target`` without what a style paints on covers. The source is put there instead, under the single colour map
+    that best fits the rest of the face, plus the remaining change beside the cover, spread into it, plus the texture of
     ``target``.
 
-    source, target (1, 3, R, R): G(w; 0) and G(w; d), in [-1, 1]. Returns the same shape, ``target`` itself where
+    source, target (1, 3, R, R): G(w; 0) and G(w; d), in [-1, 1]. Returns the same shape, or ``target`` itself if
     nothing is hidden.
     """
     side, hidden, beside = source.shape[-1], cover.hidden.to(source), cover.beside.to(source)
@@ -103,7 +104,7 @@ def uncovered(source: Tensor, target: Tensor, cover: Cover) -> Tensor:
 
 
 def _one_map(source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """The affine colour map (1, 12, 1, 1) that takes source to target best where ``weight`` (1, 1, R, R) is."""
+    """The affine colour map (1, 12, 1, 1) that best maps source to target, weighted by ``weight`` (1, 1, R, R)."""
     x, y, w = source[0].flatten(1), target[0].flatten(1), weight.flatten() / weight.sum()
     mean_x, mean_y = x @ w, y @ w
     x, y = x - mean_x[:, None], y - mean_y[:, None]
@@ -113,7 +114,7 @@ def _one_map(source: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def _spread(values: Tensor, weight: Tensor) -> Tensor:
-    """Means of (1, C, R, R), by ``weight``, over ever smaller windows; where nothing counts, over the larger one."""
+    """Weighted means of (1, C, R, R) over ever smaller windows; where the weight vanishes, over the larger one."""
     means = (values * weight).sum((-2, -1), keepdim=True) / weight.sum()
     for share in SPREAD:
         radius = max(1, round(share * values.shape[-1]))

@@ -1,8 +1,8 @@
 """Detail transfer: the model's change applied to the photo itself, at the photo's own resolution.
 
-In every window of the small pictures the affine colour map from the reconstruction to the stylised one is fitted
-(as the guided filter does: He, Sun, Tang 2010), from the whole picture down to small windows; its smoothed
-coefficients are enlarged and applied to the photo, which so keeps its hair, wrinkles and identity.
+In every window of the small pictures, fits the affine colour map from the reconstruction to the stylised picture (like
+the guided filter: He, Sun, Tang 2010), from the whole picture down to small windows. Its smoothed coefficients are
+enlarged and applied to the photo, which keeps its hair, wrinkles and identity.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from PIL import Image
 from torch import Tensor
 
 RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
-RIDGE = 0.01  # variance of the colours at which a window counts as much as the larger one around it
-FAINT = 0.06  # what the maps leave unexplained by less than this is taken for the generator's noise
-FINER = 0.5  # the amount at which the photo adds only what is finer than the model's own picture
-LARGEST_FIT = 128  # px: the maps are smooth, larger pictures are fitted at this size
+RIDGE = 0.01  # colour variance at which a window counts as much as the larger one around it
+FAINT = 0.06  # a smaller residual counts as the generator's noise
+FINER = 0.5  # the amount at which the photo only adds detail finer than the model's own picture
+LARGEST_FIT = 128  # px: the maps are smooth, so larger pictures are fitted at this size
 
 
 def box_mean(x: Tensor, radius: int) -> Tensor:
-    """Mean over windows of (2 radius + 1)^2 px, of what lies inside the picture; (N, C, H, W) -> the same."""
+    """Mean over windows of (2 radius + 1)^2 px, ignoring what is outside the picture; (N, C, H, W) -> the same."""
     rows, columns = (windows(side, radius, x) for side in x.shape[-2:])
     return rows @ x @ columns.t()
 
 
 def windows(side: int, radius: int, like: Tensor) -> Tensor:
-    """(side, side): each row is the mean over what is at most ``radius`` px away. A product with it takes far less time
-    than pooling with windows this large."""
+    """(side, side): each row averages over at most ``radius`` px around. Multiplying by it is far faster than pooling
+    with windows this large."""
     place = torch.arange(side, device=like.device)
     inside = ((place[:, None] - place).abs() <= radius).to(like.dtype)
     return inside / inside.sum(1, keepdim=True)
@@ -51,10 +51,10 @@ def times(a: Tensor, b: Tensor) -> Tensor:
 
 
 def affine_maps(source: Tensor, target: Tensor) -> Tensor:
-    """(N, 12, H, W): at every pixel the 3x3 matrix (row by row) and the shift that take source to target best.
+    """(N, 12, H, W): at every pixel the 3x3 matrix (row by row) and the offset that best map source to target.
 
-    Each window's matrix is pulled by ``RIDGE`` towards that of the larger window around it: a flat window says
-    nothing about contrast, and a matrix pulled towards zero would wipe the photo's detail out there.
+    Each window's matrix is pulled by ``RIDGE`` towards that of the larger window around it: a flat window says nothing
+    about contrast, and a matrix pulled towards zero would erase the photo's detail there.
     """
     side = source.shape[-1]
     eye = torch.eye(3, device=source.device)[None, :, :, None, None]
@@ -75,20 +75,20 @@ def affine_maps(source: Tensor, target: Tensor) -> Tensor:
 
 
 def apply_matrix(maps: Tensor, picture: Tensor) -> Tensor:
-    """The linear part of affine colour maps (N, 12, H, W) applied to a picture (N, 3, H, W) or a difference of two."""
+    """Applies the linear part of affine colour maps (N, 12, H, W) to a picture (N, 3, H, W) or a difference of two."""
     matrix = maps[:, :9].unflatten(1, (3, 3))
     return torch.stack([(matrix[:, i] * picture).sum(1) for i in range(3)], 1)
 
 
 def apply_maps(maps: Tensor, picture: Tensor) -> Tensor:
-    """Affine colour maps (N, 12, H, W) applied to a picture (N, 3, H, W)."""
+    """Applies affine colour maps (N, 12, H, W) to a picture (N, 3, H, W)."""
     return apply_matrix(maps, picture).add_(maps[:, 9:])
 
 
 @torch.no_grad()
 def fit_change(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """What takes ``source`` to ``target``, both (N, 3, h, w) in [-1, 1]: the affine colour maps (N, 12, s, s), and what
-    stands out from them, such as drawn lines and painted lips, (N, 3, s, s); s is LARGEST_FIT at most."""
+    """The change from ``source`` to ``target``, both (N, 3, h, w) in [-1, 1]: the affine colour maps (N, 12, s, s), and
+    the residual (N, 3, s, s), such as drawn lines and painted lips; s is at most LARGEST_FIT."""
     if source.shape[-1] > LARGEST_FIT:
         source, target = (F.interpolate(x, size=(LARGEST_FIT,) * 2, mode="area") for x in (source, target))
     maps = affine_maps(source, target)
@@ -96,18 +96,19 @@ def fit_change(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def share_of_photo(amount: float) -> float:
-    """How much of the result is the photo under the change, at a detail ``amount``; the rest is the model's picture."""
+    """The share of the photo under the change in the result, at a detail ``amount``; the rest is the model's
+    picture."""
     return max(0.0, (amount - FINER) / (1 - FINER))
 
 
 @torch.no_grad()
 def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float = 1.0) -> Tensor:
-    """The aligned photo changed as ``source`` changes into ``target``.
+    """The aligned photo, changed as ``source`` changes into ``target``.
 
     photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 0 gives the model's
-    own picture, enlarged; up to ``FINER`` the photo adds what is finer than the model's pixels, in the colours of the
-    domain; up to 1 the change is applied to more and more of the photo, which then keeps all its detail. Returns
-    (1, 3, H, W) in [-1, 1].
+    own picture, enlarged; up to ``FINER`` the photo adds detail finer than the model's pixels, in the colours of the
+    domain; up to 1 the change is applied to more and more of the photo, which then keeps all its detail. Returns (1, 3,
+    H, W) in [-1, 1].
     """
     size = photo.shape[-2:]
 
@@ -129,9 +130,9 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
 
 
 def keep_colours(picture: Image.Image, photo: Image.Image) -> Image.Image:
-    """The picture with the photo's own colours: lightness L of one, a and b of the other, in CIE L*a*b*.
+    """The picture with the photo's own colours: lightness L of the picture, a and b of the photo, in CIE L*a*b*.
 
-    Where a colour is outside the gamut at that lightness it is pulled in by clipping. The photo may be of any size.
+    Colours outside the gamut at that lightness are clipped. The photo may have any size.
     """
     if photo.size != picture.size:
         photo = photo.resize(picture.size, Image.Resampling.LANCZOS)

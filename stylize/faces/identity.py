@@ -1,8 +1,8 @@
 """dlib's face recognition network as a differentiable torch module.
 
-dlib's own Python interface gives descriptors but no gradients. The 29-layer residual network is read from
-the weights file of the package ``face_recognition_models`` (public domain, Davis King), so that training
-can keep the person (the descriptor) and compare pictures in its features (a perceptual distance).
+dlib's own Python interface gives descriptors but no gradients. The 29-layer residual network is read from the weights
+file of the package ``face_recognition_models`` (public domain, Davis King), so that training can preserve identity (the
+descriptor) and compare pictures by its features (a perceptual distance).
 Network definition: dlib, ``examples/dnn_face_recognition_ex.cpp``.
 """
 
@@ -60,15 +60,17 @@ class Residual(nn.Module):
         y = self.second(F.relu(self.first(x)))
         if self.down:
             x = F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.extra))
-            y = F.pad(y, (0, x.shape[3] - y.shape[3], 0, x.shape[2] - y.shape[2]))  # dlib adds zeros where one is short
+            y = F.pad(
+                y, (0, x.shape[3] - y.shape[3], 0, x.shape[2] - y.shape[2])
+            )  # dlib pads the shorter one with zeros
         return F.relu(x + y)
 
 
 class FaceIdentity(nn.Module):
     """Face descriptors (N, 128) and feature maps of FFHQ-aligned pictures; frozen.
 
-    Two pictures of one person lie within about 0.6 of each other (Euclidean), by dlib's convention.
-    The affine layers that follow each convolution are folded into it.
+    By dlib's convention, two pictures of one person are within about 0.6 of each other (Euclidean). The affine layers
+    after each convolution are folded into it.
     """
 
     mean: Tensor
@@ -101,7 +103,7 @@ class FaceIdentity(nn.Module):
         self.head.weight.data = torch.from_numpy(layers[-1].reshape(256, 128).T.copy())
 
     def chip(self, pictures: Tensor) -> Tensor:
-        """(N, 3, R, R) aligned pictures -> (N, 3, 150, 150), the part dlib's recognition looks at."""
+        """Aligned pictures (N, 3, R, R) -> (N, 3, 150, 150), the part that dlib's recognition uses."""
         half = CHIP_SIDE
         theta = pictures.new_tensor([[half, 0.0, 2 * CHIP_CENTRE[0] - 1], [0.0, half, 2 * CHIP_CENTRE[1] - 1]]).expand(
             len(pictures), 2, 3
@@ -124,7 +126,7 @@ class FaceIdentity(nn.Module):
         return maps
 
     def descriptor(self, maps: list[Tensor]) -> Tensor:
-        """The descriptor (N, 128) from the maps that ``features`` gave."""
+        """The descriptor (N, 128) from the output of ``features``."""
         return self.head(maps[-1].float().mean((2, 3)))
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -133,7 +135,7 @@ class FaceIdentity(nn.Module):
 
 
 def perceptual_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
-    """(N,) distance of two lists of feature maps: channel-normalised and averaged, as LPIPS (Zhang et al. 2018)
+    """Distance (N,) of two lists of feature maps: channel-normalised and averaged, like LPIPS (Zhang et al. 2018)
     without its learned weights."""
     total = a[0].new_zeros(len(a[0]))
     for x, y in zip(a[:-1], b[:-1], strict=True):

@@ -1,4 +1,4 @@
-"""Where a face is drawn back into its photo: soft masks of its frame and head, and the warp into place."""
+"""Pastes a face back into its photo: soft masks of its frame and head, and the warp into place."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from stylize.faces.align import Array
 from stylize.faces.segment import people
 
 HEAD_SIDE = 160  # px of a head's mask
-BORDER = 0.2  # sizes of a head in which one head goes over into the next
+BORDER = 0.2  # in head sizes: the width of the transition between two heads
 
 
 def paste_mask(size: int) -> NDArray[np.float32]:
-    """(size, size) in [0, 1]: one over the head, falling softly to nothing before the frame ends."""
+    """(size, size) in [0, 1]: one over the head, falling smoothly to zero inside the frame."""
     axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
     return _smooth((0.98 - (axis[None] ** 3 + axis[:, None] ** 3) ** (1 / 3)) / 0.3)
 
 
 def edge_mask(size: int) -> NDArray[np.float32]:
-    """(size, size) in [0, 1]: most of the frame, for a head that is told from its background. The fall is long, because
-    hair and neck go on outside of the frame."""
+    """(size, size) in [0, 1]: one over most of the frame, for a head separated from its background. The fall is long,
+    because hair and neck continue outside the frame."""
     axis = np.abs((np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1)
     return _smooth((0.98 - (axis[None] ** 4 + axis[:, None] ** 4) ** 0.25) / 0.35)
 
@@ -37,10 +37,10 @@ def _smooth(t: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def head_mask(face: Image.Image, points: Array, others: Sequence[Array] = ()) -> NDArray[np.float32]:
-    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: the person of an aligned face, apart from what is behind and others beside.
+    """(HEAD_SIDE, HEAD_SIDE) in [0, 1]: the person of an aligned face, without background and other people.
 
-    points: (68, 2) landmarks in unit coordinates of the face's frame, between which a person is for sure; others: the
-    same of other faces. Of people who touch, each has what is nearer to their face.
+    points: (68, 2) landmarks in unit coordinates of the face's frame, which certainly enclose the person; others: those
+    of other faces. Where people touch, each pixel goes to the nearer face.
     """
     n = HEAD_SIDE
     mask: Any = cv2.resize(people(face), (n, n), interpolation=cv2.INTER_AREA)
@@ -57,7 +57,7 @@ def head_mask(face: Image.Image, points: Array, others: Sequence[Array] = ()) ->
 
 
 def _away(points: Array, n: int) -> NDArray[np.float32]:
-    """(n, n): how far each place of a frame is from the middle of a head with these landmarks, in sizes of it."""
+    """(n, n): the distance of each pixel from the centre of a head with these landmarks, in head sizes."""
     up = points[36:48].mean(0) - points[8]
     middle, high = points[8] + 0.975 * up, max(1.95 * float(np.hypot(*up)), 1e-3)
     wide = max(float(np.hypot(*(points[16] - points[0]))), high / 2)
@@ -70,10 +70,10 @@ def _away(points: Array, n: int) -> NDArray[np.float32]:
 def paste_face(
     photo: Image.Image, picture: Image.Image, quad: Array, head: NDArray[np.float32] | None = None
 ) -> Image.Image:
-    """The photo with an aligned picture (square, any size) laid into its quad behind a soft mask; ``head``, (n, n) in
-    [0, 1] in the same frame, narrows it to the head.
+    """The photo with an aligned picture (square, any size) pasted into its quad through a soft mask; ``head``, (n, n)
+    in [0, 1] in the same frame, restricts it to the head.
 
-    What lies outside the mask stays as it is, bit for bit.
+    Pixels outside the mask stay unchanged, bit for bit.
     """
     side = max(1, round(float(np.hypot(*(quad[3] - quad[0])))))
     if picture.width > side:
@@ -95,8 +95,8 @@ def paste_face(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a frame lies in a photo: the rectangle around it that is inside of the photo, ``low`` to ``high`` (x, y),
-    and the quad within that rectangle."""
+    """A frame's position in a photo: its bounding rectangle, clipped to the photo, from ``low`` to ``high`` (x, y), and
+    the quad relative to that rectangle."""
 
     low: NDArray[np.int64]
     high: NDArray[np.int64]
@@ -104,17 +104,17 @@ class Place:
 
     @classmethod
     def of(cls, quad: Array, size: tuple[int, int]) -> Place | None:
-        """None for a quad outside of a photo of ``size``."""
+        """The place of a quad; None if it is outside a photo of ``size``."""
         low = np.maximum(np.floor(quad.min(0)), 0).astype(int)
         high = np.minimum(np.ceil(quad.max(0)) + 1, size).astype(int)
         return None if (high <= low).any() else cls(low, high, quad - low)
 
     def part(self, photo: NDArray[Any]) -> NDArray[Any]:
-        """The rectangle of a photo (height, width, ...), not copied."""
+        """The rectangle of a photo (height, width, ...), as a view."""
         return photo[self.low[1] : self.high[1], self.low[0] : self.high[0]]
 
     def warp(self, picture: NDArray[Any], way: int, border: int = cv2.BORDER_CONSTANT) -> NDArray[Any]:
-        """A square picture of up to four channels in the frame's coordinates, as it lies in the rectangle."""
+        """Warps a square picture of up to four channels from the frame into the rectangle."""
         n = len(picture)
         corners = np.array([[-0.5, -0.5], [-0.5, n - 0.5], [n - 0.5, n - 0.5]], dtype=np.float32)
         matrix = cv2.getAffineTransform(corners, self.quad[:3].astype(np.float32))

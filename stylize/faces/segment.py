@@ -1,4 +1,4 @@
-"""People told from what is behind them: the network of MediaPipe's selfie segmentation (Google, Apache 2.0)."""
+"""Separates people from the background with the network of MediaPipe's selfie segmentation (Google, Apache 2.0)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from stylize.places import WEIGHTS_FOLDER
 
 NETWORK = WEIGHTS_FOLDER / "segment" / "selfie.safetensors"
 SIDE = 256  # px of a picture and its mask
-# Kernel, stride, width inside, of the squeeze (0: none), out, and whether it is hard swish: MobileNetV3 (Howard et al.
-# 2019), whose residual blocks are those that keep size and width.
+# Kernel, stride, inner width, squeeze width (0: none), output width, hard swish or not: MobileNetV3 (Howard et al.
+# 2019), where a block is residual if it keeps size and width.
 BLOCKS = (
     (3, 2, 16, 8, 16, False), (3, 2, 72, 0, 24, False), (3, 1, 88, 0, 24, False), (5, 2, 96, 24, 32, True),
     (5, 1, 128, 32, 32, True), (5, 1, 128, 32, 32, True), (5, 1, 96, 24, 32, True), (5, 1, 96, 24, 32, True),
 )  # fmt: skip
-BRIGHT = 0.9  # of white: a picture whose lightest parts are darker is lifted to it
+BRIGHT = 0.9  # of white: a picture whose brightest parts are darker is brightened to this
 
 
 class Conv(nn.Conv2d):
-    """Padded as TensorFlow pads: where the stride leaves an odd pixel, on the far sides."""
+    """TensorFlow's padding: an odd pixel goes to the far sides."""
 
     def forward(self, x: Tensor) -> Tensor:
         if (extra := self.kernel_size[0] - self.stride[0]) > 0:
@@ -36,7 +36,7 @@ class Conv(nn.Conv2d):
 
 
 class Gate(nn.Module):
-    """Squeeze and excitation (Hu et al. 2018): a weight for every channel from the means of all."""
+    """Squeeze and excitation (Hu et al. 2018): one weight per channel, from the means of all."""
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Block(nn.Module):
 
 
 class Finer(nn.Module):
-    """Joins what was understood with the features of twice the size."""
+    """Combines coarse features with those of twice the size."""
 
     def __init__(self, before: int, width: int) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Finer(nn.Module):
 
 
 class Segmenter(nn.Module):
-    """Pictures (N, 3, SIDE, SIDE) in [0, 1] -> (N, 1, SIDE, SIDE) in [0, 1], one where people are."""
+    """Pictures (N, 3, SIDE, SIDE) in [0, 1] -> (N, 1, SIDE, SIDE) in [0, 1], one for people."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def _segmenter() -> Segmenter:
 
 @torch.no_grad()
 def people(picture: Image.Image) -> NDArray[np.float32]:
-    """(SIDE, SIDE) in [0, 1]: one where people are in an RGB picture, which may be dark."""
+    """(SIDE, SIDE) in [0, 1]: one for people in an RGB picture, which may be dark."""
     values: Any = np.asarray(picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)).astype(np.float32)
     lightest = max(1.0, float(np.percentile(values, 99)))
     values *= max(1.0, BRIGHT * 255 / lightest) / 255

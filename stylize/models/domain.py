@@ -24,7 +24,7 @@ from stylize.models.layers import Order
 FORMAT = "stylize domain"
 LARGEST_FILE = 1_000_000  # bytes; 24 KB at 1024 px
 LARGEST_NUMBER = 1000.0  # largest absolute value in a domain file; trained vectors stay below 10
-LARGEST_WEIGHT = 1e30  # number of ingredients kept with a mix
+LARGEST_WEIGHT = 1e30  # of a stored mix
 LONGEST_PART = 1000  # characters of one style of a mix
 MAX_ITERATIONS = 100  # of a spherical mean
 TEXTS = ("order", "generator", "name", "target", "source", "method")

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stylize.models.layers import Linear
 
 Flavour = Literal["psp", "e4e"]
-COARSE, MIDDLE = 3, 7  # e4e: rows of W+ below the first come from the last map, below the second from the one before it
+COARSE, MIDDLE = 3, 7  # e4e: rows of W+ below 3 come from the last map, below 7 from the one before it
 SQUEEZE = 16
 
 

@@ -267,9 +267,7 @@ class Generator(nn.Module):
             size = 4 * 2 ** ((i + 1) // 2)
             here = window.times(size // self.config.features_shape[1]) if window else None
             x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here)
-            if (
-                i % 2 == 0 and i // 2 >= skipped
-            ):  # after the second convolution of a resolution, RGB is up-sampled and added to
+            if i % 2 == 0 and i // 2 >= skipped:  # the last convolution of a resolution adds to the RGB
                 skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
                 rgb = skip if rgb is None else upsample(rgb) + skip
                 if size == resolution:
