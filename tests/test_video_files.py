@@ -183,11 +183,11 @@ def test_ordinary_films_are_not_told_to_be_bright(tmp_path: Path, frames: list[N
 
 def test_what_is_larger_or_faster_is_brought_down(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:
     video = VideoFile.open(write_clip(tmp_path / "in.mp4", frames), Limits(seconds=10, side=120, fps=6))
-    assert video.brought_down
+    assert video.reduced
     read = list(video.frames())
     assert video.size == read[0][1].shape[1::-1] == (120, 120)
     assert len(read) == video.count == 4
-    assert not VideoFile.open(tmp_path / "in.mp4").brought_down
+    assert not VideoFile.open(tmp_path / "in.mp4").reduced
 
 
 def test_still_or_moving(tmp_path: Path, frames: list[NDArray[np.uint8]]) -> None:

@@ -1,1 +1,1 @@
-"""Making a domain vector: from a description, from pictures; and finding a face's own W+."""
+"""Trains a domain vector from a description or from pictures; refines a face's own W+."""

@@ -1,7 +1,8 @@
-"""What every adaptation shares: the descent on a domain vector, the state that continues it, its reports, its faces.
+"""Shared by all adaptations: gradient descent on a domain vector, the state to resume it, its progress reports, its
+faces.
 
-The loop is a plain generator that knows neither the page nor the disk; closing it cancels the work, and the state that
-it yields continues it.
+The loop is a plain generator independent of page and disk; closing it cancels the work, and the states it yields can
+resume it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from stylize.models.generator import Generator
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
-WORTHWHILE = 0.005  # a loss that falls by a smaller share than this has converged
+WORTHWHILE = 0.005  # a loss has converged if it falls by a smaller share than this
 
 
 def model_kind(stylizer: Stylizer) -> str:
-    """Which settings suit a model: "full" are the published ones, "mini" those of a small one or one that was trained
-    together with its styles."""
+    """Which settings suit a model: "full" are the published ones, "mini" those for a small model or one that was
+    trained together with its styles."""
     config = stylizer.generator.config
     return "mini" if config.resolution < 256 or any(config.patterns) else "full"
 
@@ -38,7 +39,7 @@ def choose_preset(presets: dict[str, dict[str, Any]], name: str) -> dict[str, An
 
 
 def check_training(steps: int, lr: float | None) -> None:
-    """Raises StylizeError for numbers that no training can use."""
+    """Raises StylizeError for settings that no training can use."""
     if not 1 <= steps <= 10_000:
         raise StylizeError("{} steps cannot be trained; choose from 1 to 10,000.", steps)
     if lr is not None and not (math.isfinite(lr) and 0 < lr <= 1):
@@ -47,8 +48,8 @@ def check_training(steps: int, lr: float | None) -> None:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """All that a training needs to go on, on the CPU: what trains (K,), Adam's two moments (2, K), the state of the
-    random generator, and the loss of every step done."""
+    """Everything needed to resume a training, on the CPU: the trained vector (K,), Adam's two moments (2, K), the state
+    of the random generator, and the loss of every step so far."""
 
     vector: Tensor
     moments: Tensor
@@ -66,8 +67,8 @@ class State:
         return cls(vector, torch.zeros(2, len(vector)), rng, torch.zeros(0))
 
     def checked(self, size: int) -> State:
-        """Itself. Raises StylizeError unless it is whole and of a vector of ``size`` numbers: it may come from a file,
-        and the ready domains that a training mixes may have changed since."""
+        """Returns itself. Raises StylizeError unless it is intact and of a vector of ``size`` numbers: it may come from
+        a file, and the ready domains that a training mixes may have changed since."""
         rng = torch.Generator().get_state()
         shapes = (self.vector.shape, self.moments.shape, self.rng.shape) == ((size,), (2, size), rng.shape)
         numbers = torch.cat([self.vector.flatten(), self.moments.flatten(), self.history.flatten()])
@@ -78,10 +79,10 @@ class State:
 
 @dataclass(frozen=True)
 class AdaptationProgress:
-    """After ``step`` of ``steps``: the losses of that step, the domain so far and the state that continues it.
+    """Progress after ``step`` of ``steps``: the losses of that step, the domain so far and the state to resume from.
 
-    ``note``: why a training stopped by itself, or in the first reports what a reader should know of how its description
-    was understood; else empty.
+    ``note``: why the training stopped early or, in the first reports, how the description was understood; usually
+    empty.
     """
 
     step: int
@@ -93,7 +94,8 @@ class AdaptationProgress:
 
 
 def converged(history: Sequence[float] | Tensor, patience: int) -> bool:
-    """Whether the mean loss of the last ``patience`` steps is not WORTHWHILE below that of as many before them."""
+    """Whether the mean loss of the last ``patience`` steps is less than WORTHWHILE below that of the ``patience`` steps
+    before."""
     if patience < 1 or len(history) < 2 * patience:
         return False
     last = torch.as_tensor(history)[-2 * patience :].double()
@@ -112,11 +114,12 @@ def descend(
     patience: int = 0,
     device: torch.device | None = None,
 ) -> Iterator[tuple[State, dict[str, float], str]]:
-    """Adam with a cosine rate on a vector, from ``state`` to ``steps``; yields (state, losses, note) after each step.
+    """Runs Adam with a cosine learning rate on a vector, from ``state`` to ``steps``; yields (state, losses, note)
+    after each step.
 
-    losses(vector, index) gives weighted losses for the faces ``index`` (batch,) out of ``pool``. lr may differ by
-    number (K,). Stops with a note when the loss has converged or is not a number; the latter yields the state before.
-    Raises StylizeError when nothing is left to do, or no step could be done.
+    losses(vector, index) gives weighted losses for the faces ``index`` (batch,) out of ``pool``. lr may differ per
+    number (K,). Stops with a note when the loss has converged or is not finite; in the latter case it yields the last
+    good state. Raises StylizeError if there is nothing left to do, or no step succeeded.
     """
     if state.step >= steps:
         raise StylizeError("This training has done {} steps already; ask for more than {}.", state.step, steps)
@@ -125,7 +128,7 @@ def descend(
     vector = state.vector.to(device, copy=True).requires_grad_(True)
     rates = torch.as_tensor(lr, dtype=torch.float32, device=device)
     first, second = (moment.clone() for moment in state.moments.to(device))
-    since = state.step if converged(state.history, patience) else 0  # who continues what has converged wants more
+    since = state.step if converged(state.history, patience) else 0  # continuing after convergence is a wish for more
     values: dict[str, float] = {}
     for step in range(state.step, steps):
         index = torch.randperm(pool, generator=rng)[:batch].to(device)
@@ -155,8 +158,8 @@ def descend(
 
 
 def mixed(ws: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """W+ (N, num_ws, w_dim) in which a ``share`` takes the rows from a random one on from its neighbour: style mixing
-    (Karras et al. 2019)."""
+    """W+ (N, num_ws, w_dim) after style mixing: a ``share`` of them takes the rows from a random one on from its
+    neighbour (Karras et al. 2019)."""
     n, rows = ws.shape[:2]
     cut = torch.randint(1, rows, (n, 1), generator=rng)
     finer = (torch.arange(rows) >= cut) & (torch.rand(n, 1, generator=rng) < share)
@@ -164,7 +167,7 @@ def mixed(ws: Tensor, share: float, rng: torch.Generator) -> Tensor:
 
 
 def training_faces(stylizer: Stylizer, count: int, mixing: float, seed: int) -> Code:
-    """Codes of ``count`` random faces to train on, as photos of them have."""
+    """Codes of ``count`` random faces to train on, as if encoded from photos."""
     rng = torch.Generator().manual_seed(seed)
     return stylizer.as_photos(mixed(stylizer.sample_ws(count, seed, psi=0.8), mixing, rng))
 

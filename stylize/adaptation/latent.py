@@ -1,8 +1,8 @@
-"""Refines the latent of one face by optimisation, so that its reconstruction keeps the person.
+"""Refines the latent of one face by optimisation, so that its reconstruction stays closer to the person.
 
 The loss is that of the mini auto-encoder (pixels and their gradients over a pyramid, features and descriptor of dlib's
-recognition network, see ``stylize.faces.identity``) and a pull towards the encoder's own code, near which domains
-and edits work (Tov et al. 2021). The loop is a plain generator; closing it cancels the work.
+recognition network, see ``stylize.faces.identity``) plus a pull towards the encoder's own code, near which domains and
+edits work (Tov et al. 2021). The loop is a plain generator; closing it cancels the work.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from stylize.faces.identity import FaceIdentity, perceptual_distance
 from stylize.images import to_tensor
 from stylize.pipeline import Face, Stylizer
 
-LARGEST = 256  # px that are compared
+LARGEST = 256  # px at which pictures are compared
 
 
 @dataclass(frozen=True)
 class RefineSettings:
-    """``lr`` is in standard deviations of the encoder's code; ``near``: weight of the mean square of the way from it,
-    in the same units; ``identity``: of the distance of the descriptors, where 0.6 is another person."""
+    """``lr`` is in standard deviations of the encoder's code; ``near``: weight of the mean squared distance from it, in
+    the same units; ``identity``: weight of the distance of the descriptors, where 0.6 is another person."""
 
     steps: int = 150
     lr: float = 0.1
@@ -43,7 +43,7 @@ class RefineSettings:
 
 @dataclass(frozen=True)
 class RefineProgress:
-    """After ``step`` of ``steps``: the losses of that step, and the face with the best latent so far."""
+    """Progress after ``step`` of ``steps``: the losses of that step, and the face with the best latent so far."""
 
     step: int
     steps: int
@@ -52,7 +52,7 @@ class RefineProgress:
 
 
 def refine(stylizer: Stylizer, face: Face, settings: RefineSettings | None = None) -> Iterator[RefineProgress]:
-    """Optimises W+ of ``face``, yielding after every step; the last report holds the best of all steps."""
+    """Optimises W+ of ``face``, yielding after every step; the last report has the best of all steps."""
     s = settings or RefineSettings()
     size = min(stylizer.resolution, LARGEST)
     goal = to_tensor(face.crop.resize((size, size), Image.Resampling.LANCZOS)).to(stylizer.device)

@@ -1,8 +1,8 @@
-"""The losses of guided adaptation, on embeddings and pictures that the caller has made.
+"""The losses of guided adaptation, on embeddings and pictures computed by the caller.
 
-E(.) are unit image embeddings (N, D) of one text-image model, A the source domain, B the adapted one. Descriptions
-t are embeddings (D,), or (N, D) where every picture has its own. A description in several templates is the mean of
-their embeddings, not normalised again: the differences below are linear in it.
+E(.) are unit image embeddings (N, D) of one text-image model, A the source domain, B the adapted one. Descriptions t
+are embeddings (D,), or (N, D) with one per picture. The embedding of a description is the mean over several templates,
+not normalised again: the differences below are linear in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FLAT = 0.1  # differences of unit embeddings shorter than this count less: their direction is noise, its gradient huge
+FLAT = 0.1  # shorter differences of unit embeddings count less: their direction is noise with a huge gradient
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def _pairs(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
 def directional_loss(moved: Tensor, source: Tensor, direction: Tensor) -> Tensor:
     """mean(1 - cos(E(B) - E(A), t_B - t_A)); moved, source (N, D), direction (D,) or (N, D).
 
-    Directional CLIP loss of StyleGAN-NADA (Gal et al. 2021). Blind to the size of the step.
+    Directional CLIP loss of StyleGAN-NADA (Gal et al. 2021). It does not depend on the size of the change.
     """
     return (1 - _cosine(moved - source, direction.expand_as(moved))).mean()
 
@@ -40,7 +40,7 @@ def global_loss(moved: Tensor, target: Tensor) -> Tensor:
 
 
 def indomain_loss(moved: Tensor, source: Tensor) -> Tensor:
-    """Mean over pairs i > j of (cos(E(A_i), E(A_j)) - cos(E(B_i), E(B_j)))^2: faces that differ stay as different.
+    """Mean over pairs i > j of (cos(E(A_i), E(A_j)) - cos(E(B_i), E(B_j)))^2: different faces stay equally different.
 
     In-domain angle consistency of HyperDomainNet (Alanov et al. 2022). Zero for a single picture.
     """
@@ -51,10 +51,10 @@ def indomain_loss(moved: Tensor, source: Tensor) -> Tensor:
 
 
 def tt_direction_loss(moved: Tensor, targets: Tensor) -> Tensor:
-    """Mean over pairs i > j of 1 - cos(E(B_i) - E(B_j), t_i - t_j); moved, targets (N, D), a domain for each picture.
+    """Mean over pairs i > j of 1 - cos(E(B_i) - E(B_j), t_i - t_j); moved, targets (N, D), one domain per picture.
 
-    TT-direction of HyperDomainNet (Alanov et al. 2022). A pair of equal domains counts a constant 1; zero for a single
-    picture.
+    TT-direction loss of HyperDomainNet (Alanov et al. 2022). A pair of equal domains contributes a constant 1; zero for
+    a single picture.
     """
     i, j = _pairs(len(moved), moved.device)
     if len(i) == 0:
@@ -65,8 +65,8 @@ def tt_direction_loss(moved: Tensor, targets: Tensor) -> Tensor:
 def clip_within_loss(moved: Tensor, source: Tensor, style: Tensor, style_source: Tensor) -> Tensor:
     """mean(1 - cos(E(B) - E(style_B), E(A) - E(style_A))); style and style_source (D,) or (1, D).
 
-    Mind the Gap (Zhu et al. 2021): faces lie about the reference as their sources lie about its source-domain
-    counterpart.
+    Mind the Gap (Zhu et al. 2021): adapted faces lie around the reference as the source faces lie around its
+    source-domain counterpart.
     """
     return (1 - _cosine(moved - style, source - style_source)).mean()
 
@@ -87,7 +87,7 @@ def dirichlet(n: int, rows: int, rng: torch.Generator) -> Tensor:
 
 
 def convex_hull(embeddings: Tensor, weights: Tensor) -> Tensor:
-    """Mixes a batch's domains: embeddings (N, ..., D), weights (M, N) -> unit (M, ..., D).
+    """Mixes the domains of a batch: embeddings (N, ..., D), weights (M, N) -> unit (M, ..., D).
 
     Domain mixing for the hypernetwork (Alanov et al. 2022); the weights come from ``dirichlet``.
     """
@@ -95,9 +95,9 @@ def convex_hull(embeddings: Tensor, weights: Tensor) -> Tensor:
 
 
 def resample(embeddings: Tensor, directions: Tensor, cosines: Tensor) -> Tensor:
-    """Unit vectors at the given cosines (N,) to the unit embeddings (N, D), towards ``directions`` (N, D).
+    """Unit vectors at the given cosines (N,) to the unit embeddings (N, D), in the direction of ``directions`` (N, D).
 
-    Resampling of domains for the hypernetwork (Alanov et al. 2022); ``resampled`` draws both.
+    Resampling of domains for the hypernetwork (Alanov et al. 2022); ``resampled`` draws both at random.
     """
     across = directions - (directions * embeddings).sum(-1, keepdim=True) * embeddings
     cosines = cosines[..., None]
@@ -105,8 +105,8 @@ def resample(embeddings: Tensor, directions: Tensor, cosines: Tensor) -> Tensor:
 
 
 def resampled(embeddings: Tensor, rng: torch.Generator, bound: float = 0.95) -> Tensor:
-    """Unit embeddings (..., D) moved to a random cosine in [bound, 1]. The directions are uniform in a cube, as in the
-    official code."""
+    """Unit embeddings (..., D) moved to a random cosine in [bound, 1] from themselves. The directions are uniform in a
+    cube, as in the official code."""
     directions = torch.rand(embeddings.shape, generator=rng).to(embeddings) * 2 - 1
     cosines = torch.rand(embeddings.shape[:-1], generator=rng).to(embeddings) * (1 - bound) + bound
     return resample(embeddings, directions, cosines)
@@ -124,7 +124,7 @@ def pyramid_loss(a: Tensor, b: Tensor, levels: int = 4) -> Tensor:
 
 
 def stroke_loss(a: Tensor, b: Tensor) -> Tensor:
-    """L1 of the mean steepness in windows of 8 px: strokes as strong as the true ones, wherever they lie."""
+    """L1 of the mean gradient magnitude in windows of 8 px: strokes as strong as the true ones, wherever they are."""
 
     def steepness(x: Tensor) -> Tensor:
         across, down = x.diff(dim=3)[:, :, 1:].abs(), x.diff(dim=2)[..., 1:].abs()

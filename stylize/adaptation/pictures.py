@@ -1,14 +1,14 @@
 """One-shot and few-shot adaptation: reference pictures to a domain vector.
 
-As in Mind the Gap (Zhu et al. 2021) the reference has a counterpart among the source's faces, and three things are
-asked: the counterpart drawn in the domain is the reference (reconstruction), faces move as it moves (direction), and
-stay about it as they stay about the counterpart (clip-within). As in HyperDomainNet (Alanov et al. 2022) only a domain
-vector trains.
+As in Mind the Gap (Zhu et al. 2021) the reference has a counterpart in the source domain, and the loss has three parts:
+the counterpart drawn in the domain is the reference (reconstruction), other faces change as it does (direction), and
+lie around it as they lie around the counterpart (clip-within). As in HyperDomainNet (Alanov et al. 2022) only a domain
+vector is trained.
 
-The counterpart of a model without a strong encoder is not known: an encoder of photographs misreads a drawing. There
-it trains together with the domain, as a code in the principal components of W whose square keeps it an ordinary face,
-and the domain begins at the ready domain, and is a mix of all of them plus a small rest, so that one picture is
-enough to tell what belongs to the style and what to the person.
+A model without a strong encoder does not know the counterpart, because an encoder of photographs misreads a drawing.
+There it is trained together with the domain, as coefficients of the principal components of W, whose square is
+penalised to keep it an ordinary face. The domain starts at the best ready domain and is a mix of all ready ones plus a
+small rest, so that one picture is enough to separate style and person.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
 
 MAX_REFERENCES = 10
-MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference says little about its style
-STYLE_ROW = 7  # of W+: the first of 64 px, where the official code begins to mix styles
-COMPARED = 256  # px: largest size at which pictures are compared
+MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference shows too little of its style
+STYLE_ROW = 7  # row of W+: the first at 64 px, where the official code starts style mixing
+COMPARED = 256  # px: the largest size at which pictures are compared
 RATES = {"mix": 0.05, "codes": 0.05}
 
 
 @dataclass(frozen=True)
 class OneShotSettings:
-    """The numbers of a training; ``one_shot_preset`` has them by name.
+    """The settings of a training; ``one_shot_preset`` has named sets.
 
     Weights: pyramid, l2, lpips (see ``perception``), clip_ref of the reconstruction; direction, within on random faces;
-    rest of the mean square of what is no mix of ready domains, mix of the absolute weights of that mix, ordinary of the
-    mean square of the codes.
-    codes: principal components of the counterpart, 0 for the encoder's W+ as it is. start: use the ready domains, all
-    but those named in ``without``. style_mix: share of the reference's fine rows that comes along. pool: random faces;
+    rest on the mean square of the part that is no mix of ready domains, mix on the absolute weights of that mix,
+    ordinary on the mean square of the codes.
+    codes: principal components of the counterpart, 0 for the encoder's W+ unchanged. start: use the ready domains,
+    except those in ``without``. style_mix: degree to which the reference's fine rows are used. pool: random faces;
     mixing, half: see AdaptSettings.
     """
 
@@ -107,16 +107,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def one_shot_preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> OneShotSettings:
-    """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead. Those of the
-    full model are the published ones."""
+    """The settings "fast", "balanced" or "strong" for a model, overridden by ``numbers``. Those of the full model are
+    the published ones."""
     return OneShotSettings(**{**choose_preset(PRESETS[model_kind(stylizer)], name), **numbers})
 
 
 def perception(
     stylizer: Stylizer,
 ) -> tuple[Callable[[Tensor], list[Tensor]], Callable[[list[Tensor], list[Tensor]], Tensor]]:
-    """(pictures (N, 3, R, R) -> maps, two lists of maps -> how different the pictures look (N,)): LPIPS where its
-    the model has it, else the same in the features of the model's own encoder."""
+    """(pictures (N, 3, R, R) -> maps, two lists of maps -> perceptual distance (N,)): LPIPS if the model comes with it,
+    else the same distance in the features of the model's own encoder."""
     lpips, encoder = stylizer.lpips, stylizer.encoder
     if lpips is not None:
         return lpips.maps, lpips.distance
@@ -125,10 +125,10 @@ def perception(
 
 
 def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> tuple[list[Image.Image], str]:
-    """Aligned references and a word about those that are not what one would wish; empty when all are.
+    """Aligned references, and a note about unsuitable ones; empty if there are none.
 
-    The largest face of each is aligned; a picture without one is cropped to its middle. Raises StylizeError for none
-    or too many, PhotoError for a picture that cannot be used.
+    The largest face of each is aligned; a picture without one is cropped to its middle. Raises StylizeError for no or
+    too many pictures, PhotoError for an unusable one.
     """
     if not 1 <= len(pictures) <= MAX_REFERENCES:
         raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MAX_REFERENCES)
@@ -153,8 +153,8 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
 
 
 def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
-    """The mean (w_dim,) of W and its ``count`` largest principal components (count, w_dim), each as long as its
-    standard deviation."""
+    """The mean (w_dim,) of W and its ``count`` largest principal components (count, w_dim), each scaled to its standard
+    deviation."""
     w = stylizer.sample_ws(4096, seed=0, psi=1.0)[:, 0].double().cpu()
     mean = w.mean(0)
     values, vectors = torch.linalg.eigh((w - mean).t() @ (w - mean) / len(w))
@@ -164,8 +164,8 @@ def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor
 
 
 def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
-    """The vectors (B, domain_dim) of the ready styles and after them of the colours, and the number of styles; none
-    where the model has none of this order."""
+    """The vectors (B, domain_dim) of the ready styles, then of the ready colours, and the number of styles; none if the
+    model has none of this order."""
 
     def vectors(folder: str) -> list[Tensor]:
         paths = [PurePath(name) for name in stylizer.domains] if s.start else []
@@ -179,7 +179,8 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
 
 
 class OneShotTask:
-    """What the references ask of a flat vector: a domain's rest, the weights of the ready domains, and the codes."""
+    """The losses of the references on a flat vector: the domain's rest, the weights of the ready domains, and the
+    codes."""
 
     def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
         self.generator, self.s, self.n = stylizer.generator, s, len(references)
@@ -191,7 +192,7 @@ class OneShotTask:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        self.encoded = Code(stylizer.encode(list(references)).alone)  # a map of features would hold the style too
+        self.encoded = Code(stylizer.encode(list(references)).alone)  # a feature map would hold the style too
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
@@ -220,7 +221,7 @@ class OneShotTask:
 
     @torch.no_grad()
     def begin(self) -> Tensor:
-        """All zeros but for the ready style that draws the references best, of the mean face."""
+        """The initial vector: zeros, except for the ready style that draws the references best, on the mean face."""
         vector = torch.zeros(sum(self.parts))
         if self.styles:
             ws = self.counterparts(torch.zeros(self.parts[2], device=self.mean.device))
@@ -275,11 +276,11 @@ def adapt_image(
     state: State | None = None,
     name: str = "reference",
 ) -> Iterator[AdaptationProgress]:
-    """Trains a domain for 1 to 10 reference pictures of any kind, yielding after every step; the last report holds the
-    result. The note of the first report says where a reference is not what one would wish.
+    """Trains a domain for 1 to 10 reference pictures of any kind, yielding after every step; the last report has the
+    result. The note of the first report names unsuitable references.
 
-    state: continue a training of the same pictures and settings from there. Raises StylizeError and PhotoError for
-    pictures that cannot be used.
+    state: resume a training of the same pictures and settings. Raises StylizeError and PhotoError for unusable
+    pictures.
     """
     s = settings or one_shot_preset(stylizer)
     config = stylizer.generator.config

@@ -1,7 +1,7 @@
 """Text-guided adaptation: a description to a domain vector, by the directional loss of StyleGAN-NADA.
 
-Only the domain vector trains (HyperDomainNet, Alanov et al. 2022). The generator's own random faces are its
-data: their embeddings without a domain are computed once.
+Only the domain vector is trained (HyperDomainNet, Alanov et al. 2022). The generator's own random faces are the data:
+their embeddings without a domain are computed once.
 """
 
 from __future__ import annotations
@@ -42,16 +42,16 @@ RATES = (0.01, 0.03)
 
 @dataclass(frozen=True)
 class AdaptSettings:
-    """The numbers of a training; ``preset`` has them by name.
+    """The settings of a training; ``preset`` has named sets.
 
-    direction: weight of the directional loss, which is blind to the size of the step. reach: of the distance to the
-    description itself, which fixes that size. indomain: of the angle consistency that keeps faces different. norm: of
-    ``domain_norm``. lr: learning rate; None is RATES[0] from ready domains that the description mentions, which are
-    near already, and else RATES[1]. pool: faces to train on; mixing: share of them that take their finer rows from
-    another (Karras et al. 2019). patience: steps after which ``converged`` is asked, 0 never. start: begin from the
-    ready domains that are nearest to the description, instead of from zero. half: the generator computes in the fastest
-    type of the device, which is bfloat16 where there are units for it; the vector, the embeddings and the losses stay
-    in float32.
+    direction: weight of the directional loss, which does not depend on the size of the change. reach: weight of the
+    distance to the description itself, which fixes that size. indomain: weight of the angle consistency that keeps
+    faces different. norm: weight of ``domain_norm``. lr: learning rate; None is RATES[0] when starting from ready
+    domains that the description names, which are already near, and RATES[1] otherwise. pool: faces to train on; mixing:
+    share of them that take their finer rows from another (Karras et al. 2019). patience: window of the test for
+    convergence in steps, 0 for none. start: start from the ready domains nearest to the description, instead of from
+    zero. half: run the generator in the device's fastest dtype, bfloat16 if it has units for it; the vector, the
+    embeddings and the losses stay float32.
     """
 
     steps: int = 60
@@ -91,12 +91,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset(stylizer: Stylizer, name: str = "balanced", **numbers: Any) -> AdaptSettings:
-    """The settings "fast", "balanced" or "strong" for a model, with single ``numbers`` in their stead."""
+    """The settings "fast", "balanced" or "strong" for a model, overridden by ``numbers``."""
     return AdaptSettings(**{**choose_preset(PRESETS[model_kind(stylizer)], name), **numbers})
 
 
 class TextGuide:
-    """What two descriptions ask of pictures of a pool of faces, in every text-image model."""
+    """The losses of two descriptions on pictures of a pool of faces, in every text-image model."""
 
     def __init__(
         self, generator: Generator, clips: Sequence[TextImageModel], faces: Code | Tensor, source: str, target: str
@@ -122,10 +122,10 @@ class TextGuide:
 
 
 def warm_start(stylizer: Stylizer, prompt: Prompt) -> tuple[Domain | None, bool]:
-    """(where the training begins, whether the description is understood): the mix of ready domains that it means, else
+    """(start of the training, whether the description is understood): the mix of ready domains that it means, or else
     the styles whose descriptions are nearest in the text-image model. None without any ready domain.
 
-    The weights of the latter are a softmax of cosines, in which the source takes part: what is alike to none starts
+    The latter's weights are a softmax of cosines that includes the source: a description similar to no style starts
     near zero.
     """
     names = stylizer.ready()
@@ -149,11 +149,11 @@ def adapt_text(
     settings: AdaptSettings | None = None,
     state: State | None = None,
 ) -> Iterator[AdaptationProgress]:
-    """Trains a domain for ``target``, yielding after every step; the last report holds the result.
+    """Trains a domain for ``target``, yielding after every step; the last report has the result.
 
-    state: continue a training of the same descriptions and seed from there; with the same settings the result is
-    the one that it would have had. Raises PromptError for descriptions the model does not know, or that equal the
-    source, and StylizeError where nothing can be trained.
+    state: resume a training of the same descriptions and seed; with the same settings the result is as if it had not
+    been interrupted. Raises PromptError for descriptions that the model does not know, or that equal the source, and
+    StylizeError if nothing can be trained.
     """
     s = settings or preset(stylizer)
     prompt = stylizer.prompt(target)
@@ -205,5 +205,5 @@ def adapt_text(
 def preview(
     stylizer: Stylizer, domain: Domain, faces: Sequence[Face] = (), random: int = 4, seed: int = 0
 ) -> list[Image.Image]:
-    """Pictures to watch while it trains: the given faces, then ``random`` faces, the same for one seed."""
+    """Pictures to show during training: the given faces, then ``random`` faces, deterministic in the seed."""
     return [stylizer.render(face, domain) for face in faces] + stylizer.sample(random, seed, domain)

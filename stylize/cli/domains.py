@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from stylize.models.domain import Domain
     from stylize.pipeline import Stylizer
 
-    Training = tuple[
-        Callable[[State | None], Iterator[AdaptationProgress]], dict[str, Any]
-    ]  # the loop, and what it is of
+    Loop = Callable[[State | None], Iterator[AdaptationProgress]]
+    Training = tuple[Loop, dict[str, Any]]  # the loop, and what identifies it
 
 PRESET_NAMES = ("fast", "balanced", "strong")
 SAVED_EVERY = 5  # steps of a training: a killed one loses no more

@@ -132,7 +132,7 @@ def restyle_video(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -
     if video.hdr:
         words = f"has high dynamic range ({video.hdr}); its colours become ordinary ones."
         print(f"{video.path.name} {words}", file=sys.stderr)
-    if video.brought_down:
+    if video.reduced:
         size = f"{video.size[0]}x{video.size[1]} px, {video.fps:.0f} frames a second"
         print(f"{video.path.name} is brought down to {size}.", file=sys.stderr)
     started, percent = time.monotonic(), 0

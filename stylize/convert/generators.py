@@ -28,11 +28,8 @@ from stylize.models.generator import Generator, GeneratorConfig
 SAMPLES = 10_000  # of w, for a generator whose file lacks their mean
 NOISE_SEED = 0  # of the noise, for a generator whose file lacks it
 MAX_WIDTH = 8192  # of any layer; 512 in what is published
-CONSTANT_NAMES = (
-    "input.input",
-    "constant_input.weight",
-    "synthesis.b4.const",
-)  # what each project calls the 4 px input
+# the projects' names of the 4 px input
+CONSTANT_NAMES = ("input.input", "constant_input.weight", "synthesis.b4.const")
 BESIDE = ("d.", "D.", "netD.", "discriminator.", "g.", "generator.")  # other networks that a training saves beside it
 
 Names = Sequence[tuple[str, Callable[[re.Match[str]], str]]]

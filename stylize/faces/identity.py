@@ -60,9 +60,8 @@ class Residual(nn.Module):
         y = self.second(F.relu(self.first(x)))
         if self.down:
             x = F.pad(F.avg_pool2d(x, 2), (0, 0, 0, 0, 0, self.extra))
-            y = F.pad(
-                y, (0, x.shape[3] - y.shape[3], 0, x.shape[2] - y.shape[2])
-            )  # dlib pads the shorter one with zeros
+            # dlib pads the shorter one with zeros
+            y = F.pad(y, (0, x.shape[3] - y.shape[3], 0, x.shape[2] - y.shape[2]))
         return F.relu(x + y)
 
 

@@ -172,9 +172,8 @@ class Domain:
         for i, size in enumerate(self.sizes):
             resolution = 4 * 2 ** ((i + 1) // 2)
             factor = coarse if resolution <= 8 else medium if resolution <= 32 else fine
-            factors.append(
-                torch.tensor(float(factor)).expand(size)
-            )  # full() raises for values that float32 cannot hold
+            # full() raises for values that float32 cannot hold
+            factors.append(torch.tensor(float(factor)).expand(size))
         levels = {"coarse": coarse, "medium": medium, "fine": fine}
         words = ", ".join(f"{name} {factor:g}" for name, factor in levels.items() if factor != 1)
         if not words:

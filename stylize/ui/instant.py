@@ -27,9 +27,7 @@ FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20
 MORPH_SIDE = 384  # px: largest side of a moving picture
 SECONDS = (1, 6)
-LABEL_FONT = Path(__file__).with_name(
-    "labels.ttf"
-)  # DejaVu Sans cut to Latin and Cyrillic: Pillow's own has no Cyrillic
+LABEL_FONT = Path(__file__).with_name("labels.ttf")  # DejaVu Sans, Latin and Cyrillic: Pillow's own has no Cyrillic
 SAID_EVERY = 0.5  # seconds between two reports
 QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # what draws many pictures
 IDEAS = {

@@ -134,7 +134,7 @@ class VideoTab:
             out = temporary(ENDINGS[values[self.kind]], Path(path).stem)
             clip = VideoFile.open(path, LIMITS[out.suffix])
             words = say(request, "video_smaller", width=clip.size[0], height=clip.size[1], fps=round(clip.fps))
-            changed = words if clip.brought_down else ""
+            changed = words if clip.reduced else ""
             if clip.hdr:
                 changed = f"{changed} {say(request, 'video_hdr', kind=clip.hdr)}".strip()
             yield say(request, "video_waiting"), hidden, hidden, hidden

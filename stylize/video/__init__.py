@@ -1,1 +1,1 @@
-"""Moving pictures: their files, the faces in them, and the style laid on steadily."""
+"""Videos and animations: their files, the faces in them, and applying a style steadily."""

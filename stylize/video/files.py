@@ -1,4 +1,4 @@
-"""Moving pictures as files: a video or an animated picture in, frame by frame; MP4 with its sound, GIF or WebP out."""
+"""Reads videos and animated pictures frame by frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Frame = NDArray[np.uint8]  # (height, width, 3), RGB
 
 @dataclass(frozen=True)
 class Limits:
-    """Of what is written: ``seconds`` at most; a larger ``side`` (px, the longest) or ``fps`` is brought down."""
+    """Limits of the output: ``seconds`` at most; a larger ``side`` (px, the longest) or ``fps`` is reduced."""
 
     seconds: float
     side: int
@@ -31,19 +31,19 @@ class Limits:
 
 
 LIMITS = {".mp4": Limits(60, 1280, 30), ".gif": Limits(20, 480, 25), ".webp": Limits(20, 640, 25)}
-ANIMATED = ("GIF", "WEBP", "PNG")  # what Pillow calls the pictures that may move
-MAX_PIXELS = 4096 * 2304  # of a frame that is read
+ANIMATED = ("GIF", "WEBP", "PNG")  # Pillow's names of the formats that may be animated
+MAX_PIXELS = 4096 * 2304  # of an input frame
 MIN_SIDE = 16  # px
-SIGNATURE_BYTES = 16  # bytes that tell what a file is
-MIN_DELAY = 0.02  # seconds: an animated picture's shorter delays, which browsers do not obey either
-USUAL_DELAY = 0.1  # seconds: what they show in place of those
-HD = 720  # px: from here on colours are BT.709 where a video does not say
+SIGNATURE_BYTES = 16  # enough to recognise a file format
+MIN_DELAY = 0.02  # seconds: browsers ignore shorter delays in animations, ...
+USUAL_DELAY = 0.1  # ... and use this instead
+HD = 720  # px: from here on, colours are BT.709 unless the video says otherwise
 BT2020 = 9  # in the numbering of ITU-T H.273
 UNSPECIFIED = 2
 
 
 def is_moving(path: Path) -> bool:
-    """Whether a file is a video or an animated picture rather than a still one, told by its content."""
+    """Whether a file is a video or an animation rather than a still picture, by its content."""
     kind = _picture_kind(path)
     try:
         if kind is not None:
@@ -51,12 +51,12 @@ def is_moving(path: Path) -> bool:
                 return kind in ANIMATED and getattr(image, "n_frames", 1) > 1
         with _open_video(path) as file:
             return _picture_stream(file) is not None
-    except Exception:  # of a damaged file nearly anything
+    except Exception:  # on damaged files decoders raise almost any exception
         return False
 
 
 def _picture_kind(path: Path) -> str | None:
-    """In Pillow's words; None for what is no picture."""
+    """Pillow's name of the picture format; None if it is not a picture."""
     try:
         with path.open("rb") as file:
             return picture_kind(file.read(SIGNATURE_BYTES))
@@ -70,11 +70,11 @@ def _open_picture(path: Path, kind: str) -> Image.Image:
 
 @dataclass(frozen=True)
 class VideoFile:
-    """A moving picture, opened: its frames can be gone through again and again, and are never all in memory.
+    """An open video or animation: its frames can be read repeatedly, and are never all in memory.
 
-    ``size`` and ``fps`` are those that ``frames`` gives, ``own_size`` and ``own_fps`` the file's; ``count`` says how
-    many frames there are, exactly or nearly; ``seconds`` is the time of the last after the first, which the file shows
-    at ``start``.
+    ``size`` and ``fps`` are those of ``frames``, ``own_size`` and ``own_fps`` the file's; ``count`` is the number of
+    frames, exact or nearly so; ``seconds`` is the time from the first frame to the last, and ``start`` the file's time
+    of the first.
     """
 
     path: Path
@@ -86,12 +86,12 @@ class VideoFile:
     seconds: float
     count: int
     animated: str  # which of ANIMATED; empty for a video
-    hdr: str  # which of TRANSFERS the file has, "HLG" or "PQ", whose frames are brought down to BT.709; else empty
+    hdr: str  # which of TRANSFERS the file has, "HLG" or "PQ", to be tone-mapped to BT.709; else empty
     limits: Limits
 
     @classmethod
     def open(cls, path: str | Path, limits: Limits = LIMITS[".mp4"]) -> VideoFile:
-        """Raises VideoError, in one sentence, for what is no moving picture, too long, too large or cut off."""
+        """Raises VideoError if the file is no video or animation, too long, too large or cut off."""
         path = Path(path)
         if not path.is_file():
             raise VideoError("There is no file {}; check the path.", path)
@@ -108,18 +108,18 @@ class VideoFile:
         own_fps = (len(times) - 1) / seconds if seconds else limits.fps
         kept = list(_thinned(times, limits.fps))
         scale = min(1.0, limits.side / max(size))
-        width, height = (max(2, round(side * scale / 2) * 2) for side in size)  # H.264 halves the colours
+        width, height = (max(2, round(side * scale / 2) * 2) for side in size)  # H.264 subsamples colours by two
         fps = (len(kept) - 1) / (kept[-1] - kept[0]) if len(kept) > 1 else own_fps
         small = (width, height)
         return cls(path, small, size, fps, own_fps, times[0], seconds, len(kept), animated or "", hdr, limits)
 
     @property
-    def brought_down(self) -> bool:
-        """Whether it is written smaller, or with fewer frames a second, than it is."""
+    def reduced(self) -> bool:
+        """Whether frames are given at a smaller size or lower rate than the file's."""
         return max(self.size) < max(self.own_size) - 1 or self.fps < 0.95 * self.own_fps
 
     def frames(self) -> Iterator[tuple[float, Frame]]:
-        """(seconds from the first frame, frame), upright, in ``size`` and at most at ``fps``. Raises VideoError."""
+        """(seconds from the first frame, frame), upright, at ``size`` and at most ``fps``. Raises VideoError."""
         source = self._animated_frames() if self.animated else self._video_frames()
         due = -1.0
         for time, read in source:
@@ -142,12 +142,12 @@ class VideoFile:
     def _video_frames(self) -> Iterator[tuple[float, Any]]:
         with _sentences(self.path), open_container(self.path) as file:
             stream = _picture_stream(file)
-            assert stream is not None  # seen when the file was opened
+            assert stream is not None  # was checked when the file was opened
             stream.thread_type = "AUTO"
             last = -1.0
             for number, frame in enumerate(file.decode(stream)):
                 time = number / self.own_fps if frame.time is None else frame.time - self.start
-                if time > last:  # some files repeat themselves
+                if time > last:  # some files repeat timestamps
                     last = time
                     yield time, lambda frame=frame: _upright(frame, self.size, self.hdr)
 
@@ -163,7 +163,7 @@ def _upright(frame: Any, size: tuple[int, int], hdr: str) -> Frame:
 
 @dataclass(frozen=True)
 class Turn:
-    """How the frames of a video are shown: transposed first, then mirrored left to right, and top to bottom."""
+    """How the frames of a video are shown: transposed, then mirrored left to right, then top to bottom."""
 
     transposed: bool = False
     mirrored: bool = False
@@ -171,7 +171,7 @@ class Turn:
 
     @classmethod
     def of(cls, frame: Any) -> Turn:
-        """From the matrix that a phone writes beside the pictures, to the nearest quarter of a turn."""
+        """From the display matrix that a phone writes, rounded to quarter turns."""
         matrix = frame.side_data.get(Type.DISPLAYMATRIX)
         if matrix is None:
             return cls()
@@ -197,7 +197,7 @@ def _check_size(path: Path, size: tuple[int, int]) -> None:
 
 
 def _thinned(times: list[float], fps: float) -> Iterator[float]:
-    """The times of the frames that remain at ``fps`` at most."""
+    """The times of the frames kept at ``fps`` at most."""
     due = -np.inf
     for time in times:
         if time >= due:
@@ -211,7 +211,7 @@ def _delay(image: Image.Image) -> float:
 
 
 def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]:
-    """(size, times of the frames) of a picture of a kind that Pillow reads. Raises VideoError."""
+    """(size, times of the frames) of an animated picture. Raises VideoError."""
     with _sentences(path), _open_picture(path, kind) as image:
         frames = getattr(image, "n_frames", 1)
         if kind not in ANIMATED or frames < 2:
@@ -226,10 +226,11 @@ def _read_animated(path: Path, kind: str) -> tuple[tuple[int, int], list[float]]
 
 
 def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
-    """(upright size, times of the frames, one of TRANSFERS), from packets and the first frame. Raises VideoError."""
+    """(upright size, times of the frames, one of TRANSFERS or ""), from packets and the first frame. Raises
+    VideoError."""
     try:
         file = _open_video(path)
-    except Exception:  # of a damaged file nearly anything
+    except Exception:  # on damaged files decoders raise almost any exception
         raise VideoError(
             "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.", path.name
         ) from None
@@ -238,7 +239,7 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
         if stream is None:
             raise VideoError("{} has no picture, only other streams; use a video.", path.name)
         packets = [packet for packet in file.demux(stream) if packet.size]
-        if len(packets) < 0.9 * stream.frames:  # the table of contents knows of more
+        if len(packets) < 0.9 * stream.frames:  # the index lists more frames
             raise VideoError(
                 "{} is cut off: {} of its {} frames are there; save it again.", path.name, len(packets), stream.frames
             )
@@ -248,14 +249,14 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
         frame = next(file.decode(stream), None)
         if frame is None:
             return (0, 0), [], ""
-        width = round(frame.width * (stream.sample_aspect_ratio or 1))  # pixels of some videos are not square
+        width = round(frame.width * (stream.sample_aspect_ratio or 1))  # some videos have non-square pixels
         size = (width, frame.height)
         hdr = TRANSFERS.get(stream.codec_context.color_trc, "")
         return size[::-1] if Turn.of(frame).transposed else size, times, hdr
 
 
 def _open_video(path: Path) -> Any:
-    """The opened file. Raises OSError for a still picture, which the library takes for a video of one frame."""
+    """Opens the file. Raises OSError for a still picture, which the library takes for a video of one frame."""
     file = open_container(path)
     if file.format.name == "image2" or file.format.name.endswith("_pipe"):
         file.close()
@@ -264,23 +265,23 @@ def _open_video(path: Path) -> Any:
 
 
 def open_container(path: Path) -> Any:
-    return av.open(str(path), metadata_errors="replace")  # words of old cameras are in any alphabet
+    return av.open(str(path), metadata_errors="replace")  # old cameras write metadata in any encoding
 
 
 def _picture_stream(file: Any) -> Any | None:
-    """The first video stream that is no cover of a song."""
+    """The first video stream that is not cover art."""
     streams = file.streams.video
     return next((s for s in streams if not s.disposition & av.stream.Disposition.attached_pic), None)
 
 
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
-    """Turns what libraries raise inside of it into a VideoError."""
+    """Turns any exception raised inside it into a VideoError."""
     try:
         yield
     except VideoError:
         raise
-    except Exception:  # a damaged file makes decoders raise nearly anything
+    except Exception:  # on damaged files decoders raise almost any exception
         raise VideoError("{} is damaged or cut off; save it again, or use another file.", path.name) from None
 
 

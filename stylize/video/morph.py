@@ -1,4 +1,4 @@
-"""Moving pictures: a walk from domain to domain, and files that browsers play."""
+"""Animates a walk from domain to domain, and writes files that browsers play."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ MAX_FRAMES = 600
 
 
 def path(domains: Sequence[Domain], frames: int, spherical: bool = False) -> Iterator[Domain]:
-    """``frames`` domains along the way from the first to the last through all of them, slower near each.
+    """``frames`` domains on a path through all of them, from the first to the last, slowing down near each.
 
-    A single one is approached from the source domain. Raises StylizeError for too few or too many frames.
+    A single domain is approached from the source domain. Raises StylizeError for too few or too many frames.
     """
     stops = list(domains) if len(domains) > 1 else [domains[0] * 0.0, domains[0]]
     if not len(stops) <= frames <= MAX_FRAMES:
@@ -44,15 +44,15 @@ def walk(
     look: Look = Look(),  # noqa: B008 (frozen)
     spherical: bool = False,
 ) -> Iterator[Image.Image]:
-    """The aligned face in a look along ``path``, one picture after the other."""
+    """The aligned face along ``path`` in a look, one picture per frame."""
     for domain in path(domains, frames, spherical):
         yield stylizer.render(face, look.in_domain(domain))
 
 
 def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None:
-    """Writes .mp4 (H.264), .gif or .webp; the last two play there and back for ever.
+    """Writes .mp4 (H.264), .gif or .webp; the latter two loop back and forth.
 
-    Raises StylizeError for another ending or no frames.
+    Raises StylizeError for another suffix or no frames.
     """
     kind = out.suffix.lower()
     if kind not in FORMATS or not frames:
@@ -61,7 +61,7 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
         )
     width, height = frames[0].size
     if kind == ".mp4":
-        width, height = width - width % 2, height - height % 2  # H.264 halves the colours
+        width, height = width - width % 2, height - height % 2  # H.264 subsamples colours by two
     else:
         frames = [*frames, *list(frames)[-2:0:-1]]
     with atomic_write(out) as part, Writer(part, (width, height), fps) as writer:

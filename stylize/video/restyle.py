@@ -1,8 +1,8 @@
-"""Moving pictures restyled: every face of a video is followed, encoded, drawn in a style and laid back, steadily.
+"""Restyles videos: tracks every face of a video, encodes it, draws it in a style and pastes it back steadily.
 
-The video is gone through three times, so that all smoothing looks ahead as far as back, and no frame is kept:
-faces -> W+ and heads at every few frames -> pictures. Between those few frames the model's change is blended; it is
-laid on each frame itself, so that nothing is blurred by being cut out and pasted.
+The video is read three times, so that smoothing can look ahead as far as back without keeping frames in memory: track
+faces, encode W+ and heads at every few frames (keyframes), draw pictures. Between keyframes the model's change is
+interpolated; it is applied to each frame directly, so that nothing is blurred by cropping and pasting.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from stylize.video.files import Frame, VideoFile
 from stylize.video.tracking import MAX_FACES, Track, Tracker, steady
 from stylize.video.writer import Writer
 
-KEY_EVERY = 4  # frames from one that is encoded and drawn to the next
+KEY_EVERY = 4  # frames from one keyframe to the next
 ENCODED_SIDE = 256  # px of an aligned face
-BATCH = 8  # faces encoded or drawn at a time, ...
-ONE_AT_A_TIME = 256  # ... but one of a model whose pictures are larger than this (px)
-STEADY_SECONDS = 0.3  # standard deviation in time over which W+ is smoothed, ...
-STEADY_HEADS = 2.0  # ... and times that for heads, which turn slowly
-REAL_CHANGE = 2.0  # times the usual difference from key to key: what differs more is another expression, no noise
-LIVE_SIDE = 640  # px: the longest of a camera's frame
-LIVE_SHARE = 0.35  # of a new frame in what is shown of a face that keeps still, ...
-LIVE_MOVE = 0.1  # ... and all of it, where the landmarks have moved by this share of their spread
-STAGE_SHARES = {"faces": 0.15, "encode": 0.4, "draw": 0.45}  # of the whole time
+BATCH = 8  # faces encoded or drawn at once, ...
+ONE_AT_A_TIME = 256  # ... but one if the model's pictures are larger than this (px)
+STEADY_SECONDS = 0.3  # standard deviation of the smoothing of W+ over time, ...
+STEADY_HEADS = 2.0  # ... and this multiple of it for heads, which change slowly
+REAL_CHANGE = 2.0  # times the usual difference between keyframes: a larger one is a new expression, not noise
+LIVE_SIDE = 640  # px: longest side of a camera frame
+LIVE_SHARE = 0.35  # weight of the new frame while a face keeps still, ...
+LIVE_MOVE = 0.1  # ... rising to one when the landmarks move by this share of their spread
+STAGE_SHARES = {"faces": 0.15, "encode": 0.4, "draw": 0.45}  # of the total time
 
 Stage = Literal["faces", "encode", "draw"]
 Planes = NDArray[np.float32]
@@ -50,7 +50,7 @@ Planes = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RestyleProgress:
-    """``done``: share of all the work, 0 to 1; ``picture``: the last frame drawn, if any."""
+    """``done``: share of all the work, 0 to 1; ``picture``: the last drawn frame, if any."""
 
     stage: Stage
     done: float
@@ -59,8 +59,8 @@ class RestyleProgress:
 
 @dataclass(frozen=True)
 class Change:
-    """What a look does to an aligned face: affine colour maps and what is drawn over them, (15, s, s); the model's own
-    picture (3, r, r); all for colours in [-1, 1]; and where the head is (n, n) in [0, 1]."""
+    """The effect of a look on an aligned face: affine colour maps and an overlay, (15, s, s); the model's own picture
+    (3, r, r); all for colours in [-1, 1]; and the head mask (n, n) in [0, 1]."""
 
     maps: Planes
     own: Planes
@@ -73,7 +73,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Keyframes:
-    """A track's faces at the frames ``at``: their codes and heads (len(at), n, n), uint8."""
+    """A track's faces at the frames ``at``: their codes and head masks (len(at), n, n), uint8."""
 
     track: Track
     at: Sequence[int]
@@ -82,13 +82,13 @@ class Keyframes:
 
 
 def restyle(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> Iterator[RestyleProgress]:
-    """Writes the video with every face in the look, and the video's sound where ``out`` is an MP4.
+    """Writes the video with every face in the look, and with its sound if ``out`` is an MP4.
 
-    Yields after every frame of each of its three rounds; closing it stops the work and leaves no file. Raises
-    NoFaceError where no frame has a face, VideoError and StylizeError.
+    Yields after every frame of each of the three passes; closing it stops the work and leaves no file. Raises
+    NoFaceError if no frame has a face, VideoError and StylizeError.
     """
     look = look.with_detail(stylizer.default_detail)
-    _ = stylizer.encoder  # a model without one says so before any work
+    _ = stylizer.encoder  # raises before any work if there is no encoder
     tracks: list[Track] = []
     yield from _faces(stylizer, video, tracks)
     if not tracks:
@@ -167,10 +167,10 @@ def _encode(
 def steady_keys(
     ws: Tensor, heads: NDArray[np.uint8], at: Sequence[int], deviation: float
 ) -> tuple[Tensor, NDArray[np.uint8]]:
-    """W+ and heads, each a mean over its neighbours in time, a bell of ``deviation`` frames wide, wider for heads.
+    """W+ and heads, each averaged over time with a Gaussian of ``deviation`` frames, wider for heads.
 
-    Neighbours whose W+ differ by much more than is usual count less for W+ (as in the bilateral filter, Tomasi and
-    Manduchi 1998): noise goes, and another expression comes as fast as it came.
+    Neighbours whose W+ differ unusually much count less for W+ (as in the bilateral filter, Tomasi and Manduchi 1998):
+    noise is removed, but a new expression appears without delay.
     """
     if len(at) < 2:
         return ws, heads
@@ -186,13 +186,13 @@ def steady_keys(
 
 
 def _bell(*distances: Tensor) -> Tensor:
-    """Weights (n, n) that fall with each of the distances, in standard deviations; every row sums to one."""
+    """Gaussian weights (n, n) of distances in standard deviations; every row sums to one."""
     weights = torch.exp(torch.stack(distances).square().sum(0) / -2)
     return weights / weights.sum(1, keepdim=True)
 
 
 class DrawnTrack:
-    """The changes of one track, drawn as its frames are asked for, in their order."""
+    """The changes of one track, drawn on demand as frames are requested in order."""
 
     def __init__(self, stylizer: Stylizer, keys: Keyframes, look: Look) -> None:
         self.track = keys.track
@@ -220,7 +220,7 @@ def _changes(stylizer: Stylizer, keys: Keyframes, look: Look) -> Iterator[Change
 
 @torch.no_grad()
 def changes(stylizer: Stylizer, code: Code, heads: Planes, look: Look) -> list[Change]:
-    """What the look does to faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
+    """The effect of the look on faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
     source = stylizer.draw(code)
     target = stylizer.draw(stylizer.edit(code, look.edits), look.domain, look.strength, look.style_mix)
     maps = torch.cat(fit_change(source, target), 1)
@@ -230,8 +230,8 @@ def changes(stylizer: Stylizer, code: Code, heads: Planes, look: Look) -> list[C
 
 
 def lay(frame: Frame, quad: Array, change: Change, look: Look, weight: float = 1.0) -> None:
-    """Changes the face in the quad of the frame, in place. The look has a detail; weight: share of the change, 0 to
-    1."""
+    """Applies the change to the face in the quad of the frame, in place. The look must have a detail; weight: strength
+    of the change, 0 to 1."""
     assert look.detail is not None
     place = Place.of(quad, (frame.shape[1], frame.shape[0]))
     if place is None:
@@ -259,7 +259,7 @@ def lay(frame: Frame, quad: Array, change: Change, look: Look, weight: float = 1
 
 
 def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
-    """The part of a frame (height, width, 3) under the colour maps and lines of a change, in [-1, 1]."""
+    """A part of a frame (height, width, 3) under the colour maps and overlay of a change, in [-1, 1]."""
     colours = [np.float32(1 / 127.5) * part[..., channel] - np.float32(1) for channel in range(3)]
     planes = [place.warp(plane, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE) for plane in maps[:12]]
     lines = [place.warp(plane, cv2.INTER_CUBIC) for plane in maps[12:]]
@@ -272,7 +272,7 @@ def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
 
 @dataclass(frozen=True)
 class LiveFace:
-    """A face in the last frame of a camera, steadied; ``head`` (n, n) in [0, 1]."""
+    """A face in the last camera frame, smoothed; ``head`` (n, n) in [0, 1]."""
 
     face: DetectedFace
     code: Code
@@ -282,8 +282,8 @@ class LiveFace:
 def restyle_live(
     stylizer: Stylizer, picture: Image.Image, look: Look, before: Sequence[LiveFace]
 ) -> tuple[Image.Image, list[LiveFace]]:
-    """A camera's frame in the look, at most LIVE_SIDE px large, and its faces for the next call; without a face the
-    frame as it is. Raises StylizeError."""
+    """A camera frame in the look, at most LIVE_SIDE px large, and its faces for the next call; the unchanged frame if
+    it has no face. Raises StylizeError."""
     look = look.with_detail(stylizer.default_detail)
     picture = picture.convert("RGB")
     picture.thumbnail((LIVE_SIDE, LIVE_SIDE))
@@ -305,7 +305,7 @@ def restyle_live(
 
 
 def _steadied(new: LiveFace, before: Sequence[LiveFace]) -> LiveFace:
-    """Blended with the same face of the frame before, the more so the less it moved."""
+    """Blends a face with the same face in the previous frame, the more the less it moved."""
     old = next((old for old in before if overlap(old.face.box, new.face.box)), None)
     if old is None:
         return new

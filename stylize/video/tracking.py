@@ -1,4 +1,5 @@
-"""Faces followed from frame to frame: found now and then, landmarked in every frame, and steadied in time."""
+"""Tracks faces from frame to frame: detects them now and then, finds landmarks in every frame, and smooths them over
+time."""
 
 from __future__ import annotations
 
@@ -13,31 +14,31 @@ from PIL import Image
 from stylize.faces.align import MIN_FACE, MIN_SCORE, Array, DetectedFace, FaceFinder, overlap, plausible
 
 SEARCH_EVERY = 6  # frames
-SEARCH_SIDE = 960  # px: the longest side in which faces are looked for
-KEPT_SCORE = -0.3  # of the detector, for a face that is followed already
-NEW_SHARE = 0.35  # of the best score in a frame, for a face to be followed: leaves and walls come and go below it
-MAX_FACES = 6  # followed at a time, the largest
-MAX_MISSES = 2  # searches in a row that a followed face may be missed in, when it turns or is covered
-ANCHORED = 0.3  # share of a new box of the detector, which come in steps
-STEADY_SECONDS = 0.4  # over which landmarks are smoothed
-FADE_SECONDS = 0.2  # in which a face that comes or goes within a scene takes or loses its style
+SEARCH_SIDE = 960  # px: longest side for detection
+KEPT_SCORE = -0.3  # detector score for a face that is already tracked
+NEW_SHARE = 0.35  # of the best score in a frame, to start tracking: leaves and walls come and go below it
+MAX_FACES = 6  # tracked at a time, the largest ones
+MAX_MISSES = 2  # consecutive detections that a tracked face may miss, when it turns or is covered
+ANCHORED = 0.3  # weight of a new detector box, since boxes come in steps
+STEADY_SECONDS = 0.4  # of the window that smooths landmarks
+FADE_SECONDS = 0.2  # fade of the style of a face that appears or disappears within a scene
 CUT = 24.0  # mean difference of small frames, of 255, ...
-CUT_TIMES = 3.0  # ... and times what is usual, that tells a new scene
-CUT_SIDE = 32  # px of those
+CUT_TIMES = 3.0  # ... and this multiple of the usual one mark a new scene
+CUT_SIDE = 32  # px of those frames
 
 
 @dataclass
 class Track:
     """One face from frame ``first`` on: ``points[i]``, (68, 2), are its landmarks in frame ``first + i``.
 
-    ``fades``: whether it came and went within a scene.
+    ``fades``: whether it appeared and disappeared within a scene.
     """
 
     first: int
     points: list[Array]
     fades: tuple[bool, bool]
-    anchor: Array = field(repr=False)  # (3,): where the detector's box is for the landmarks, see ``_box``
-    sure: int = 0  # the last frame in which the detector saw it
+    anchor: Array = field(repr=False)  # (3,): the detector's box relative to the landmarks, see ``_box``
+    sure: int = 0  # the last frame in which the detector found it
     sightings: int = 1
     misses: int = 0
 
@@ -46,7 +47,7 @@ class Track:
         return self.first + len(self.points) - 1
 
     def weight(self, frame: int, fps: float) -> float:
-        """How much of its style a face has in a frame, 0 to 1."""
+        """The strength of a face's style in a frame, 0 to 1."""
         length = max(1.0, FADE_SECONDS * fps)
         comes = (frame - self.first + 1) / length if self.fades[0] else 1.0
         goes = (self.last - frame + 1) / length if self.fades[1] else 1.0
@@ -59,7 +60,7 @@ class Track:
 
 
 class Tracker:
-    """Takes the frames one by one; ``tracks`` are those that are done, all of them after ``finish``."""
+    """Takes frames one by one; ``tracks`` are the finished tracks, all of them after ``finish``."""
 
     def __init__(self, finder: FaceFinder) -> None:
         self.finder = finder
@@ -85,7 +86,7 @@ class Tracker:
             self._search(picture, cut)
 
     def finish(self) -> list[Track]:
-        """All tracks, steadied by ``steady`` or not at the caller's choice, in the order of their frames."""
+        """All tracks, ordered by frame, unsmoothed; the caller may apply ``steady``."""
         self._end(self._active, False)
         return sorted(self.tracks, key=lambda track: track.first)
 
@@ -115,18 +116,18 @@ class Tracker:
         self._end([track for track in self._active if track.misses > MAX_MISSES], True)
 
     def _end(self, tracks: Sequence[Track], gone: bool) -> None:
-        """``gone``: within a scene, so the face was there only until it was last seen."""
+        """``gone``: it disappeared within a scene, so it was there only until it was last detected."""
         for track in list(tracks):
             self._active.remove(track)
             if gone:
                 track.points = track.points[: track.sure - track.first + 1]
                 track.fades = (track.fades[0], True)
-            if track.sightings > 2 or not gone:  # what was seen once in passing is no face
+            if track.sightings > 2 or not gone:  # a single detection is not a face
                 self.tracks.append(track)
 
 
 class SceneCuts:
-    """Tells where a scene begins."""
+    """Detects scene cuts."""
 
     def __init__(self) -> None:
         self._before: NDArray[np.float32] | None = None
@@ -144,25 +145,25 @@ class SceneCuts:
 
 
 def steady(track: Track, fps: float) -> Track:
-    """The track with landmarks smoothed by a parabola over every STEADY_SECONDS, which does not lag (Savitzky and Golay
+    """The track with landmarks smoothed by a local parabola over STEADY_SECONDS, which does not lag (Savitzky and Golay
     1964)."""
     window = min(round(STEADY_SECONDS * fps) // 2 * 2 + 1, (len(track.points) - 1) // 2 * 2 + 1)
     if window < 5:
         return track
-    from scipy.signal import savgol_filter  # a second of imports, which only videos need
+    from scipy.signal import savgol_filter  # takes a second to import; only videos need it
 
     return replace(track, points=list(savgol_filter(np.stack(track.points), window, 2, axis=0)))
 
 
 def _anchor(points: Array, box: Array) -> Array:
-    """(3,): the middle of the box, and half its width, in the frame of the landmarks' middle and spread."""
+    """(3,): the box's centre, and half its width, relative to the landmarks' mean and spread."""
     middle, spread = points.mean(0), points.std()
     centre = (box[:2] + box[2:]) / 2
     return np.array([*(centre - middle) / spread, (box[2] - box[0]) / 2 / spread])
 
 
 def _box(track: Track) -> Array:
-    """(4,): where the detector's box would be around the last landmarks."""
+    """(4,): the detector's box predicted from the last landmarks."""
     points = track.points[-1]
     x, y, half = track.anchor * points.std()
     centre = points.mean(0) + np.array([x, y])

@@ -1,4 +1,4 @@
-"""Moving pictures out: MP4 with its sound, GIF or WebP."""
+"""Writes videos and animations: MP4 with sound, GIF or WebP."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from stylize.errors import VideoError
 from stylize.video.files import LIMITS, Frame, VideoFile, open_container
 
 BT709 = 1  # in the numbering of ITU-T H.273
-COPIED = ("aac", "mp3")  # sounds that every player finds in an MP4
-PALETTE = "stats_mode=single:reserve_transparent=0"  # one for every frame,
-DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a pattern that does not crawl
+COPIED = ("aac", "mp3")  # audio codecs that every player supports in an MP4
+PALETTE = "stats_mode=single:reserve_transparent=0"  # one palette per frame,
+DITHER = "new=1:dither=bayer:bayer_scale=3"  # with a dither pattern that stays still
 
 
 class Writer:
-    """Writes frames of one size (width, height), even numbers in .mp4, one by one: H.264 in .mp4, with the sound of
-    ``video`` where one is given; or .gif or .webp, which play for ever.
+    """Writes frames of one size (width, height; even numbers for .mp4) one by one: H.264 in .mp4, with the sound of
+    ``video`` if given; or .gif or .webp, which loop.
 
-    Raises VideoError for another ending. Leaving it by an error deletes the file.
+    Raises VideoError for another suffix. Leaving the context with an error deletes the file.
     """
 
     def __init__(self, out: Path, size: tuple[int, int], fps: float, video: VideoFile | None = None) -> None:
@@ -37,7 +37,7 @@ class Writer:
         rate = Fraction(fps).limit_denominator(1000)
         self._palette: Graph | None = None
         self._sound: Iterator[Any] = iter(())
-        self._waiting: Any = None  # a packet of sound whose time has not come
+        self._waiting: Any = None  # the next packet of sound, not due yet
         if kind == ".mp4":
             self._stream = self._add("libx264", rate, "yuv420p", 90000, {"crf": "20", "preset": "veryfast"})
             context = self._stream.codec_context
@@ -62,7 +62,7 @@ class Writer:
         return self
 
     def write(self, time: float, frame: Frame) -> None:
-        """A frame, shown from ``time`` (seconds) on."""
+        """Adds a frame, shown from ``time`` (seconds) on."""
         while self._waiting is not None and self._waiting.dts * self._waiting.time_base <= time:
             self._next_sound()
         self._encode(frame, time)
@@ -112,8 +112,8 @@ def _palette(size: tuple[int, int], time_base: Fraction) -> Graph:
 
 
 def _sound(video: VideoFile, out: Any) -> Iterator[Any]:
-    """Packets of the video's sound for a stream that is added to ``out``: as they are where every player can take them,
-    else encoded anew. It ends with the picture, and where it is damaged."""
+    """Packets of the video's sound for a stream that is added to ``out``: copied if every player supports the codec,
+    else re-encoded. The sound ends with the picture, or where it is damaged."""
     with suppress(av.FFmpegError), open_container(video.path) as file:
         if not file.streams.audio:
             return
