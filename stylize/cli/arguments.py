@@ -1,4 +1,4 @@
-"""What the commands share: their arguments, the checks before any work, and what they say while they work."""
+"""Shared by the commands: arguments, checks before any work, and progress reports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HELP = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one sentence, where argparse would print the whole usage first."""
+    """Reports an error in one sentence, without printing the whole usage first."""
 
     def error(self, message: str) -> NoReturn:
         raise StylizeError("{}{}; see {} --help.", message[:1].upper(), message[1:], self.prog)
@@ -49,7 +49,7 @@ def command_parser(command: str, description: str, epilog: str | None = None) ->
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        conflict_handler="resolve",  # a training command may describe a common option in its own words
+        conflict_handler="resolve",  # a training command may describe a common option itself
     )
     parser.add_argument("--seed", type=whole_number, default=0, help="seed of everything random (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
@@ -63,12 +63,12 @@ def load_model(args: argparse.Namespace) -> Stylizer:
     from stylize.pipeline import Stylizer
 
     stylizer = Stylizer.load(args.model, args.device or device_of_process())
-    args.model = args.model or stylizer.name  # for the record in what is written
+    args.model = args.model or stylizer.name  # to be recorded in the output
     return stylizer
 
 
 def device_of_process() -> str | None:
-    """A GPU for each process that torchrun started here."""
+    """One GPU per process started by torchrun."""
     import torch
 
     number = os.environ.get("LOCAL_RANK")
@@ -84,7 +84,7 @@ def show_progress(progress: AdaptationProgress | RefineProgress) -> None:
 
 
 def tell(line: str, step: int, steps: int, note: str = "") -> None:
-    """One line that is written over in a terminal; elsewhere every tenth of the steps."""
+    """A status line that is overwritten in a terminal; elsewhere it is printed every tenth of the steps."""
     if sys.stderr.isatty():
         print(f"\r\033[K{line}", end="\n" if step == steps or note else "", file=sys.stderr, flush=True)
     elif step == steps or step % max(1, steps // 10) == 0:
@@ -102,7 +102,7 @@ def wrote(path: Path) -> None:
 
 
 def check_output(path: Path, suffixes: Sequence[str], inputs: Sequence[Path] = ()) -> None:
-    """Before any work is done: raise unless `path` can be written and is none of the inputs."""
+    """Raises unless `path` can be written and is none of the inputs; called before any work."""
     if path.suffix.lower() not in suffixes:
         raise StylizeError("Cannot write {}: the name must end in {}.", path, " or ".join(suffixes))
     if path.is_dir():
@@ -124,7 +124,7 @@ def is_picture(text: str) -> bool:
 
 
 def check_styles(texts: Sequence[str]) -> None:
-    """Before any work is done: raise unless the pictures among the domains exist."""
+    """Raises unless the pictures among the domains exist; called before any work."""
     for text in texts:
         if is_picture(text) and not Path(text).is_file():
             raise StylizeError("There is no picture {}; check the path, or describe the style in words.", text)

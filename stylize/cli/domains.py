@@ -1,4 +1,4 @@
-"""Commands on domains: adapt, mix, list; and finding the domain that a text asks for."""
+"""Commands on domains: adapt, mix, list; and finding the domain that a text names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Training = tuple[Loop, dict[str, Any]]  # the loop, and what identifies it
 
 PRESET_NAMES = ("fast", "balanced", "strong")
-SAVED_EVERY = 5  # steps of a training: a killed one loses no more
+SAVED_EVERY = 5  # steps: a killed training loses at most this many
 MIX = """Each PART is a DOMAIN and, after =, its weight (1 where it is left out). A strength for its levels may follow:
 coarse (structure), medium (features) and fine (colours), 1 where they are left out.
 
@@ -110,7 +110,7 @@ def save_state(path: Path, state: State, job: dict[str, Any]) -> None:
 
 
 def read_state(path: Path, job: dict[str, Any]) -> State:
-    """The state that a killed training left; StylizeError when there is none, or it is of another training."""
+    """The saved state of a killed training; StylizeError if there is none, or if it belongs to another training."""
     from stylize.adaptation.descent import State
     from stylize.models.checkpoints import load_checkpoint
 
@@ -161,7 +161,7 @@ def wanted_domain(stylizer: Stylizer, text: str, args: argparse.Namespace) -> Do
         return pictured_domain(stylizer, Path(text), args)
     try:
         domain = stylizer.domain(text)
-    except DomainError:  # none is ready for these words
+    except DomainError:  # no ready domain matches these words
         if args.method == "instant" or is_file(text):
             raise
         return train_domain(stylizer, text, args.seed)

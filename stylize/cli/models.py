@@ -1,4 +1,4 @@
-"""Commands on models' files: convert, download, train, evaluate; and the page: serve."""
+"""Commands on model files: convert, download, train, evaluate; and serve, for the page."""
 
 from __future__ import annotations
 

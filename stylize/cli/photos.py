@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from stylize.video.files import VideoFile
 
 MAX_SAMPLES = 400
-LONGEST_MOVING = 1024  # px of a photo in a moving picture
+LONGEST_MOVING = 1024  # px of a photo in an animation
 
 
 def stylise(words: list[str]) -> None:
@@ -94,7 +94,7 @@ def stylise(words: list[str]) -> None:
         if moving and (args.aligned or args.face is not None):
             parser.error("--face and --aligned belong to photos")
 
-    load = cache(lambda: load_model(args))  # once, after a first photo could be read
+    load = cache(lambda: load_model(args))  # once, after the first photo that can be read
     make = cache(lambda: None if args.to is None else wanted_domain(load(), args.to, args))
     given = {name: getattr(args, name) for name in ("strength", "detail", "keep_colours", "background")}
     look, settings = Look(**given, edits=edits), {"to": args.to, **given, "edits": edits, **provenance(args)}
@@ -152,10 +152,11 @@ def each_photo(
     work: Callable[[Path, Path], None],
     ending: Callable[[Path], str],
 ) -> None:
-    """Every photo of a folder into another, those that are there already left out; what fails is told at the end.
-    ``ending``: of what is made of a file.
+    """Processes every photo of a folder into another, skipping finished ones; failures are reported at the end.
+    ``ending``: suffix of the output of a file.
 
-    Processes that torchrun started share the photos, and the first of them tells it."""
+    Processes started by torchrun share the photos, and the first one reports.
+    """
     from tqdm import tqdm
 
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
@@ -168,7 +169,7 @@ def each_photo(
     targets = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
     todo = [pair for pair in targets if not pair[1].exists()]
     if todo:
-        prepare()  # a style that cannot be had is no fault of any photo
+        prepare()  # an unusable style is not a photo's fault
     failed = []
     for path, target in tqdm(todo, unit="photo", position=rank, disable=None):
         try:
@@ -185,8 +186,8 @@ def each_photo(
 
 
 def gathered(words: list[str], rank: int, size: int) -> list[str]:
-    """On the first process the words of all; none on the others. All end together: torchrun stops the rest when one
-    ends with an error."""
+    """All processes' messages on the first process; none on the others. All processes end together: torchrun stops the
+    rest when one ends with an error."""
     if size == 1:
         return words
     import torch.distributed as dist

@@ -1,1 +1,1 @@
-"""Checkpoints of other projects under this project's names, and the full model's files from the hub."""
+"""Converts checkpoints of other projects, and downloads the full model."""

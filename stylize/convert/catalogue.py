@@ -1,4 +1,4 @@
-"""Weights of others: where they lie, what they are for, how large they are and under which licence."""
+"""The downloadable weights of other projects: location, purpose, size and licence."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ NVIDIA_LICENCE = "NVIDIA Source Code License, non-commercial"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of weights: ``file`` in the hub's repository ``repo``, or at the address ``url``.
+    """A weights file: ``file`` in the Hugging Face repository ``repo``, or at the address ``url``.
 
-    sha256: None where nobody publishes it; size: bytes, without a sha256 only about, None where unknown.
-    target: what it becomes in the model's folder; clip: the open-clip architecture, for text-image models.
-    also: further places of the same file on the hub, for when the first is gone.
+    sha256: None if nobody publishes it; size: bytes, approximate without a sha256, None if unknown. target: the
+    resulting file in the model's folder; clip: the open-clip architecture, for text-image models. also: mirrors of the
+    same file on the hub, in case the first is gone.
     """
 
     name: str
@@ -40,13 +40,13 @@ class WeightsFile:
 
     @property
     def path(self) -> Path:
-        """Where the download is kept."""
+        """The path of the downloaded file."""
         suffix = Path(self.file or self.url.partition("?")[0]).suffix
         return Path(constants.HF_HOME) / "stylize" / f"{self.name}{suffix}"
 
     @property
     def part(self) -> Path:
-        """The beginning of it, while it is on its way."""
+        """The path of the partial download."""
         return self.path.with_name(self.path.name + ".part")
 
 
@@ -82,7 +82,7 @@ WEIGHTS = (
         target="encoder_sfe.safetensors",
         repo="AIRI-Institute/StyleFeatureEditor",
         file="pretrained_models/sfe_editor_light.pt",
-        size=650_000_000,  # of the networks in it
+        size=650_000_000,  # of the networks inside
     ),
     WeightsFile(
         name="clip-vit-b-32",
@@ -108,7 +108,7 @@ WEIGHTS = (
         name="hyperdomainnet",
         purpose="published domains and hypernetworks (HyperDomainNet)",
         licence="MIT",
-        target="mapper_large_resample_td.safetensors",  # one of many
+        target="mapper_large_resample_td.safetensors",  # one of several
         url="https://www.dropbox.com/s/r8816i09t9n94hy/checkpoints.zip?dl=1",
     ),
     WeightsFile(
@@ -130,12 +130,12 @@ WEIGHTS = (
         size=7289,
     ),
 )
-REQUIRED = ("stylegan2-ffhq", "e4e-ffhq", "clip-vit-b-32", "clip-vit-b-16")  # what the full model cannot do without
-OPTIONAL = "sfe-ffhq"  # takes the place of e4e where it is there
+REQUIRED = ("stylegan2-ffhq", "e4e-ffhq", "clip-vit-b-32", "clip-vit-b-16")  # required by the full model
+OPTIONAL = "sfe-ffhq"  # replaces e4e if present
 
 
 def choose_weights(name: str) -> list[WeightsFile]:
-    """The weights of "full", or the one of that name. Raises CheckpointError."""
+    """The files of "full", or the file of that name. Raises CheckpointError."""
     table = {weight.name: weight for weight in WEIGHTS}
     if name != "full" and name not in table:
         raise CheckpointError("There is nothing to download under {!r}; use full, {}.", name, ", ".join(table))
@@ -143,7 +143,7 @@ def choose_weights(name: str) -> list[WeightsFile]:
 
 
 def describe(weights: Sequence[WeightsFile]) -> str:
-    """What a download brings, from where, under which licence, and the disk it takes."""
+    """Describes a download: contents, origin, licence and disk space."""
     lines = []
     for weight in weights:
         size = "size unknown" if weight.size is None else megabytes(weight.size)

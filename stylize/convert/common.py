@@ -1,4 +1,4 @@
-"""What every conversion shares: tensors and settings that are checked before they are believed."""
+"""Shared by all conversions: validating tensors and settings before using them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stylize.errors import CheckpointError
 from stylize.models.checkpoints import check_tensors, load_checkpoint, load_into, save_checkpoint
 from stylize.models.generator import Generator, GeneratorConfig
 
-MAX_LEVELS = 10  # of a generator: 2048 px
+MAX_LEVELS = 10  # resolutions of a generator: up to 2048 px
 MAX_NUMBERS = 2**29  # of one model; e4e has 267 million
 
 Tensors = dict[str, Tensor]
@@ -24,9 +24,9 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class ConvertedWeights:
-    """A generator, an encoder, directions or a part of LPIPS: tensors, and settings that say what they are.
+    """A converted generator, encoder, directions or part of LPIPS: tensors, and settings that describe them.
 
-    ``note``: a sentence about what the file lacked and how that was made up for; "" where it lacked nothing.
+    ``note``: a sentence about what the file lacked and how that was replaced; "" if nothing was missing.
     """
 
     tensors: Tensors
@@ -46,25 +46,25 @@ class Base:
 
     @classmethod
     def load(cls, path: Path) -> Base:
-        """This project's file of a generator, or a folder with generator.safetensors. Raises CheckpointError."""
+        """Loads this project's file of a generator, or a folder with generator.safetensors. Raises CheckpointError."""
         path = path / "generator.safetensors" if path.is_dir() else path
         tensors, settings = load_checkpoint(path)
         try:
             config = GeneratorConfig(**settings["config"])
             if len(config.channels) > MAX_LEVELS or config.mapping_layers > len(tensors):
                 raise ValueError("more layers than the file can hold")
-            with torch.device("meta"):  # sizes that do not fit are found before memory is taken
+            with torch.device("meta"):  # checks sizes before allocating memory
                 generator = Generator(config)
-        except Exception:  # whatever such settings make of a generator
+        except Exception:  # invalid settings may raise anything
             raise CheckpointError("{} is no generator of this project; convert one first.", path.name) from None
         load_into(generator, tensors, path.name)
         return cls(generator, generator.fingerprint())
 
 
 def plain_tensors(state: Any, name: str) -> Tensors:
-    """A state dict, without the prefix ``module.`` of parallel training; NumPy's arrays as tensors.
+    """A state dict without the prefix ``module.`` of parallel training, NumPy arrays converted to tensors.
 
-    Raises CheckpointError when it holds anything but numbers with plain names, or empty tensors.
+    Raises CheckpointError if it holds anything but numbers with plain names, or empty tensors.
     """
     items = state.items() if isinstance(state, dict) else [("", None)]
     tensors: dict[Any, Any] = {key: value.tensor if isinstance(value, Array) else value for key, value in items}
@@ -74,7 +74,7 @@ def plain_tensors(state: Any, name: str) -> Tensors:
 
 
 def without_prefix(tensors: Mapping[str, Tensor], *prefixes: str) -> Tensors:
-    """The tensors without those of the prefixes that all their names share."""
+    """The tensors with any of the prefixes that all their names share removed."""
     for prefix in prefixes:
         if tensors and all(key.startswith(prefix) for key in tensors):
             tensors = {key.removeprefix(prefix): tensor for key, tensor in tensors.items()}
@@ -82,13 +82,14 @@ def without_prefix(tensors: Mapping[str, Tensor], *prefixes: str) -> Tensors:
 
 
 def part_of(tensors: Mapping[str, Tensor], prefix: str) -> Tensors:
-    """Those whose names begin with the prefix, without it, and without a ``module.`` behind it."""
+    """The tensors whose names start with the prefix, without it and a following ``module.``."""
     held = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
     return without_prefix(held, "module.")
 
 
 def finite(tensors: Tensors, name: str) -> Tensors:
-    """In float32 but for BatchNorm's counters. Raises CheckpointError when they are too many or not finite."""
+    """Converts to float32, except BatchNorm's counters. Raises CheckpointError if there are too many numbers or
+    non-finite ones."""
     if sum(tensor.numel() for tensor in tensors.values()) > MAX_NUMBERS:
         raise CheckpointError("{} holds far more numbers than a model of its kind has; use another file.", name)
     if odd := next((key for key, tensor in tensors.items() if tensor.is_complex()), None):
@@ -101,11 +102,11 @@ def finite(tensors: Tensors, name: str) -> Tensors:
 
 
 def checked(build: Callable[[], nn.Module], tensors: Tensors, name: str) -> Tensors:
-    """``finite`` tensors that are exactly those of the module. Raises CheckpointError."""
+    """``finite`` tensors, which must be exactly the module's. Raises CheckpointError."""
     try:
         with torch.device("meta"):
             expected = build().state_dict()
-    except Exception:  # sizes of which nothing can be built
+    except Exception:  # sizes from which no module can be built
         raise CheckpointError("{} holds another architecture than one of its kind; use another file.", name) from None
     check_tensors(expected, tensors, name)
     return finite(tensors, name)
@@ -116,7 +117,7 @@ def count(pattern: str, tensors: Tensors) -> int:
 
 
 def plain(settings: Any) -> dict[str, Any]:
-    """Numbers and short texts of a dict, an argparse.Namespace or an OmegaConf container."""
+    """The numbers and short texts in a dict, an argparse.Namespace or an OmegaConf container."""
     if isinstance(settings, Record):
         settings = settings.get("_content", settings)
     items = settings.items() if isinstance(settings, dict) else ()

@@ -1,8 +1,8 @@
-"""How the weights of others come here, see ``stylize.convert.catalogue``.
+"""Downloads the weights of ``stylize.convert.catalogue``.
 
-Downloads go on where they stopped, also after days: ``huggingface_hub`` names the address, the token, the cache and
-the offline switch, but begins a broken file anew, so that the transfer itself is done here. Nothing is fetched unless
-it is asked for; what is fetched stays in HF_HOME/stylize.
+Downloads resume where they stopped, even days later. ``huggingface_hub`` provides the address, token, cache folder and
+offline switch, but restarts an interrupted file, so the transfer is done here. Nothing is downloaded unless requested;
+downloads are kept in HF_HOME/stylize.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from stylize.places import model_folder
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 30.0  # seconds without an answer
-ATTEMPTS = 3  # in a row, without a new byte
+ATTEMPTS = 3  # consecutive ones without a new byte
 PAUSE = 2.0  # seconds between them
-GONE = (401, 403, 404, 410)  # what a server answers for a file that is not, or no longer, for everybody
+GONE = (401, 403, 404, 410)  # HTTP status of files that are not public, or not any more
 
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """Of one weight: ``done`` of ``total`` bytes; total None where the server does not say."""
+    """Progress of one file: ``done`` of ``total`` bytes; total is None if the server does not say."""
 
     weight: WeightsFile
     stage: Literal["download", "check", "convert", "ready"]
@@ -46,10 +46,9 @@ class DownloadProgress:
 
 
 def download(weights: Sequence[WeightsFile], folder: Path | None = None) -> Iterator[DownloadProgress]:
-    """Fetches, checks and converts ``weights`` into ``folder`` (default: the full model's), and says how far it is.
+    """Downloads, checks and converts ``weights`` into ``folder`` (default: the full model's), reporting progress.
 
-    What is there already is left alone. Closing the iterator stops; the next call goes on from there.
-    Raises CheckpointError.
+    Files that exist are left alone. Closing the iterator stops; the next call resumes. Raises CheckpointError.
     """
     folder = model_folder("full") if folder is None else folder
     missing = [weight for weight in weights if not (folder / weight.target).exists()]
@@ -71,7 +70,7 @@ def download(weights: Sequence[WeightsFile], folder: Path | None = None) -> Iter
 
 
 def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
-    """Brings ``weight`` to ``weight.path``, going on from what an earlier call left. Raises CheckpointError."""
+    """Downloads ``weight`` to ``weight.path``, resuming an earlier call. Raises CheckpointError."""
     if weight.path.is_file():
         return
     if constants.HF_HUB_OFFLINE:
@@ -124,7 +123,7 @@ def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Remembers what the hub says of a file before it sends one on to where the file lies."""
+    """Records the hub's headers for a file before it redirects to the file's storage."""
 
     def __init__(self) -> None:
         self.linked = ""
@@ -143,7 +142,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _transfer(weight: WeightsFile, part: Path) -> Generator[DownloadProgress, None, str | None]:
-    """Appends to ``part`` until it is whole; returns the SHA-256 that it should have, where somebody says so."""
+    """Appends to ``part`` until it is complete; returns the expected SHA-256, if known."""
     have = part.stat().st_size if part.is_file() else 0
     if weight.sha256 and have == weight.size:
         return weight.sha256
@@ -151,7 +150,7 @@ def _transfer(weight: WeightsFile, part: Path) -> Generator[DownloadProgress, No
     try:
         response = urllib.request.build_opener(redirects).open(_request(weight, have), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing lies beyond what is here: it is whole, or it is something else
+        if error.code != 416:  # no more bytes: it is complete, or a different file
             raise
         if error.headers.get("Content-Range", "").rpartition("/")[2] != str(have):
             part.unlink()
@@ -182,7 +181,7 @@ def _transfer(weight: WeightsFile, part: Path) -> Generator[DownloadProgress, No
 def _request(weight: WeightsFile, have: int) -> urllib.request.Request:
     url = hf_hub_url(weight.repo, weight.file) if weight.repo else weight.url
     request = urllib.request.Request(url, headers={"User-Agent": "stylize"})
-    if weight.repo and (token := get_token()):  # for the hub alone, not for where it sends one on to
+    if weight.repo and (token := get_token()):  # only for the hub, not for the storage it redirects to
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     if have:
         request.add_header("Range", f"bytes={have}-")
@@ -190,7 +189,7 @@ def _request(weight: WeightsFile, have: int) -> urllib.request.Request:
 
 
 def _as_sha256(etag: str) -> str | None:
-    """The hub's tag of a large file is its SHA-256; of a small one it is something else."""
+    """The hub's ETag of a large file is its SHA-256; that of a small file is something else."""
     etag = etag.removeprefix("W/").strip('"')
     return etag if len(etag) == 64 else None
 
@@ -212,7 +211,8 @@ def _explain(weight: WeightsFile, error: urllib.error.HTTPError) -> str:
 
 
 def _check_disk(weights: Sequence[WeightsFile], folder: Path) -> None:
-    """Raises CheckpointError unless the disks have room for what is still to come, and for as much converted."""
+    """Raises CheckpointError unless the disks have room for the remaining download and as much again for converted
+    files."""
     needs: dict[int, tuple[int, Path]] = {}  # by file system
     for weight in weights:
         here = next((path.stat().st_size for path in (weight.path, weight.part) if path.is_file()), 0)
@@ -255,7 +255,7 @@ def _convert(weight: WeightsFile, path: Path, target: Path) -> None:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Hypernetworks into ``folder``, domains into its folder of domains, all for the generator that is there."""
+    """Unpacks hypernetworks into ``folder`` and domains into its domain folder, all for the generator found there."""
     generator = folder / "generator.safetensors"
     if not generator.is_file():
         raise CheckpointError("The domains need their generator; python -m stylize download full fetches it first.")
@@ -263,5 +263,5 @@ def _unpack(archive: Path, folder: Path) -> None:
         for path in convert(archive, Path(scratch), generator):
             place = folder if path.stem.startswith("mapper") else folder / "domains"
             place.mkdir(exist_ok=True)
-            free = not (place / path.name).exists()  # a text and a picture may have made domains of one name
+            free = not (place / path.name).exists()  # a text and a picture may give domains of the same name
             path.replace(place / (path.name if free else f"{path.parent.name} {path.name}"))

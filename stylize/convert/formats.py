@@ -1,8 +1,8 @@
-"""Checkpoints of other projects, recognised by their contents and written anew in this project's formats.
+"""Converts checkpoints of other projects, recognised by their contents.
 
-Generators of rosinality's StyleGAN2 (StyleGAN-NADA's and JoJoGAN's too), BasicSR and NVIDIA's stylegan2-ada-pytorch,
-the encoders e4e, ReStyle and StyleFeatureEditor, domains and mappers of HyperDomainNet, directions of InterFaceGAN,
-LPIPS and its VGG16. Pickles are read by ``stylize.convert.unpickle``, which runs nothing in them; each file must hold
+Generators of rosinality's StyleGAN2 (including StyleGAN-NADA and JoJoGAN), BasicSR and NVIDIA's stylegan2-ada-pytorch;
+the encoders e4e, ReStyle and StyleFeatureEditor; domains and mappers of HyperDomainNet; directions of InterFaceGAN;
+LPIPS and its VGG16. Pickles are read by ``stylize.convert.unpickle``, which runs no code in them. Each file must hold
 exactly the tensors of its architecture.
 """
 
@@ -56,9 +56,9 @@ from stylize.models.lpips import WIDTHS, Lpips
 
 MAX_UNPACKED = 2**31  # bytes of an archive of checkpoints
 LARGEST_DIRECTIONS = 1_000_000  # bytes
-BARE = ("params_ema", "params", "g", "generator")  # what BasicSR, JoJoGAN and others call a generator's state dict
+BARE = ("params_ema", "params", "g", "generator")  # names of a generator's state dict in BasicSR, JoJoGAN and others
 HTML = re.compile(rb"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
-PLAIN_NAME = re.compile(r"[\w ,()+&'-][\w .,()+&'-]{0,99}")  # not hidden, not the folder above
+PLAIN_NAME = re.compile(r"[\w ,()+&'-][\w .,()+&'-]{0,99}")  # not hidden, not the parent folder
 
 Converted = ConvertedWeights | Domain | HyperNet
 
@@ -70,13 +70,13 @@ def convert(
     decoder: Path | None = None,
     tell: Callable[[str], None] = lambda note: None,
 ) -> list[Path]:
-    """Writes the checkpoint ``path`` as the safetensors file ``out``, and returns what was written.
+    """Converts the checkpoint ``path`` to the safetensors file ``out``, and returns what was written.
 
-    An archive of checkpoints is written into the folder ``out``. generator: the generator that domains belong to (see
-    ``Base.load``); they then carry its fingerprint. decoder: where to write the generator inside an encoder's file.
-    tell: is called with a sentence where the file lacked something that was made up for.
+    An archive of checkpoints is converted into the folder ``out``. generator: the generator that domains belong to (see
+    ``Base.load``); they then record its fingerprint. decoder: where to write the generator inside an encoder's file.
+    tell: called with a sentence if the file lacked something that was replaced.
 
-    Raises CheckpointError when the file is no known kind of checkpoint, damaged, hostile or of another architecture.
+    Raises CheckpointError if the file is no known kind of checkpoint, damaged, malicious or of another architecture.
     """
     base = None if generator is None else Base.load(generator)
     with _opened(path) as stream:
@@ -92,7 +92,7 @@ def convert(
 
 
 def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
-    """Writes the InterFaceGAN directions of several files as one. Raises CheckpointError."""
+    """Joins the InterFaceGAN directions of several files into one. Raises CheckpointError."""
     tensors: Tensors = {}
     for path in paths:
         with _opened(path) as stream:
@@ -128,7 +128,7 @@ def _saved(results: Mapping[Path, Converted], tell: Callable[[str], None] = lamb
 def _convert_archive(
     stream: IO[bytes], name: str, out: Path, base: Base | None, tell: Callable[[str], None]
 ) -> Iterator[Path]:
-    """Every ``.pt`` of an archive, under its own path in the folder ``out``."""
+    """Converts every ``.pt`` in an archive, keeping its path, into the folder ``out``."""
     if out.suffix == ".safetensors" or out.is_file():
         raise CheckpointError("{} holds several checkpoints; name a folder for them instead of the file {}.", name, out)
     entries = {entry: size for entry, size in _entries(stream).items() if entry.endswith(".pt")}
@@ -149,7 +149,7 @@ def _convert_archive(
 
 
 def read(stream: IO[bytes], name: str) -> Any:
-    """The content of a checkpoint as plain data, see ``unpickle.load``; NumPy's and safetensors as tensors."""
+    """The content of a checkpoint as plain data, see ``unpickle.load``; NumPy and safetensors files as tensors."""
     start = stream.read(1024)
     stream.seek(0)
     if not start:
@@ -178,16 +178,16 @@ def _unpacked(stream: IO[bytes], entry: str, name: str) -> bytes:
     try:
         with zipfile.ZipFile(stream) as archive:
             return archive.read(entry)
-    except Exception:  # of zip's parts each raises its own
+    except Exception:  # zipfile raises many kinds of exception
         raise CheckpointError("{!a} in {} is damaged or encrypted; download it again.", entry, name) from None
 
 
 def _entries(stream: IO[bytes]) -> dict[str, int]:
-    """Names and sizes inside a zip file; nothing for other files, and for torch's own."""
+    """Names and sizes of the files in a zip; empty for other files, and for torch's own."""
     try:
         with zipfile.ZipFile(stream) as archive:
             entries = {info.filename: info.file_size for info in archive.infolist()}
-    except Exception:  # no zip file, or a damaged one
+    except Exception:  # not a zip file, or damaged
         entries = {}
     stream.seek(0)
     return {} if any(entry.endswith("/data.pkl") for entry in entries) else entries
@@ -198,7 +198,7 @@ def _array(data: bytes, name: str) -> Tensor:
         raise CheckpointError("{} is too large for a direction; use another file.", name)
     try:
         return torch.from_numpy(np.load(io.BytesIO(data), allow_pickle=False))
-    except Exception:  # its header is Python, which fails in many ways
+    except Exception:  # its header is a Python literal, which fails in many ways
         raise CheckpointError("{} is damaged or holds no plain numbers; download it again.", name) from None
 
 
@@ -206,7 +206,7 @@ def _safetensors(data: bytes, name: str) -> Tensors:
     try:
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
         tensors = load_safetensors(data)
-    except Exception:  # JSON and its reader of numbers each raise their own
+    except Exception:  # JSON and safetensors raise their own exceptions
         raise CheckpointError("{} is cut short, damaged or not a checkpoint; download it again.", name) from None
     if "settings" in metadata:
         raise CheckpointError("{} is in this project's own form; use it as it is.", name)
@@ -214,7 +214,8 @@ def _safetensors(data: bytes, name: str) -> Tensors:
 
 
 def recognise(content: Any, name: str, base: Base | None = None) -> Converted:
-    """The content of the file ``name`` in this project's form. Raises CheckpointError when it is nothing known."""
+    """Converts the content of the file ``name`` to this project's form. Raises CheckpointError if it is nothing
+    known."""
     name = name.encode(errors="replace").decode()
     if isinstance(content, dict):
         for key, reader in RECOGNISERS.items():
@@ -254,7 +255,7 @@ def _direction(value: Any) -> Tensor | None:
 
 
 def _rosinality(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights:
-    # StyleGAN-NADA's training saves neither the mean w nor a discriminator.
+    # StyleGAN-NADA saves neither the mean w nor a discriminator.
     source = "rosinality" if "latent_avg" in content or "d" in content else "rosinality, as StyleGAN-NADA saves it"
     return from_state(content["g_ema"], content.get("latent_avg"), source, name, base)
 
@@ -301,7 +302,7 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Converted
     if latent_avg is None:
         latent_avg = _decoder(content, name).tensors["w_avg"]
     average = plain_tensors({"latent_avg": latent_avg}, name)["latent_avg"]
-    if average.shape[:-1].numel() == 1:  # one for all rows
+    if average.shape[:-1].numel() == 1:  # one w for all rows
         average = average.reshape(1, -1).expand(config.num_ws, -1)
     tensors["latent_avg"] = average
 

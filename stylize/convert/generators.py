@@ -1,4 +1,4 @@
-"""Generators of StyleGAN2 as others store them: rosinality, BasicSR, NVIDIA's stylegan2-ada-pytorch."""
+"""Converts StyleGAN2 generators of rosinality, BasicSR and NVIDIA's stylegan2-ada-pytorch."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_into
 from stylize.models.generator import Generator, GeneratorConfig
 
-SAMPLES = 10_000  # of w, for a generator whose file lacks their mean
-NOISE_SEED = 0  # of the noise, for a generator whose file lacks it
-MAX_WIDTH = 8192  # of any layer; 512 in what is published
+SAMPLES = 10_000  # samples of w to compute a missing mean
+NOISE_SEED = 0  # seed of missing noise
+MAX_WIDTH = 8192  # of any layer; 512 in published models
 # the projects' names of the 4 px input
 CONSTANT_NAMES = ("input.input", "constant_input.weight", "synthesis.b4.const")
-BESIDE = ("d.", "D.", "netD.", "discriminator.", "g.", "generator.")  # other networks that a training saves beside it
+BESIDE = ("d.", "D.", "netD.", "discriminator.", "g.", "generator.")  # other networks saved with it
 
 Names = Sequence[tuple[str, Callable[[re.Match[str]], str]]]
 LEAVES = {
@@ -49,7 +49,7 @@ ROSINALITY: Names = (
     (r"to_rgb1\.(.*)", lambda m: f"to_rgbs.0.{LEAVES.get(m[1], m[1])}"),
     (r"to_rgbs\.(\d{1,4})\.(.*)", lambda m: f"to_rgbs.{int(m[1]) + 1}.{LEAVES.get(m[2], m[2])}"),
 )
-# Each convolution's weight and its noise's strength are both called weight.
+# A convolution's weight and the strength of its noise are both called weight.
 BASICSR: Names = (
     (r"style_mlp\.(.*)", lambda m: f"style.{m[1]}"),
     (r"constant_input\.weight", lambda m: "input.input"),
@@ -73,7 +73,7 @@ def _level(resolution: str) -> int:
 
 
 def renamed(tensors: Mapping[str, Tensor], names: Names) -> Tensors:
-    """The tensors under this project's names; FIR kernels are left out, they are constants."""
+    """Renames tensors to this project's names; drops FIR kernels, which are constants."""
     out = {}
     for name, tensor in tensors.items():
         if not name.endswith(("kernel", "resample_filter")):
@@ -83,7 +83,8 @@ def renamed(tensors: Mapping[str, Tensor], names: Names) -> Tensors:
 
 
 def from_rosinality(g_ema: Mapping[str, Tensor]) -> Tensors:
-    """The state dict ``g_ema`` of a rosinality StyleGAN2 under this project's names and shapes, without ``w_avg``."""
+    """Converts the state dict ``g_ema`` of a rosinality StyleGAN2 to this project's names and shapes, without
+    ``w_avg``."""
     out = renamed(g_ema, ROSINALITY)
     for name, tensor in out.items():
         if name.endswith(".weight") and tensor.ndim == 5:
@@ -94,7 +95,7 @@ def from_rosinality(g_ema: Mapping[str, Tensor]) -> Tensors:
 
 
 def from_nvidia(g_ema: Mapping[str, Tensor]) -> Tensors:
-    """The tensors of a stylegan2-ada-pytorch generator under this project's names and shapes, with ``w_avg``."""
+    """Converts the tensors of a stylegan2-ada-pytorch generator to this project's names and shapes, with ``w_avg``."""
     out = renamed(g_ema, NVIDIA_NAMES)
     for name in list(out):
         if name.endswith(".noise_const"):
@@ -107,7 +108,7 @@ def from_nvidia(g_ema: Mapping[str, Tensor]) -> Tensors:
 
 
 def _prefixes(names: Iterable[Any]) -> list[str]:
-    """What stands before a generator's names, wherever there is one; the mean over the training's steps comes first."""
+    """Prefixes of a generator's names; the running average over training steps comes first."""
     found = [
         name.removesuffix(constant)
         for name in names
@@ -118,12 +119,12 @@ def _prefixes(names: Iterable[Any]) -> list[str]:
 
 
 def holds_generator(names: Iterable[Any]) -> bool:
-    """Whether a generator's tensors are among those of these names."""
+    """Whether these names include a generator's tensors."""
     return bool(_prefixes(names))
 
 
 def from_state(state: Any, latent_avg: Any, source: str, name: str, base: Base | None = None) -> ConvertedWeights:
-    """A generator from a state dict of any of the three projects. latent_avg: the mean w that came with it, or None."""
+    """Converts a state dict of any of the three projects. latent_avg: the mean w stored beside it, or None."""
     tensors = plain_tensors(state, name)
     prefix = next(iter(_prefixes(tensors)), "")
     own = {key: tensor for key, tensor in tensors.items() if key.startswith(prefix) or not key.startswith(BESIDE)}
@@ -136,15 +137,15 @@ def from_state(state: Any, latent_avg: Any, source: str, name: str, base: Base |
 
 
 def from_module(module: Any, name: str, base: Base | None) -> ConvertedWeights:
-    """A generator from the pickled network of stylegan2-ada-pytorch, or from its tensors."""
+    """Converts the pickled network of stylegan2-ada-pytorch, or its tensors."""
     tensors = from_nvidia(_parameters(module, name) if isinstance(module, Record) else plain_tensors(module, name))
     return generator(tensors, tensors.pop("w_avg", None), "stylegan2-ada-pytorch", name, base)
 
 
 def _parameters(module: Any, name: str) -> Tensors:
-    """The tensors of a pickled network, a tree of modules, by their names."""
+    """The tensors of a pickled network, a tree of modules, by name."""
     found: dict[str, Any] = {}
-    seen: set[int] = set()  # a hostile file may let modules hold each other
+    seen: set[int] = set()  # in a malicious file modules may contain each other
 
     def enter(module: Any, prefix: str) -> None:
         state = module.get("state") if isinstance(module, Record) else None
@@ -166,8 +167,8 @@ def _parameters(module: Any, name: str) -> Tensors:
 
 
 def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, base: Base | None) -> ConvertedWeights:
-    """A generator from tensors under this project's names. Where its mean w is missing it is that of ``base``, if the
-    two have the same mapping network, else computed; where all of its noise is missing it is drawn."""
+    """Builds a generator from tensors with this project's names. A missing mean w is taken from ``base`` if both have
+    the same mapping network, else computed; if all noise is missing, it is drawn at random."""
     convs, layers = (count(pattern, tensors) for pattern in (r"convs\.\d+\.weight", r"mapping\.layers\.\d+\.weight"))
     try:
         channels = [tensors["const"].shape[1], *(tensors[f"convs.{i}.weight"].shape[0] for i in range(1, convs, 2))]
@@ -211,7 +212,7 @@ def _drawn_noise(convs: int) -> Tensors:
 
 
 def row(latent_avg: Any, name: str) -> Tensor | None:
-    """The mean w (w_dim,), stored once or for every row of W+; None where the rows differ or there is none."""
+    """The mean w (w_dim,), stored once or for every row of W+; None if the rows differ or there is none."""
     if latent_avg is None:
         return None
     stored = plain_tensors({"latent_avg": latent_avg}, name)["latent_avg"]

@@ -1,4 +1,4 @@
-"""Checkpoints of HyperDomainNet: single domains and mappers."""
+"""Converts checkpoints of HyperDomainNet: single domains and mappers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from stylize.models.hypernet import HyperNet, from_official
 
 
 def hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> ConvertedWeights | Domain | HyperNet:
-    kind, patch = content["model_type"], content.get("patch_key", "cin_mult")  # the trainer may leave the patch out
+    kind, patch = content["model_type"], content.get("patch_key", "cin_mult")  # the patch may be missing
     state = plain_tensors(content.get("state_dict"), name)
     if kind == "original":  # a whole generator
         tensors = from_rosinality(without_prefix(state, "generator."))
@@ -74,10 +74,10 @@ def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
 
 
 def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> HyperNet:
-    clip = plain(content).get("clip_encoder") or "ViT-B/32"  # the trainer leaves it out
+    clip = plain(content).get("clip_encoder") or "ViT-B/32"  # not saved by the trainer
     state = finite(state, name)
     try:
-        with torch.device("meta"):  # sizes that do not fit together are found before memory is taken
+        with torch.device("meta"):  # checks that sizes match before allocating memory
             from_official({key: tensor.to("meta") for key, tensor in state.items()})
         net = from_official(state, str(clip).replace("/", "-"))
     except CheckpointError as error:

@@ -1,4 +1,5 @@
-"""Checkpoints of StyleFeatureEditor: the editor's file holds the inverter too, the inverter's file holds it alone."""
+"""Converts checkpoints of StyleFeatureEditor: the editor's file includes the inverter; the inverter's file holds it
+alone."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from stylize.errors import CheckpointError
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.sfe import Sfe, SfeConfig
 
-# What stands before the names, in the file of the editor and in that of the inverter -> before them here.
+# Prefixes in the editor's file and in the inverter's -> prefix here.
 EDITOR = {"encoder.": "editor.", "inverter.": "inverter."}
 INVERTER = {"encoder.": "inverter."}
 MARK = "fs_backbone.conv.0.weight"
@@ -22,8 +23,8 @@ def holds_sfe(state: Mapping[str, Tensor]) -> bool:
 
 
 def from_sfe(state: Mapping[str, Tensor], name: str) -> ConvertedWeights:
-    """An encoder from the ``state_dict`` of a checkpoint; the generator, e4e and the discriminator that a training
-    saves beside it are left out, as is the mean w, which is the generator's. Raises CheckpointError."""
+    """Converts the ``state_dict`` of a checkpoint to an encoder. The generator, e4e and discriminator saved beside it
+    are dropped, as is the mean w, which belongs to the generator. Raises CheckpointError."""
     editor = f"inverter.{MARK}" in state
     tensors = {
         own + key: tensor
@@ -31,7 +32,7 @@ def from_sfe(state: Mapping[str, Tensor], name: str) -> ConvertedWeights:
         for key, tensor in part_of(state, theirs).items()
     }
     config = _config(tensors, editor, name)
-    generator = GeneratorConfig.official(8)  # any: it is no part of the encoder
+    generator = GeneratorConfig.official(8)  # any value: it is not part of the encoder
     weights = checked(lambda: Sfe(config, Generator(generator)), tensors, name)
     origin = {"file": name, "format": "StyleFeatureEditor" if editor else "StyleFeatureEditor, inverter"}
     return ConvertedWeights(weights, {"kind": "sfe", "config": config.to_dict(), "origin": origin})

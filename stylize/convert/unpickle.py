@@ -1,9 +1,9 @@
-"""Torch files and pickles read as plain data: nothing that they name is looked up or run.
+"""Reads torch files and pickles as plain data, without looking up or running anything they name.
 
-A pickle is a program that may call any function by its name. Here ``pickletools`` takes it apart, and only the steps
-that put data together are carried out. A name must stand in ``MEANINGS``, which gives it a harmless meaning of our own;
-any other is refused. ``torch.load(weights_only=True)`` knows neither NVIDIA's pickles nor OmegaConf's classes, and lets
-a file ask for memory without limit. Formats: torch's zip files, its files from before 1.6, and plain pickles.
+A pickle is a program that can call any function by name. Here ``pickletools`` decodes it, and only the operations that
+build data are executed. A name must be in ``MEANINGS``, which gives it a harmless meaning of our own; any other is
+refused. ``torch.load(weights_only=True)`` supports neither NVIDIA's pickles nor OmegaConf's classes, and lets a file
+request unlimited memory. Formats: torch's zip files, its files from before 1.6, and plain pickles.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from stylize.errors import CheckpointError
 
 MAX_STEPS = 1_000_000  # of one pickle; e4e needs 40,000
 MAX_NUMBERS = 2**28  # of one tensor
-LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # a pickle of torch's magic number
+LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."  # the pickle of torch's magic number
 
 
 class Record(dict[Any, Any]):
-    """The attributes of an object of some class; the class itself plays no part."""
+    """The attributes of an object; its class is ignored."""
 
 
 class Array:
-    """A NumPy array; its numbers come after the object itself."""
+    """A NumPy array; its numbers follow the object itself."""
 
     tensor: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Name:
-    """A class or function as a pickle names it, and what it stands for here: a function, a dtype or nothing."""
+    """A class or function named by a pickle, and its meaning here: a function, a dtype or nothing."""
 
     name: str
     meaning: Any
 
 
 class _Refusal(Exception):
-    """The end of a sentence that begins with the name of the file."""
+    """The rest of a sentence that starts with the file's name."""
 
 
 def load(stream: IO[bytes], name: str) -> Any:
     """The content of a torch file or pickle: numbers, texts, lists, tuples, dicts, tensors on the CPU, and for objects
-    of known classes a ``Record`` of their attributes. ``name`` is what errors call the file.
+    of known classes a ``Record`` of their attributes. ``name`` is the file's name in errors.
 
-    Raises CheckpointError when the file is damaged, asks for too much memory, or names a class that is not known.
+    Raises CheckpointError if the file is damaged, requests too much memory, or names an unknown class.
     """
     try:
         start = stream.read(len(LEGACY_START))
@@ -68,7 +68,7 @@ def load(stream: IO[bytes], name: str) -> Any:
         return _legacy(stream) if start == LEGACY_START else _pickle(stream)
     except _Refusal as refusal:
         raise CheckpointError(f"{name} {refusal}") from None
-    except Exception:  # of a damaged file torch, zip and pickletools each make their own
+    except Exception:  # on damaged files torch, zipfile and pickletools raise many kinds of exception
         raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
 
 
@@ -90,7 +90,7 @@ def _zip(archive: zipfile.ZipFile, length: int) -> Any:
 
 
 def _legacy(stream: IO[bytes]) -> Any:
-    """Five pickles (magic number, version, machine, content, keys of the storages), then the storages' numbers."""
+    """Five pickles (magic number, version, machine, content, storage keys), then the numbers of the storages."""
     left = stream.seek(0, io.SEEK_END)
     stream.seek(0)
     storages: dict[str, Tensor] = {}
@@ -125,7 +125,7 @@ def _numbers(data: bytes, dtype: torch.dtype, count: int) -> Tensor:
 
 # --- the machine --------------------------------------------------------------------------------------
 
-# Operations that push the value written after them, and those that push a constant or something empty.
+# Opcodes that push the value following them, and those that push a constant or an empty container.
 LITERALS = {
     op.name
     for op in pickletools.opcodes
@@ -140,7 +140,7 @@ CONSTANT_OPCODES: dict[str, Callable[[], Any]] = {
     "EMPTY_SET": list,
     "EMPTY_DICT": dict,
 }
-KEYS = (str, int, float, bytes, type(None), Name)  # hashed without recursion
+KEYS = (str, int, float, bytes, type(None), Name)  # hashable without recursion
 
 
 def _pickle(stream: IO[bytes], storage: Callable[[torch.dtype, str, int], Tensor] | None = None) -> Any:
@@ -250,11 +250,11 @@ def _build(target: Any, state: Any) -> None:
     elif isinstance(target, np.dtype):
         if state[1] not in ("<", "|", "="):
             raise ValueError("big-endian numbers")
-    elif not isinstance(target, dict):  # a state dict's own attributes are of no use here
+    elif not isinstance(target, dict):  # a state dict's own attributes are not needed
         raise TypeError("cannot be built")
 
 
-# --- what names mean here -----------------------------------------------------------------------------
+# --- meanings of names -----------------------------------------------------------------------------
 
 
 def _record(*_: Any, **__: Any) -> Record:
@@ -272,7 +272,7 @@ def _ordered(pairs: Any = ()) -> dict[Any, Any]:
 
 
 def _posix(*parts: Any) -> str:
-    """The text of a path, which leads nowhere here."""
+    """A path as text; nothing opens it."""
     return str(PurePosixPath(*(_known(part, str) for part in parts)))
 
 
@@ -280,7 +280,7 @@ def _windows(*parts: Any) -> str:
     return str(PureWindowsPath(*(_known(part, str) for part in parts)))
 
 
-def _encode(text: str, encoding: str) -> bytes:  # how protocol 2 writes bytes
+def _encode(text: str, encoding: str) -> bytes:  # protocol 2 writes bytes this way
     if encoding not in ("latin1", "latin-1"):
         raise ValueError(encoding)
     return text.encode("latin-1")
@@ -324,7 +324,7 @@ MEANINGS: dict[str, Any] = {
     "numpy.dtype": _dtype,
     "numpy._core.multiarray.scalar": _scalar,
     "numpy._core.multiarray._reconstruct": lambda *_: Array(),
-    # NVIDIA's networks; the source code that they carry, ``module_src``, is a text like any other
+    # NVIDIA's networks; their source code, ``module_src``, is plain text here
     "torch_utils.persistence._reconstruct_persistent_obj": lambda meta: Record(_known(meta, dict)),
     **{f"torch.{name}Storage": dtype for name, dtype in STORAGES.items()},
     **dict.fromkeys(

@@ -25,9 +25,7 @@ def to_ordinary(rgb: NDArray[np.uint16], transfer: str) -> NDArray[np.uint8]:
     """rgb: (height, width, 3) with 16 bits in BT.2020 and one of TRANSFERS. Returns 8 bits in BT.709."""
     light = _light(transfer)[rgb >> 4]  # in units of WHITE; scene light for HLG
     if transfer == "HLG":
-        light *= np.maximum(light @ LUMA / np.float32(PEAK / WHITE), 1e-6)[..., None] ** np.float32(
-            0.2
-        )  # the OOTF of HLG
+        light *= np.maximum(light @ LUMA / np.float32(PEAK / WHITE), 1e-6)[..., None] ** np.float32(0.2)  # its OOTF
     root = np.sqrt((light @ FROM_2020.T * np.float32(WHITE / PEAK)).clip(0, 1))
     return _signal()[(root * np.float32(SIGNAL_LEVELS - 1) + np.float32(0.5)).astype(np.uint16)]
 
