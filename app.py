@@ -13,11 +13,11 @@ def main() -> int:
     gpu = None
     use_large_pages()
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    if "SPACE_ID" in os.environ and os.access("/data", os.W_OK):  # a Space's storage that outlives a restart
+    if "SPACE_ID" in os.environ and os.access("/data", os.W_OK):  # a Space's persistent storage
         os.environ.setdefault("HF_HOME", "/data/huggingface")
         os.environ.setdefault("STYLIZE_FULL", "/data/full")
     if "SPACE_ID" in os.environ and find_spec("spaces"):
-        import spaces  # of ZeroGPU; before torch, which it patches
+        import spaces  # for ZeroGPU; imported before torch, which it patches
 
         gpu = spaces.GPU
     from stylize.ui.server import serve

@@ -1,1 +1,1 @@
-"""Measures the models and writes the tables' figures."""
+"""Measures the models, and writes the tables' figures."""

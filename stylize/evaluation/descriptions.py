@@ -1,4 +1,5 @@
-"""How descriptions are understood, on a list that no table holds; and what they look like on one face."""
+"""Measures how descriptions are understood, on lists that no table of the project contains, and draws them on one
+face."""
 
 from __future__ import annotations
 
@@ -31,14 +32,14 @@ LISTS = ("open_words_eval.tsv", "open_words_eval_2.tsv")
 
 
 def expectations(name: str) -> list[tuple[str, list[str]]]:
-    """(a description, what a reasonable person accepts) of one of LISTS."""
+    """(description, acceptable answers) for each entry of one of LISTS."""
     lines = (HERE / name).read_text(encoding="utf-8").splitlines()
     pairs = (line.split("\t") for line in lines if line and not line.startswith("#"))
     return [(text, [name.strip() for name in accepted.split("|")]) for text, accepted in pairs]
 
 
 def verdict(prompt: Prompt, accepted: Collection[str]) -> str:
-    """What became of it: right, wrong, refused, or answered, which is what should be refused."""
+    """The verdict: right, wrong, refused, or answered (if it should have been refused)."""
     answer = {**prompt.styles, **prompt.colours}
     if "none" in accepted:
         return "answered" if prompt.drawable or prompt.shapes else "right"
@@ -52,8 +53,8 @@ def verdict(prompt: Prompt, accepted: Collection[str]) -> str:
 
 
 def measure(known: Collection[str] = NAMES) -> dict[str, Any]:
-    """Shares of LISTS by language, and of what should be refused, on them and of rows of letters; every verdict that
-    is not "right" by name."""
+    """Shares of verdicts by language on LISTS, and on random letters, which should be refused; every verdict except
+    "right" by name."""
     results: dict[str, Any] = {name: _measure(expectations(name), known) for name in LISTS}
     letters = (HERE / "gibberish.txt").read_text(encoding="utf-8").split("\n")
     return results | {"gibberish.txt": _refusals([text for text in letters if text], known)}

@@ -1,5 +1,5 @@
-"""What a visitor sees, against what the filters make of the same photo: tones, strokes, and whether a stranger to the
-model would name the style."""
+"""Compares what a user sees with the filtered photo: tones, strokes, and whether a simple classifier independent of the
+model recognises the style."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ STROKES = (
     "pencil sketch", "ink drawing", "charcoal drawing", "comic halftone", "pixel art", "mosaic", "stained glass",
     "woodblock print", "chalkboard drawing", "pop art",
 )  # fmt: skip
-FINE = 2.0  # px of DATA_SIDE: what is finer than a Gaussian of that deviation is a stroke
+FINE = 2.0  # px at DATA_SIDE: standard deviation of the Gaussian that separates strokes from tones
 
 
 def fine(pictures: Tensor) -> Tensor:
-    """(N, 3, S, S) -> (N, 1, S, S): the grey picture without what is coarser than strokes."""
+    """(N, 3, S, S) -> (N, 1, S, S): the high-pass of the grey picture: strokes."""
     grey = pictures.mean(1, keepdim=True)
     taps = torch.exp(-torch.arange(-6.0, 7.0).square() / (2 * FINE**2))
     taps = (taps / taps.sum()).view(1, 1, 1, -1)
@@ -36,18 +36,18 @@ def fine(pictures: Tensor) -> Tensor:
 
 
 def steepness(pictures: Tensor) -> Tensor:
-    """(N,): mean absolute gradient."""
+    """(N,): the mean absolute gradient."""
     return pictures.diff(dim=3).abs().mean((1, 2, 3)) + pictures.diff(dim=2).abs().mean((1, 2, 3))
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """(N,): of the fine parts of two pictures each."""
+    """(N,): the correlation of the high-passes of two sets of pictures."""
     a, b = (F.normalize(x.flatten(1) - x.flatten(1).mean(1, keepdim=True), dim=1) for x in (fine(a), fine(b)))
     return (a * b).sum(1)
 
 
 def plain_features(pictures: Tensor) -> Tensor:
-    """(N, 3, S, S) -> (N, D): colours, contrast and steepness by place and size, that no network has learnt."""
+    """(N, 3, S, S) -> (N, D): colours, contrast and gradients by place and scale; not learned."""
     x = F.interpolate(pictures, size=DATA_SIDE, mode="bilinear") if pictures.shape[-1] != DATA_SIDE else pictures
     grey = x.mean(1, keepdim=True)
     contrast = F.adaptive_avg_pool2d(grey.square(), 8) - F.adaptive_avg_pool2d(grey, 8) ** 2
@@ -59,11 +59,11 @@ def plain_features(pictures: Tensor) -> Tensor:
 
 
 def judged(drawn: Tensor, true: Tensor) -> Tensor:
-    """(styles, faces) bool: whether the nearest mean of the true pictures' features, over the other faces, is that of
-    the style that was drawn. drawn, true: (styles, faces, D)."""
+    """(styles, faces) bool: whether the nearest class mean of the true pictures' features, over the other faces, is
+    that of the drawn style. drawn, true: (styles, faces, D)."""
     styles, faces, _ = true.shape
     spread = true.std(1).mean(0) + 1e-3
-    others = (true.sum(1, keepdim=True) - true) / max(1, faces - 1)  # the mean without that face
+    others = (true.sum(1, keepdim=True) - true) / max(1, faces - 1)  # leave-one-out mean
     away = torch.stack([torch.cdist(drawn[:, i] / spread, others[:, i] / spread, p=1) for i in range(faces)], 1)
     return away.argmin(2) == torch.arange(styles)[:, None]
 
@@ -72,9 +72,9 @@ def judged(drawn: Tensor, true: Tensor) -> Tensor:
 def measure(
     stylizer: Stylizer, faces: Sequence[Face], domains: dict[str, Domain], detail: float | None
 ) -> dict[str, Any]:
-    """Of every style, means over the faces: ``distance`` to the true picture and that of the ``photo`` itself, in
-    [-1, 1]; ``strokes``, the share of the true picture's steepness; ``correlation`` of what is fine; ``judged``, how
-    often plain features name it. Pictures of DATA_SIDE px; detail None is the model's own setting."""
+    """For every style, means over the faces: ``distance`` to the true picture and that of the ``photo`` itself, in [-1,
+    1]; ``strokes``, the drawn picture's gradient relative to the true one's; ``correlation`` of the high-passes;
+    ``judged``, how often plain features recognise it. Pictures of DATA_SIDE px; detail None is the model's default."""
     rows: dict[str, list[list[float]]] = {name: [] for name in domains}
     features: dict[str, list[list[Tensor]]] = {name: [] for name in domains}
     for face in faces:

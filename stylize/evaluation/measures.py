@@ -1,7 +1,8 @@
-"""What is measured, on pictures that the model never saw.
+"""The measures, on pictures that the model never saw.
 
-The style filters give what papers on domain adaptation never had: the right answer. So a domain is judged by the
-distance from the drawn face to the truly filtered picture of the same face, not by the loss it was trained on."""
+The style filters provide ground truth, which papers on domain adaptation lack. So a domain is judged by the distance
+from the drawn face to the filtered picture of the same face, not by its training loss.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +60,7 @@ def selfies(stylizer: Stylizer, folder: Path, limit: int | None) -> list[Face]:
 
 
 def held_out(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Tensor]:
-    """Aligned pictures (N, 3, DATA_SIDE, DATA_SIDE) in [-1, 1] never trained on, by the name of their set."""
+    """Aligned pictures (N, 3, DATA_SIDE, DATA_SIDE) in [-1, 1] not used in training, by set."""
     sets = {}
     if args.data is not None:
         for name in SETS:
@@ -75,27 +76,27 @@ def held_out(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Tensor]:
 
 
 def shrink(pictures: Tensor, size: int) -> Tensor:
-    """By Pillow's Lanczos filter, as the pipeline does."""
+    """Shrinks by Pillow's Lanczos filter, as the pipeline does."""
     resized = (to_image(p).resize((size, size), Image.Resampling.LANCZOS) for p in pictures)
     return torch.cat([to_tensor(picture) for picture in resized])
 
 
 def found(pictures: Tensor) -> list[int]:
-    """How many faces dlib's detector sees in each aligned picture."""
+    """The number of faces that dlib's detector finds in each aligned picture."""
     detector = dlib.get_frontal_face_detector()
     images = (to_image(p).resize((DATA_SIDE, DATA_SIDE), Image.Resampling.BICUBIC) for p in pictures)
     return [len(detector(np.asarray(image), 1)) for image in images]
 
 
 def nearest(made: Tensor, originals: Tensor) -> Tensor:
-    """(N,) bool: whether the nearest of a descriptor (N, 128) among all originals is its own."""
+    """(N,) bool: whether each descriptor (N, 128) is nearest to its own original."""
     return torch.cdist(made, originals).argmin(1) == torch.arange(len(made))
 
 
 @torch.no_grad()
 def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """PSNR, perceptual distance, faces found again and identity of G(E(x)), by set, and for the quarter of each set
-    with the darkest faces."""
+    """PSNR, perceptual distance, faces detected and identity of G(E(x)), by set, and for the quarter of each set with
+    the darkest faces."""
     identity = FaceIdentity()
     results = {}
     for name, originals in held_out(stylizer, args).items():
@@ -127,7 +128,7 @@ def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, An
 
 
 def samples(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """Share of random faces in which dlib finds exactly one face, with and without truncation."""
+    """The share of random samples in which dlib finds exactly one face, with and without truncation."""
     count = args.limit or 200
     results = {}
     for psi in (0.7, 1.0):
@@ -162,13 +163,15 @@ def domain_for(stylizer: Stylizer, name: str, args: argparse.Namespace, referenc
 
 @torch.no_grad()
 def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """Every style against its truth: the text-image model's top-1 on truly filtered and on drawn faces, the distance
-    to the truth before, after and at best (the ready domain fitted to pairs), and what detail transfer does.
+    """Every style compared with its filter: the text-image model's top-1 accuracy on filtered and on drawn faces; the
+    distance to the filtered picture before, after and at best (the ready domain fitted to pairs); and the effect of
+    detail transfer.
 
-    Of unseen combinations, "at best" is the sum of the ready style and colour, and top-1 is among all combinations."""
+    For unseen combinations, "at best" is the sum of the ready style and colour, and top-1 is among all combinations.
+    """
     identity, clip = FaceIdentity(), stylizer.clip
     photos = torch.cat([part[: args.limit or 24] for part in held_out(stylizer, args).values()])
-    if args.domains.startswith("one-shot"):  # the reference is of somebody who is not measured
+    if args.domains.startswith("one-shot"):  # the reference shows somebody who is not measured
         reference, photos = photos[:1], photos[1:]
     small = shrink(photos, stylizer.resolution)
     codes = stylizer.encode(small)
@@ -223,9 +226,10 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """Domain vectors against all weights (``vector_vs_weights``), and a picture of it in --out.
+    """Domain vectors compared with all weights (``vector_vs_weights``), with a picture in --out.
 
-    After every style what there is lies beside --json; the same command takes it up from there."""
+    After every style the figures so far are saved beside --json; the same command resumes from them.
+    """
     photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
     comparison = Comparison(stylizer, stylizer.encode([to_image(photo) for photo in photos]), args.seed)
     rows, results = kept_styles(args, comparison.settings)
@@ -249,14 +253,14 @@ def domains(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def unfinished(args: argparse.Namespace) -> Path:
-    """Where a measure keeps what it has."""
+    """The path where a measure saves unfinished figures."""
     return args.json.with_name(args.json.name + ".unfinished")
 
 
 def kept_styles(
     args: argparse.Namespace, settings: dict[str, Any]
 ) -> tuple[dict[str, Tensor], dict[str, dict[str, dict[str, float]]]]:
-    """(rows of the picture, figures) of the styles that an interrupted run with the same settings has done."""
+    """(rows of the picture, figures) of the styles finished by an interrupted run with the same settings."""
     if args.json is None or not unfinished(args).is_file():
         return {}, {}
     rows, kept = load_checkpoint(unfinished(args))
@@ -267,7 +271,7 @@ def kept_styles(
 
 
 def hypernet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """The hypernetwork on seen and unseen descriptions (``unseen_prompts``), and a picture of it in --out."""
+    """The hypernetwork on seen and unseen descriptions (``unseen_prompts``), with a picture in --out."""
     photos = torch.cat([part[: args.limit or 8] for part in held_out(stylizer, args).values()])
     ws = stylizer.encode([to_image(photo) for photo in photos])
     results, pictures = unseen_prompts.measure(stylizer, ws, args.descriptions, args.nets, args.seed)
@@ -283,7 +287,7 @@ def log(name: str, figures: dict[str, float]) -> None:
 
 
 def looks_of(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """The ready styles as a visitor of the page sees them (``evaluation.looks``)."""
+    """The ready styles as a user of the page sees them (``evaluation.looks``)."""
     if args.photos is None:
         raise StylizeError("The looks need --photos, a folder of photos with faces.")
     faces = selfies(stylizer, args.photos, args.limit)
@@ -295,7 +299,7 @@ def looks_of(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """A picture of faces (rows) in styles (columns): the photo, what the model understood, then every style."""
+    """A picture of faces (rows) in styles (columns): the photo, its reconstruction, then every style."""
     if args.photos is None:
         raise StylizeError("The contact sheet needs --photos, a folder of photos with faces.")
     faces = selfies(stylizer, args.photos, args.limit or 8)
@@ -311,7 +315,7 @@ def contact_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any
 
 
 def understanding(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
-    """How everyday descriptions and gibberish are read (``evaluation.descriptions``)."""
+    """How everyday descriptions and random letters are understood (``evaluation.descriptions``)."""
     return understood.measure()
 
 

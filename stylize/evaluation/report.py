@@ -1,4 +1,4 @@
-"""Measures the model on pictures that it never saw, and draws a contact sheet to look at."""
+"""Measures the model on unseen pictures, and draws a contact sheet."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stylize.prompts.vocabulary import NAMES
 
 
 def provenance(stylizer: Stylizer) -> dict[str, Any]:
-    """What made the figures: command, commit, device and date."""
+    """The provenance of the figures: command, commit, device and date."""
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     device = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
     if stylizer.device.type == "cuda":
@@ -37,7 +37,7 @@ def provenance(stylizer: Stylizer) -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """Floats with four digits, so that files stay readable."""
+    """Rounds floats to four digits, to keep the files readable."""
     if isinstance(value, dict):
         return {key: rounded(part) for key, part in value.items()}
     return round(value, 4) if isinstance(value, float) and math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""The committed figures as Markdown tables."""
+"""Markdown tables of the committed figures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def tables(folder: Path) -> str:
-    """The committed figures as Markdown; a measure without its file is left out."""
+    """Markdown tables of the committed figures; a measure without a file is left out."""
 
     def read(name: str) -> Any:
         path = folder / f"{name}.json"
@@ -106,7 +106,7 @@ def tables(folder: Path) -> str:
 
 
 def speed(generate: Any, adapt: Any, app: Any, sliders: Any) -> list[str]:
-    """The figures of ``benchmarks`` as Markdown."""
+    """Markdown tables of the figures of ``benchmarks``."""
     parts = []
     if generate:
         head = [f"Generator, {generate['resolution']} px", "seconds", "times faster", "peak MB", "largest difference"]
@@ -151,7 +151,7 @@ def speed(generate: Any, adapt: Any, app: Any, sliders: Any) -> list[str]:
 
 
 def update(page: Path, folder: Path) -> None:
-    """Puts the tables between the marks of a Markdown file."""
+    """Replaces the tables between the marks of a Markdown file."""
     text = page.read_text(encoding="utf-8")
     start, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
     page.write_text(f"{text[:start]}\n\n{tables(folder)}\n\n{text[end:]}", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""How well the hypernetwork answers, for descriptions it was trained on and for those it never saw.
+"""Measures the hypernetwork on trained and on unseen descriptions.
 
-Judged by the distance to the truly filtered picture, against the source domain and against a domain vector that was
-fitted for that one domain alone.
+The measure is the distance to the filtered picture, compared with the source domain and with a domain vector fitted to
+that one domain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from stylize.training.entries import Entry, known_entries
 from stylize.training.filters import truth
 from stylize.training.ready_domains import fit, training_codes
 
-POOL, STEPS = 64, 120  # of the vectors that are fitted alone
+POOL, STEPS = 64, 120  # to fit single vectors
 SEEN_PAIRS = 8
 SHOWN = 4
 
@@ -33,8 +33,8 @@ ColouredStyle = tuple[str | None, str]
 
 
 def groups(stylizer: Stylizer, limit: int | None = None) -> dict[str, list[Entry]]:
-    """Descriptions by how far they are from the training: plain styles, trained pairs of colour and style, pairs that
-    were held out, and phrases that were held out."""
+    """Descriptions by distance from the training set: plain styles, trained pairs of colour and style, held-out pairs,
+    and held-out phrases."""
     names = [name for name in NAMES if name in stylizer.ready()]
     learn, held_out = known_entries(names)
     pairs = [entry for entry in learn if entry.kind and entry.kind[0] and entry.kind[1] != PHOTO]
@@ -55,7 +55,7 @@ def drawn(stylizer: Stylizer, codes: Code, vector: Tensor | None) -> Tensor:
 
 
 def fit_alone(stylizer: Stylizer, kind: ColouredStyle, codes: Code, faces: Tensor, seed: int) -> Tensor:
-    """The vector fitted to one domain's true pictures; of a plain style, the one that ships."""
+    """The vector fitted to the true pictures of one domain; for a plain style, the ready one."""
     colour, style = kind
     if colour is None:
         return stylizer.ready_domain(style).vector.to(stylizer.device)
@@ -67,10 +67,10 @@ def fit_alone(stylizer: Stylizer, kind: ColouredStyle, codes: Code, faces: Tenso
 def measure(
     stylizer: Stylizer, codes: Code, limit: int | None, nets: Sequence[Path], seed: int
 ) -> tuple[dict[str, Any], list[Image.Image]]:
-    """(figures, pictures). Figures: means of every group, its descriptions, and for each file of ``nets`` its distances
-    on the unseen: the curve over the number of training domains. Pictures, of a random face under SHOWN descriptions of
-    every group: the face, the truth, the vector fitted alone, the hypernetwork. codes: of faces to measure
-    on."""
+    """(figures, pictures). Figures: the means of every group, its descriptions, and for each file of ``nets`` its
+    distances on unseen descriptions: the curve over the number of training domains. Pictures: for SHOWN descriptions of
+    every group, a random face, the filtered picture, the fitted vector, the hypernetwork. codes: of the faces to
+    measure on."""
     clip, net = stylizer.clip, stylizer.hypernet
     source, random = drawn(stylizer, codes, None), Code(stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0))
     pool = training_codes(stylizer, None, POOL, seed)

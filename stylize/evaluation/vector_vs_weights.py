@@ -1,9 +1,9 @@
-"""Is a domain vector enough? The claim of HyperDomainNet (Alanov et al. 2022), where the right answer is known.
+"""Is a domain vector enough? Tests the claim of HyperDomainNet (Alanov et al. 2022) with known ground truth.
 
 A style is learned with the same losses, steps and faces by a domain vector in either order, by all weights of the
-synthesis network, and by a vector that is added to all of its styles, those of ToRGB included (StyleDomain, Alanov et
-al. 2023, "StyleSpace"), which is the biases of its affine layers: guided by words from nothing, as in the paper, and
-fitted to truly filtered pictures, which shows what each can express apart from what the guidance knows.
+synthesis network, and by a vector added to all of its styles including those of ToRGB (StyleDomain, Alanov et al. 2023,
+"StyleSpace"), which amounts to the biases of its affine layers. The teacher is either words, from nothing, as in the
+paper, or truly filtered pictures, which show what each method can express regardless of the guidance.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from stylize.training.networks import parameter_groups
 
 STEPS, BATCH, POOL = 50, 4, 48
 SAMPLES = 48  # random faces for Quality and Diversity
-# By what trains and its teacher: words mislead whoever takes larger steps.
+# By trained part and teacher: words mislead at larger learning rates.
 RATES = {
     "vector": {"words": 0.03, "pairs": 0.2}, "styles": {"words": 0.03, "pairs": 0.2},
     "weights": {"words": 2e-4, "pairs": 5e-4},
@@ -49,7 +49,7 @@ COMPARED_STYLES = (
 
 @dataclass(frozen=True)
 class Method:
-    """trains: the domain "vector", what is added to the "styles", or all "weights"; teacher: "words" or "pairs"."""
+    """trains: the domain "vector", an offset of the "styles", or all "weights"; teacher: "words" or "pairs"."""
 
     trains: str
     teacher: str
@@ -82,8 +82,8 @@ def paired(targets: Tensor) -> Losses:
 
 
 def tune(generator: Generator, codes: Code, losses: Losses, seed: int, method: Method) -> Generator:
-    """A copy of the generator, its "styles" or "weights" trained by Adam with the cosine rate of ``descend``. Those
-    that were trained require gradients."""
+    """A copy of the generator with its "styles" or "weights" trained by Adam with the cosine schedule of ``descend``.
+    The trained parameters require gradients."""
     tuned = copy.deepcopy(generator).requires_grad_(False)
     for name, parameter in tuned.named_parameters():
         chosen = name.endswith("affine.bias") if method.trains == "styles" else not name.startswith("mapping.")
@@ -105,7 +105,7 @@ def tune(generator: Generator, codes: Code, losses: Losses, seed: int, method: M
 def learn(
     stylizer: Stylizer, method: Method, losses: Losses, codes: Code, seed: int
 ) -> tuple[Draw, Domain | Generator]:
-    """(draws W+ in the learned domain, what was learned: a Domain or a Generator)."""
+    """(a function that draws W+ in the learned domain, the result: a Domain or a Generator)."""
     generator = stylizer.generator
     if method.trains != "vector":
         tuned = tune(generator, codes, losses, seed, method)
@@ -143,10 +143,10 @@ def diversity(embeddings: Tensor) -> float:
 
 
 class Comparison:
-    """The faces that every style is learned and judged on.
+    """The faces on which every style is learned and judged.
 
-    held_out: codes of faces, on which distance and identity are measured. ``settings`` is all that the
-    figures depend on but the style, as JSON holds it.
+    held_out: codes of faces for distance and identity. ``settings``: everything but the style that the figures depend
+    on, as JSON holds it.
     """
 
     @torch.no_grad()
@@ -174,8 +174,8 @@ class Comparison:
         """Every method for one style: (figures by method, pictures of a random face: source, truth, then each method).
 
         Quality and Diversity are those of the papers, by the model's own text-image model; distance is the mean
-        absolute difference to the truly filtered pictures; identity the median distance of dlib's descriptors from the
-        unchanged faces; seconds are those of the processor, on which other work does not tell.
+        absolute difference to the filtered pictures; identity the median distance of dlib's descriptors from the
+        unchanged faces; seconds are CPU time, which other work does not affect.
         """
         stylizer, clip, seed = self.stylizer, self.stylizer.clip, self.seed
         guide = TextGuide(stylizer.generator, stylizer.clips, self.codes, SOURCE, name)

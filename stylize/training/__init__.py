@@ -1,1 +1,1 @@
-"""Makes the weights of the mini model. Nothing outside it and ``stylize.evaluation`` imports it."""
+"""Trains the mini model. Only ``stylize.evaluation`` imports it."""

@@ -1,4 +1,4 @@
-"""What the mini model's networks see in a step: plain faces, varied, and filtered pairs."""
+"""The training batches of the mini model: augmented plain faces, and filtered pairs."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from stylize.training.networks import (
 )
 from stylize.training.pairs import Pairs
 
-PART = 32  # of COARSE: the side of the parts that are drawn at full resolution
+PART = 32  # of COARSE: side of the crops drawn at full resolution
 
 
 def tinted_tensor(picture: Tensor, colour: str) -> Tensor:
-    """A picture (3, H, W) in [-1, 1] in shades of a colour, see ``tint``."""
+    """A picture (3, H, W) in [-1, 1] tinted in a colour, see ``tint``."""
     rgb = ((picture + 1) / 2).permute(1, 2, 0).contiguous().numpy()
     return torch.from_numpy(tint(rgb, TINTS[colour]).astype(np.float32)).permute(2, 0, 1).clamp(0, 1) * 2 - 1
 
 
 class Batch(NamedTuple):
-    """inputs: what the encoder reads, (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), what it should become;
-    vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), through W+ alone; styles:
-    the numbers in ``Pairs.names`` of the styled ones, -1 for none."""
+    """inputs: the encoder's inputs (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), the desired outputs;
+    vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), drawn through W+ alone;
+    styles: indices in ``Pairs.names`` of the styled ones, -1 for none."""
 
     inputs: Tensor
     targets: Tensor
@@ -51,13 +51,13 @@ class Batches:
         self.settings, self.faces, self.pairs, self.device = settings, faces, pairs, device
 
     def draw(self, nets: Networks, far: Tensor, coarse: bool, rng: torch.Generator) -> Batch:
-        """Of pictures whole and small, or parts of them at full size; ``far``: of every style, how far it still is from
-        its filter, the farther the more often. The vectors are those of the networks."""
+        """A batch of whole small pictures, or of crops at full size; ``far``: each style's current distance from its
+        filter, in proportion to which it is drawn. The vectors are those of the networks."""
         s, size = self.settings, MINI_GENERATOR.resolution
         draw = np.random.default_rng(int(torch.randint(2**31, (1,), generator=rng)))
         styled = s.batch_coarse // 3 if coarse else s.styled
         plain = s.batch_coarse - styled if coarse else s.plain + s.bare
-        # A third of the plain ones are real photographs, which are the minority in the data.
+        # A third of the plain ones are real photographs, which are a minority in the data.
         real_ids, made_ids = np.flatnonzero(self.faces.real), np.flatnonzero(~self.faces.real)
         third = plain // 3 if len(real_ids) else 0
         index = np.concatenate([draw.choice(real_ids, third), draw.choice(made_ids, plain - third)])

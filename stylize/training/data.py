@@ -1,4 +1,4 @@
-"""Aligned faces to train on: reading the tars, one scale for all, and augmentation on tensors."""
+"""Aligned training faces: reading the tars, one scale for all, and augmentation of tensors."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from torch import Tensor
 
 from stylize.errors import StylizeError
 
-# The AI portraits were framed 4.8 % wider than FFHQ (measured by landmarks): their central 244 of 256 px fit.
+# The AI portraits are framed 4.8 % wider than FFHQ (measured by landmarks): their central 244 of 256 px match.
 SETS = {"ai-portraits-256": 244 / 256, "real-portraits-256": 1.0}
-DATA_SIDE = 256  # px: the size of the data
+DATA_SIDE = 256  # px: side of the data's pictures
 LIGHT, DARK = (0.78, 0.58, 0.47), (0.22, 0.14, 0.105)  # skin, sRGB
 
 
 @dataclass(frozen=True)
 class FaceDataset:
-    """pictures: (N, S, S, 3) uint8 in the FFHQ frame; real: (N,) bool, photographs rather than made by a model."""
+    """pictures: (N, S, S, 3) uint8 in the FFHQ frame; real: (N,) bool, photographs rather than generated."""
 
     pictures: np.ndarray
     real: np.ndarray
@@ -39,7 +39,7 @@ class FaceDataset:
 
 
 def read_set(folder: Path, name: str, split: str) -> Iterator[Image.Image]:
-    """The pictures of one tar that its CSV puts into ``split`` ("train" or "test"), in the FFHQ frame."""
+    """The pictures of one tar that its CSV assigns to ``split`` ("train" or "test"), in the FFHQ frame."""
     path = folder / f"{name}.tar"
     if not path.is_file():
         raise StylizeError("There is no {}; give the folder that holds {}.", path, ", ".join(f"{n}.tar" for n in SETS))
@@ -79,13 +79,13 @@ def skin_light(pictures: Tensor) -> Tensor:
 
 
 def grid(size: int) -> tuple[Tensor, Tensor]:
-    """Places of the pixels across and down, (size, size) each, in [-1, 1]."""
+    """Pixel coordinates across and down, (size, size) each, in [-1, 1]."""
     down, across = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
     return across, down
 
 
 def outside(across: Tensor, down: Tensor, reach: Tensor | float) -> Tensor:
-    """In [0, 1]: outside of the head of an aligned face, an ellipse."""
+    """A mask in [0, 1] of everything outside the head of an aligned face, an ellipse."""
     return torch.sigmoid((torch.sqrt((across / 0.75) ** 2 + ((down - 0.05) / 0.95) ** 2) - reach) * 14)
 
 
@@ -97,7 +97,7 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
         return torch.rand(n, *shape, generator=rng) * (high - low) + low
 
     x = (batch + 1) / 2
-    # Plain studio backgrounds: what looks like the upper corners and lies outside the head becomes something else.
+    # Plain studio backgrounds: pixels outside the head that resemble the upper corners are replaced.
     across, down = grid(x.shape[-1])
     corners = torch.cat([x[..., :8, :8], x[..., :8, -8:]], -1).mean((2, 3), keepdim=True)
     like = torch.exp(-(x - corners).square().sum(1, keepdim=True) / 0.02) * outside(across, down, 0.85)
@@ -105,13 +105,13 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
     slope = uniform(-0.4, 0.4, 3, 1, 1) * across + uniform(-0.4, 0.4, 3, 1, 1) * down
     chosen = ((torch.rand(n, generator=rng) < 0.3) & ~real).view(n, 1, 1, 1)
     x = torch.where(chosen, torch.lerp(x, (colour + slope).clamp(0, 1), like), x)
-    # Light from a side, exposure, contrast, white balance, saturation.
+    # Side light, exposure, contrast, white balance, saturation.
     light = 1 + uniform(-0.2, 0.2, 1, 1, 1) * across + uniform(-0.1, 0.1, 1, 1, 1) * down
     x = x * light * uniform(0.75, 1.15, 1, 1, 1) * uniform(0.93, 1.07, 3, 1, 1)
     grey = x.mean(1, keepdim=True)
     x = torch.lerp(grey, x, uniform(0.7, 1.2, 1, 1, 1))
     x = ((x - 0.5) * uniform(0.85, 1.15, 1, 1, 1) + 0.5).clamp(1e-3, 1)
-    # Frames differ as little as landmarks do: what moves more costs the generator far more to learn.
+    # Frames vary as little as landmarks do: larger shifts are much harder for the generator to learn.
     angle, scale = uniform(-0.015, 0.015), uniform(0.985, 1.015)
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
     mirror = torch.where(torch.rand(n, generator=rng) < 0.5, -1.0, 1.0)
@@ -122,8 +122,9 @@ def augment(batch: Tensor, real: Tensor, size: int, rng: torch.Generator) -> Ten
 
 
 def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Skin of every tone: in six of ten aligned faces (N, 3, S, S) in [-1, 1] what has the hue of the face's middle is
-    recoloured, down to a tone drawn evenly between LIGHT and DARK. As dark skin does, it keeps its highlights."""
+    """Skin of every tone: in six of ten aligned faces (N, 3, S, S) in [-1, 1], pixels with the hue of the face's middle
+    are recoloured, down to a tone drawn uniformly between LIGHT and DARK. Like dark skin, the result keeps its
+    highlights."""
     n, _, size, _ = pictures.shape
     x = ((pictures + 1) / 2).clamp(0.01, 1)
     y = x.mean(1, keepdim=True)
@@ -140,7 +141,7 @@ def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
     place = torch.rand(n, 1, 1, 1, generator=rng) ** 0.8
     light, dark = (torch.tensor(tone).log().view(1, 3, 1, 1) for tone in (LIGHT, DARK))
     tone = torch.lerp(light, dark, place).exp() * (1 + (torch.rand(n, 3, 1, 1, generator=rng) - 0.5) * 0.07)
-    tone = tone * (level / tone.mean(1, keepdim=True)).clamp(max=1)  # never lighter than it was
+    tone = tone * (level / tone.mean(1, keepdim=True)).clamp(max=1)  # never lighter than before
     depth = 1 - (tone / skin).mean(1, keepdim=True).clamp(max=1)
     shine = (y - level).clamp(min=0) * depth * torch.rand(n, 1, 1, 1, generator=rng) * 2.5
     toned = ((x / skin) ** (1 + 0.6 * depth) * tone + shine).clamp(0, 1)
@@ -148,12 +149,12 @@ def tones(pictures: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise, coarse and fine; some of
-    these cover the hair too, as a headscarf does."""
+    """Puts half of the aligned faces (N, 3, S, S) in [-1, 1] before backgrounds of coloured noise, coarse and fine;
+    some cover the hair too, like a headscarf."""
     n, _, size, _ = pictures.shape
     across, down = grid(size)
     tight = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
-    place = outside(across, down, 0.95 * (1 - 0.35 * tight)) * torch.sigmoid((0.75 - down) * 14)  # shoulders stay
+    place = outside(across, down, 0.95 * (1 - 0.35 * tight)) * torch.sigmoid((0.75 - down) * 14)  # keep the shoulders
     background = torch.randn(n, 3, 1, 1, generator=rng) * 0.5
     for cells in (2, 4, 8, 16, 32):
         noise = torch.randn(n, 3, cells, cells, generator=rng)
@@ -165,7 +166,7 @@ def scenes(pictures: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def degrade(batch: Tensor, rng: torch.Generator) -> Tensor:
-    """What cameras do to a picture that should still be understood: half are blurred or noisy."""
+    """Simulates camera defects that the encoder should tolerate: half of the pictures are blurred or noisy."""
     n = len(batch)
     small = F.interpolate(batch, scale_factor=0.5, mode="bilinear", antialias=True)
     soft = F.interpolate(small, size=batch.shape[-2:], mode="bilinear")

@@ -1,4 +1,4 @@
-"""The domains that a hypernetwork learns: those that the mini model knows, or a list of anybody's."""
+"""The training domains of a hypernetwork: those known to the mini model, or a user's list."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from stylize.prompts.vocabulary import (
 
 ColouredStyle = tuple[str | None, str]  # (colour, style)
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-PHRASINGS = 5  # captions of a known domain
+PHRASINGS = 5  # number of captions of a known domain
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A domain to learn: ``texts``, phrasings of one thing, or the path of a picture of it; ``source``, what it is
-    told from; ``kind`` where its true picture is known."""
+    """A domain to learn: ``texts``, paraphrases of one thing, or the path of a picture of it; ``source``, what it is
+    contrasted with; ``kind`` if its true picture is known."""
 
     texts: tuple[str, ...]
     source: str = SOURCE
@@ -34,7 +34,7 @@ class Entry:
 
 
 def kind_of(text: str) -> ColouredStyle | None:
-    """The one known style and colour that a description means, if it means no more."""
+    """The single known style and colour that a description means; None if it means anything more."""
     prompt = parse(text)
     if not prompt.fully_known or len(prompt.styles) > 1 or len(prompt.colours) > 1:
         return None
@@ -42,9 +42,9 @@ def kind_of(text: str) -> ColouredStyle | None:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Domains of a text file, one "target - source" per line; the source may be left out, # begins a comment.
+    """Reads a text file with one "target - source" per line; the source is optional, # starts a comment.
 
-    A target that ends like a picture's name is the path of a picture, from the file's own folder.
+    A target with a picture's suffix is a path relative to the file's folder.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -64,8 +64,8 @@ def read_entries(path: Path) -> list[Entry]:
 
 
 def known_entries(names: Sequence[str], seed: int = 0) -> tuple[list[Entry], list[Entry]]:
-    """(to learn, held out): the named styles, photos in a colour, and styles in a colour, each in many phrasings;
-    held out are colour and style pairs, and phrases of known words that no caption contains."""
+    """(to learn, held out): the named styles, photos in a colour, and styles in a colour, each in many phrasings; held
+    out are pairs of colour and style, and phrases of known words that no caption contains."""
     rng = np.random.default_rng(seed)
 
     def phrasings(colour: str | None, style: str) -> tuple[str, ...]:
@@ -83,6 +83,6 @@ def known_entries(names: Sequence[str], seed: int = 0) -> tuple[list[Entry], lis
 
 
 def split(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """Every tenth entry of a user's list is held out, at least one."""
+    """Holds out every tenth entry of a user's list, at least one."""
     held_out = entries[4::10] or entries[-1:]
     return [entry for entry in entries if entry not in held_out], held_out

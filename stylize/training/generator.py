@@ -3,14 +3,14 @@
 First at the resolution where a photo's features enter: generator and encoder form an auto-encoder of aligned faces
 through W+ alone (pixels, features and descriptor of a face recognition network), sharpened by a patch discriminator
 that also judges random samples. The mapping network learns the distribution of the encoder's codes (energy distance,
-Szekely and Rizzo 2013). Then at full resolution, on parts of pictures, with the map of features beside W+ (Bobkov et
-al. 2024); some faces are still drawn through W+ alone, as random ones are.
+Szekely and Rizzo 2013). Then at full resolution, on crops, with a feature map beside W+ (Bobkov et al. 2024); some
+faces are still drawn through W+ alone, like random ones.
 
-Much of every batch is drawn under the domain vector of a style, for the truly filtered picture. A generator of this
-size that never met another domain keeps the colours of a face where channel scaling does not reach them; one that
-did leaves them within reach. A zero vector is the source, which stays a generator of photographs.
+A large part of every batch is drawn under the domain vector of a style, with the filtered picture as the target.
+Without that, a generator of this size keeps the colours of a face where channel scaling cannot reach them. A zero
+vector is the source, which stays a generator of photographs.
 
-A run that is stopped continues from its last checkpoint.
+A run that was stopped resumes from its last checkpoint.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ from stylize.training.networks import (
 )
 from stylize.training.pairs import Pairs, make_pairs
 
-KNOWN = 0.25  # of the rate, in the fine half, for what the coarse half has taught
-CALM = 3.0  # times the usual length of a gradient
+KNOWN = 0.25  # learning rate factor in the fine half for layers trained in the coarse half
+CALM = 3.0  # times the usual gradient norm
 
 
 class GeneratorTraining:
-    """Everything a run needs to go on: networks, averages, optimisers and the number of steps done."""
+    """Everything needed to resume a run: networks, averages, optimisers and the number of steps done."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class GeneratorTraining:
         device: torch.device,
         dtype: torch.dtype = torch.float32,
     ) -> None:
-        torch.manual_seed(settings.seed)  # the initial weights; all later draws come from generators
+        torch.manual_seed(settings.seed)  # only for the initial weights; all later draws use their own generators
         self.settings, self.device, self.dtype = settings, device, dtype
         self.batches = Batches(settings, faces, pairs, device)
         self.nets = Networks().to(device).to(memory_format=torch.channels_last)
@@ -75,7 +75,7 @@ class GeneratorTraining:
         self.identity.stem.to(dtype)
         g, e = self.nets.generator, self.nets.encoder
         assert e.map is not None
-        fine = [e.map, *g.convs[MINI_GENERATOR.inject :], g.to_rgbs]  # what the fine half begins with
+        fine = [e.map, *g.convs[MINI_GENERATOR.inject :], g.to_rgbs]  # layers that are new in the fine half
         theirs = {id(parameter) for part in fine for parameter in part.parameters()}
         groups = []
         for group in (*parameter_groups(g), *parameter_groups(e)):
@@ -87,8 +87,8 @@ class GeneratorTraining:
         faster = [{**group, "factor": group["factor"] * 2.0} for group in parameter_groups(self.nets.discriminator)]
         self.opt_d = torch.optim.Adam(faster, lr=settings.lr, betas=(0.0, 0.99), fused=True)
         self.queue = torch.zeros(0, MINI_GENERATOR.w_dim, device=device)
-        self.step, self.usual = 0, 0.0  # usual: length of the gradient
-        self.far = torch.ones(len(pairs.names))  # of every style, how far it still is from its filter
+        self.step, self.usual = 0, 0.0  # usual gradient norm
+        self.far = torch.ones(len(pairs.names))  # each style's current distance from its filter
 
     @property
     def coarse_steps(self) -> int:
@@ -96,12 +96,12 @@ class GeneratorTraining:
 
     @property
     def coarse(self) -> bool:
-        """Whether pictures are still drawn whole and small."""
+        """Whether training is still on whole small pictures."""
         return self.step < self.coarse_steps
 
     @property
     def progress(self) -> float:
-        """Through the present half, coarse or fine."""
+        """Progress within the current half, coarse or fine."""
         done, of = (self.step, self.coarse_steps) if self.coarse else (self.step - self.coarse_steps, self.fine_steps)
         return min(1.0, done / max(1, of))
 
@@ -110,7 +110,8 @@ class GeneratorTraining:
         return self.settings.steps - self.coarse_steps
 
     def take_over(self, folder: Path) -> None:
-        """Begins with an earlier model's weights where they fit by name and size; of longer rows, their beginning."""
+        """Starts from an earlier model's weights where they fit by name and size; of longer rows, takes the
+        beginning."""
         for module, name in ((self.nets.generator, "generator"), (self.nets.encoder, "encoder")):
             own, old = module.state_dict(), load_checkpoint(folder / f"{name}.safetensors")[0]
             for key, tensor in own.items():
@@ -130,16 +131,16 @@ class GeneratorTraining:
         self.far = state["far"]
 
     def rate(self) -> float:
-        """Each half warms up and cools down; the fine one to nearly nothing."""
+        """The learning rate: each half warms up and decays, the fine one almost to zero."""
         warm = min(1.0, ((self.step if self.coarse else self.step - self.coarse_steps) + 1) / 100)
         least = 0.3 if self.coarse else 0.01
         lr = self.settings.lr if self.coarse else self.settings.lr_fine
         return lr * warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * self.progress)))
 
     def train_step(self) -> dict[str, float]:
-        """One step of generator and encoder, and one of the discriminator where it takes part."""
+        """One step of generator and encoder, and one of the discriminator when it is in use."""
         s, nets = self.settings, self.nets
-        rng = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)  # a resumed run draws the same
+        rng = torch.Generator().manual_seed(s.seed * 1_000_003 + self.step)  # the same draws in a resumed run
         rate = self.rate()
         for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
             group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
@@ -205,7 +206,7 @@ class GeneratorTraining:
         return {name: value.item() for name, value in losses.items()}
 
     def _calm(self) -> None:
-        """Gradients far longer than usual are shortened: without normalisation one bad step could end a run."""
+        """Clips gradients far larger than usual: without normalisation one bad step could end a run."""
         limit = CALM * self.usual if self.usual else math.inf
         parameters = [p for group in self.opt.param_groups for p in group["params"] if p.grad is not None]
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
@@ -229,8 +230,8 @@ class GeneratorTraining:
 
     @torch.no_grad()
     def preview(self, held_out: Tensor) -> Tensor:
-        """(1, 3, H, W): pictures never trained on, these through W+ alone and with their features, under the domains of
-        styles, and random samples."""
+        """(1, 3, H, W): held-out pictures, through W+ alone and with their features, under the domains of styles, and
+        random samples."""
         count, g = len(held_out), self.average.generator
         z = torch.randn(count, MINI_GENERATOR.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
         code = self.average.encoder(held_out)

@@ -1,8 +1,8 @@
 """Trains the hypernetwork: one network that maps the embedding of a description or picture to a domain vector.
 
 Alanov, Titov, Vetrov, "HyperDomainNet" (2022): directional and tt-directional loss, domain norm, domains mixed in their
-convex hull and resampled. Where the true picture of a domain is known (the styles of the mini model), pictures are
-compared with it and vectors with those of the ready domains, which a small text-image model cannot teach alone.
+convex hull and resampled. Where a domain's true picture is known (the styles of the mini model), pictures are also
+compared with it, and vectors with those of the ready domains, which a small text-image model cannot teach on its own.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ RECHECK = 200  # steps between validations
 
 @dataclass(frozen=True)
 class HyperNetSettings:
-    """``batch``: domains per step, whose first ``drawn`` are drawn, in a share of ``drawing`` of the steps; ``hull``:
-    share of steps whose domains are mixed; ``bound``: least cosine of a resampled embedding; ``pictures_of``: picture
-    embeddings per known domain, beside its phrasings; ``patience``: validations without a gain before it stops. The
-    others are weights of losses; ``vectors`` and ``pictures`` count where the truth is known."""
+    """``batch``: domains per step, of which the first ``drawn`` are drawn, in a share of ``drawing`` of the steps;
+    ``hull``: share of steps that mix domains; ``bound``: least cosine of a resampled embedding; ``pictures_of``:
+    picture embeddings per known domain, beside its phrasings; ``patience``: validations without improvement before
+    stopping. The others are weights of losses; ``vectors`` and ``pictures`` apply where the truth is known."""
 
     steps: int = 10_000
     batch: int = 48
@@ -116,7 +116,7 @@ class HyperNetTraining:
                 for clip in self.clips
             ]
             self.banks = [self.embed(entry) for entry in self.entries]
-            self.moves = [  # of each text-image model: (entries, D), from each source to its target
+            self.moves = [  # per text-image model: (entries, D), from each source to its target
                 torch.stack([self._target(clip, e) - clip.describe(e.source) for e in self.entries])
                 for clip in self.clips
             ]
@@ -137,10 +137,10 @@ class HyperNetTraining:
         self.step, self.best, self.waited = 0, math.inf, 0
         self.kept: dict[str, Tensor] = {}
 
-    # What is known of a domain
+    # What is known about a domain
 
     def _checked(self, entry: Entry) -> Entry:
-        """The entry, without its kind where the model ships no domain of it."""
+        """The entry, without its kind if the model ships no domain of it."""
         try:
             self._vector(entry.kind)
         except DomainError:
@@ -153,7 +153,7 @@ class HyperNetTraining:
         return clip.describe(entry.texts[0])
 
     def embed(self, entry: Entry, pictures: int | None = None) -> Tensor:
-        """(phrasings and pictures, D): what the network may be asked with."""
+        """(phrasings and pictures, D): the possible inputs of the network for a domain."""
         clip = self.clips[0]
         if entry.texts[0].lower().endswith(PICTURE_ENDINGS):
             return self._target(clip, entry)[None]
@@ -165,7 +165,7 @@ class HyperNetTraining:
         return F.normalize(torch.stack(rows), dim=1)
 
     def _truth(self, faces: Tensor, kinds: Sequence[ColouredStyle | None]) -> Tensor:
-        """The true pictures of faces of the pool, each in its kind; the face itself where it is not known."""
+        """The true pictures of faces of the pool, each in its kind; the face itself if unknown."""
         made = []
         for f, kind in zip(faces.tolist(), kinds, strict=True):
             colour, style = kind or (None, PHOTO)
@@ -174,7 +174,7 @@ class HyperNetTraining:
         return torch.cat(made).to(self.device)
 
     def _vector(self, kind: ColouredStyle | None) -> Tensor:
-        """The sum of the ready style and colour; zeros where there is none."""
+        """The sum of the ready style and colour; zeros without either."""
         vector = torch.zeros(self.config.domain_dim)
         if kind is None:
             return vector
@@ -229,7 +229,7 @@ class HyperNetTraining:
                     terms["in_domain"] = s.in_domain * indomain_loss(everyone, was)
                 for name, term in terms.items():
                     losses[name] = losses.get(name, 0) + term
-        if not losses:  # a mixture of which nothing is known, in a step that does not draw
+        if not losses:  # a mixture without known truth, in a step that does not draw
             losses["norm"] = 0 * made.sum()
         self.opt.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
@@ -242,7 +242,7 @@ class HyperNetTraining:
 
     @torch.no_grad()
     def validate(self) -> float:
-        """On the held-out domains: distance to the true pictures where they are known, else the directional loss."""
+        """Validates on the held-out domains: distance to the true pictures if known, else the directional loss."""
         self.net.eval()
         vectors, clip = self.net(self.checks), self.clips[0]
         total = []
@@ -283,13 +283,13 @@ class HyperNetTraining:
         self.step, self.best, self.waited = state["numbers"]
 
     def domain(self, number: int) -> Domain:
-        """A held-out domain, as the network answers now."""
+        """The network's current answer for a held-out domain."""
         self.net.eval()
         return self.net.domain(self.checks[number], self.held_out[number].texts[0])
 
     @torch.no_grad()
     def preview(self) -> Image.Image:
-        """Some held-out domains, as the network answers now, on faces of the pool; the faces themselves first."""
+        """The network's current answers for some held-out domains, on faces of the pool; the faces themselves first."""
         faces = [0, len(self.codes) // 2]
         pictures = [to_image(self.source[f]) for f in faces]
         for number in range(0, len(self.held_out), max(1, len(self.held_out) // 11)):
@@ -323,7 +323,7 @@ def settings_of(args: argparse.Namespace) -> HyperNetSettings:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains, resuming from OUT/hypernet-run.pt where it exists. Start it with torchrun for several processes."""
+    """Trains, resuming from OUT/hypernet-run.pt if it exists. Start it with torchrun for several processes."""
     device = args.device or (f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu")
     stylizer = Stylizer.load(args.model, device)
     settings = settings_of(args)

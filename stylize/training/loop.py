@@ -1,4 +1,4 @@
-"""What every training does around its steps: it goes on from its checkpoint, says how long it takes, and keeps one."""
+"""The loop around every training: resumes from its checkpoint, reports the time left, and saves checkpoints."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from stylize.places import atomic_write
 
 
 class Steps(Protocol):
-    """A training: everything that it needs to go on, and the number of steps done."""
+    """A training: everything needed to resume it, and the number of steps done."""
 
     step: int
 
     def train_step(self) -> dict[str, float]:
-        """One step more; its losses."""
+        """Does one more step; returns its losses."""
 
     def state(self) -> dict[str, Any]: ...
 
@@ -39,11 +39,11 @@ def train(
     leads: bool = True,
     report_every: int = 20,
 ) -> None:
-    """Takes steps up to ``steps``, from ``checkpoint`` on where there is one; writes it every ``save_every`` steps and
-    at the end.
+    """Trains up to ``steps``, resuming from ``checkpoint`` if it exists; saves it every ``save_every`` steps and at the
+    end.
 
-    after: called after every step, True ends the training. phases: steps at which the pace changes, so that the time
-    left is told up to the next of them. leads: whether this process, of several, tells and writes.
+    after: called after every step; True ends the training. phases: steps at which the speed changes; the time left is
+    reported up to the next one. leads: whether this process, of several, reports and saves.
     """
     if checkpoint.exists():
         training.load(torch.load(checkpoint, map_location=device, weights_only=True))

@@ -1,7 +1,6 @@
-"""Makes the whole mini model: generator, encoder and ready domains, text-image model, hypernetwork and previews.
+"""Trains the whole mini model: generator, encoder and ready domains, text-image model, hypernetwork and previews.
 
-Each part is made by its own command with the options in mini.toml beside this file, and a run that is stopped goes on
-where it was.
+Each part is trained by its own command with the options in mini.toml beside this file; a run that was stopped resumes.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from stylize.training.loop import add_dtype
 from stylize.training.ready_domains import write_previews
 
 CONFIG = Path(__file__).with_suffix(".toml")
-# In the order of their making, with their modules; each ends with a file of its name.
+# In order of training, with their modules; each writes a file of its name.
 STAGES = {"generator": "generator", "clip": "text_image", "hypernet": "hypernet"}
 
 
@@ -31,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> argparse.Namespace:
-    """What the part's own command would have read. Raises StylizeError for an option that it does not have."""
+    """The options as the part's own command would read them. Raises StylizeError for an option that it does not
+    have."""
     parser = argparse.ArgumentParser(prog=part, conflict_handler="resolve", allow_abbrev=False)
     for name in ("--model", "--device", "--seed"):
         parser.add_argument(name)
@@ -45,7 +45,7 @@ def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> ar
 
 
 def run(args: argparse.Namespace) -> None:
-    """Runs every part that has not made its file in OUT yet."""
+    """Trains every part whose file is not in OUT yet."""
     try:
         config = tomllib.loads(args.config.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The mini model as it trains: its sizes, the settings, and its networks with their learning rates."""
+"""The mini model in training: its sizes, the settings, and its networks with their learning rates."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Discriminator(nn.Module):
 
 
 def energy_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Energy distance of two samples (N, D) and (M, D): zero only where their distributions agree."""
+    """Energy distance of two samples (N, D) and (M, D): zero only if their distributions are equal."""
     return 2 * torch.cdist(x, y).mean() - torch.cdist(x, x).mean() - torch.cdist(y, y).mean()
 
 
@@ -89,9 +89,9 @@ class Networks(nn.Module):
 
 @dataclass(frozen=True)
 class MiniSettings:
-    """Of ``steps``, a share of ``coarse`` is drawn whole and small, in batches of ``batch_coarse``. Of a fine batch,
+    """A share ``coarse`` of ``steps`` draws whole small pictures, in batches of ``batch_coarse``. In a fine batch,
     ``plain`` pictures have no style, ``styled`` ones have, ``bare`` ones have none and go through W+ alone. ``faces``:
-    how many are filtered beforehand. The others are shares, rates and weights of losses."""
+    number of faces filtered beforehand. The others are shares, learning rates and weights of losses."""
 
     steps: int = 7_000
     coarse: float = 0.3
@@ -102,9 +102,9 @@ class MiniSettings:
     faces: int = 560
     lr: float = 1e-3
     lr_fine: float = 7e-4
-    coloured: float = 0.25  # share of styled pictures with a colour laid over
+    coloured: float = 0.25  # share of styled pictures that are also tinted
     weaker: float = 0.2  # share of styled pictures at less than full strength
-    adversarial_from: float = 0.5  # of the coarse half; on parts of pictures it would only add grain to random faces
+    adversarial_from: float = 0.5  # in the coarse half only; on crops it would just add grain to random faces
     vectors: float = 1e-3  # weight of the mean square of the domain vectors
     strokes: float = 2.0
     perceptual: float = 1.0

@@ -1,4 +1,4 @@
-"""Faces and their true pictures in every style, filtered once and kept in one file for all that learns from them."""
+"""Faces and their filtered pictures in every style, computed once and kept in one file for all trainings."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from stylize.training.data import FaceDataset, augment, scenes, tones
 from stylize.training.filters import draw
 from stylize.training.filters.face import AnalysedFace
 
-REAL = 0.4  # share of photographs, which show more ages and lights than the portraits that a model made
-AHEAD = 16  # faces waiting for a worker
+REAL = 0.4  # share of photographs, which vary more in age and light than generated portraits
+AHEAD = 16  # faces queued for a worker
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """pictures: (faces, 1 + styles, S, S, 3) uint8, mapped from a file; the first of each face is the face itself."""
+    """pictures: (faces, 1 + styles, S, S, 3) uint8, memory-mapped; the first of each face is the face itself."""
 
     pictures: NDArray[np.uint8]
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ class Pairs:
         return len(self.pictures)
 
     def tensor(self, faces: list[int], kinds: list[int]) -> Tensor:
-        """Of each face one of its pictures, (len(faces), 3, S, S) in [-1, 1]."""
+        """One picture of each face, (len(faces), 3, S, S) in [-1, 1]."""
         rows = np.stack([self.pictures[face, kind] for face, kind in zip(faces, kinds, strict=True)])
         return torch.from_numpy(rows).permute(0, 3, 1, 2).float() / 127.5 - 1
 
@@ -52,16 +52,17 @@ def _finder() -> FaceFinder:
 
 
 def filtered(picture: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:
-    """(1 + styles, S, S, 3): an aligned face and its true picture in every style."""
+    """(1 + styles, S, S, 3): an aligned face and its filtered picture in every style."""
     size = len(picture)
-    box = np.array([0.23, 0.27, 0.77, 0.84]) * size  # where dlib's detector puts an aligned face
+    box = np.array([0.23, 0.27, 0.77, 0.84]) * size  # the usual box of dlib's detector in an aligned face
     landmarks = _finder().read(Image.fromarray(picture), box).landmarks
-    face = AnalysedFace(picture, landmarks, seed=0)  # one seed: patterns lie where they lie
+    face = AnalysedFace(picture, landmarks, seed=0)  # one seed: patterns stay in place
     return np.stack([picture, *(draw(face, name) for name in names)])
 
 
 def varied(faces: FaceDataset, count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
-    """``count`` of the faces in other lights, skins and places, (S, S, 3) uint8 each; the same seed gives the same."""
+    """``count`` augmented faces with varied light, skin and framing, (S, S, 3) uint8 each; deterministic in the
+    seed."""
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(faces.real), np.flatnonzero(~faces.real)]
     for number in range(count):
@@ -73,9 +74,9 @@ def varied(faces: FaceDataset, count: int, seed: int) -> Iterator[NDArray[np.uin
 
 
 def make_pairs(faces: FaceDataset, folder: Path, count: int, seed: int = 0, workers: int | None = None) -> Pairs:
-    """The pairs in ``folder``; made there first, on several processes, where they are not there for the same settings.
+    """The pairs in ``folder``, computed first in several processes unless they exist with the same settings.
 
-    A kilobyte for each thousand pixels: 200 KB a picture of 256 px.
+    A kilobyte per thousand pixels: 200 KB for a 256 px picture.
     """
     size = faces.pictures.shape[1]
     about = {"names": list(NAMES), "faces": count, "seed": seed, "size": size}

@@ -12,8 +12,8 @@ from stylize.errors import StylizeError
 
 
 class Group:
-    """The processes that train together, one when torchrun did not start this: each draws its share of the pictures,
-    and all see the embeddings of all domains, so that batch statistics and results are those of one process."""
+    """The processes that train together, just one without torchrun: each draws its share of the pictures, and all see
+    the embeddings of all domains, so that batch statistics and results equal those of a single process."""
 
     def __init__(self, device: torch.device) -> None:
         self.size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -29,8 +29,8 @@ class Group:
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes. The gradient of this process's own counts ``size`` times, which the mean over
-        processes that DistributedDataParallel takes makes good."""
+        """The rows of all processes. The gradient of this process's own rows counts ``size`` times, which compensates
+        for DistributedDataParallel's mean over processes."""
         if self.size == 1:
             return rows
         everyone = [torch.empty_like(rows) for _ in range(self.size)]

@@ -1,7 +1,7 @@
-"""Fits the ready domains of the mini model to pairs: faces of the generator and their truly filtered pictures.
+"""Fits the ready domains of the mini model to pairs: faces of the generator and their filtered pictures.
 
-Where the right answer is known it is the better teacher: no text-image model stands in between. The typed path
-adapts by text instead (``training.adapt``). What made a domain is written into its file.
+Where ground truth exists it is the better teacher, with no text-image model in between. Typed descriptions are trained
+by text instead (``stylize.adaptation.text``). A domain's file records how it was made.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PREVIEW_SEED, PREVIEW_SIDE = 0, 256
 
 @torch.no_grad()
 def training_codes(stylizer: Stylizer, data: Path | None, count: int, seed: int) -> Code:
-    """Codes of ``count`` faces: of training pictures where ``data`` is given, else of random samples."""
+    """Codes of ``count`` faces: of training pictures if ``data`` is given, else of random samples."""
     if data is None:
         return stylizer.as_photos(stylizer.sample_ws(count, seed, psi=0.9))
     faces = load_faces(data, "train", stylizer.encoder.config.resolution)
@@ -55,9 +55,9 @@ def fit(
     start: Tensor | None = None,
     base: Tensor | None = None,
 ) -> Tensor:
-    """The domain vector (domain_dim,) that takes faces to ``targets`` (N, 3, R, R) with the least pyramid L1.
+    """The domain vector (domain_dim,) that maps faces to ``targets`` (N, 3, R, R) with the least pyramid L1.
 
-    start: where to begin, else zero. base: vectors (N, domain_dim) to which it is added.
+    start: the initial vector, else zero. base: vectors (N, domain_dim) to which it is added.
     """
     vector = torch.zeros(generator.config.domain_dim) if start is None else start.clone()
     vector = vector.to(codes.device).requires_grad_(True)
@@ -77,7 +77,7 @@ def fit(
 class Fitter:
     """Fits domains of one model on one set of faces and writes them into a folder.
 
-    A domain that is there already, made for this generator, is where its fit begins.
+    The fit starts from an existing domain made for this generator.
     """
 
     def __init__(self, stylizer: Stylizer, out: Path, args: argparse.Namespace) -> None:
@@ -119,7 +119,8 @@ class Fitter:
         return self.fit(name, self.out / f"{name}.safetensors", targets)
 
     def colour(self, name: str) -> Domain:
-        """A vector that tints whatever style it is added to; fitted on every style that takes a colour in training."""
+        """A vector that tints any style it is added to; fitted on every style that is combined with colours in
+        training."""
         pairs = [(colour, style) for colour, style in combinations() if colour == name]
         base, targets = [], []
         for number, face in enumerate(self.source):
@@ -146,7 +147,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Fits and saves styles, each with a preview picture, and then colours."""
+    """Fits and saves styles, each with a preview picture, then colours."""
     stylizer = Stylizer.load(args.model, args.device)
     out = args.out or stylizer.folder / "domains"
     fitter = Fitter(stylizer, out, args)

@@ -1,14 +1,14 @@
-"""Trains the mini text-image model from scratch on faces put through style filters.
+"""Trains the mini text-image model from scratch on style-filtered faces.
 
-A model that only tells clean examples apart is fooled by whatever optimises against it. So it is trained on
-what it will really see, with graded targets: for every picture of a known face, clean or not, the distance to the
-true picture of that face in every style is known, and the cosine of picture and description has to say it.
-The pictures are filtered photographs and generated faces, blends of them, generated faces under random and ready
-domain vectors, and those of a pool of attackers: domain vectors that climb the model's own guidance while it trains.
+A model that only separates clean examples is fooled by any optimisation against it. So it is trained on what it will
+meet in use, with graded targets: for every picture of a known face, clean or not, the distance to that face's true
+picture in every style is known, and the cosine of picture and description has to reflect it. The pictures are filtered
+photographs and generated faces, blends of them, generated faces under random and ready domain vectors, and those of a
+pool of attackers: domain vectors that optimise the model's own guidance while it trains.
 
-A model that others were trained on can be refined with its text tower as it is: what descriptions mean stays the same.
-Its photographs have skin of every tone and stand before made-up backgrounds in soft and hard light, and pictures are
-cut to parts of them, so that the face tells the style.
+A model that others were trained with can be refined with its text tower frozen: descriptions keep their embeddings.
+Photographs then have skin of every tone, made-up backgrounds, and soft and hard light, and are cropped, so that the
+face itself has to show the style.
 """
 
 from __future__ import annotations
@@ -50,21 +50,21 @@ class TextImageSettings:
     steps: int = 1000
     lr: float = 1e-3
     faces: int = 160  # half photographs (to refine, four in five), the others generated
-    pairs: int = 60  # of a face and its filtered picture
+    pairs: int = 60  # blends of a face and its filtered picture
     blends: int = 16
     drawn: int = 24
     attackers: int = 24
-    attacked: int = 4  # attackers that move in a step, on 4 faces each
+    attacked: int = 4  # attackers that are updated in a step, on 4 faces each
     attack_rate: float = 0.04
     attack_steps: int = 80
-    refine: bool = False  # the model's own text-image model, its text tower kept, on varied and cut pictures
-    warm: bool = False  # begin at the model's own text-image model
+    refine: bool = False  # refine the model's own text-image model, text tower frozen, on varied and cropped pictures
+    warm: bool = False  # start from the model's own text-image model
     seed: int = 0
 
 
 def pyramid(pictures: Tensor) -> Tensor:
-    """(..., 3, SIZE, SIZE) -> (..., D): sizes 1, 1/2, 1/4 and 1/8 side by side, scaled so that the Euclidean distance
-    of two rows is the root of the mean squared difference, averaged over the sizes."""
+    """(..., 3, SIZE, SIZE) -> (..., D): the picture at sizes 1, 1/2, 1/4 and 1/8, scaled so that the Euclidean distance
+    of two rows is the root mean squared difference, averaged over the sizes."""
     shape = pictures.shape[:-3]
     pictures = pictures.reshape(-1, *pictures.shape[-3:])
     levels = []
@@ -77,7 +77,7 @@ def pyramid(pictures: Tensor) -> Tensor:
 
 
 def hard_light(pictures: Tensor, rng: torch.Generator) -> Tensor:
-    """Half of the pictures (N, 3, S, S) in [-1, 1] with stronger local contrast: highlights and wrinkles."""
+    """Gives half of the pictures (N, 3, S, S) in [-1, 1] stronger local contrast: highlights and wrinkles."""
     n, size = len(pictures), pictures.shape[-1]
     around = F.avg_pool2d(pictures, 2 * (size // 16) + 1, 1, size // 16, count_include_pad=False)
     amount = torch.rand(n, 1, 1, 1, generator=rng) * (torch.rand(n, 1, 1, 1, generator=rng) < 0.5)
@@ -87,8 +87,7 @@ def hard_light(pictures: Tensor, rng: torch.Generator) -> Tensor:
 @dataclass
 class Truths:
     """pictures (faces, kinds, 3, SIZE, SIZE) uint8: every face in every kind; codes: of the generated ones, which come
-    last; rows (faces, kinds, D): their pyramids, and ``squares``
-    of their lengths."""
+    last; rows (faces, kinds, D): their pyramids, and ``squares``: the squared lengths of the rows."""
 
     pictures: Tensor
     codes: Code
@@ -124,7 +123,7 @@ class Truths:
             known = dict(zip(plain, made, strict=True))
             known |= {(colour, style): tinted(known[None, style], colour) for colour, style in combinations()}
             batch = torch.from_numpy(np.stack([known[kind] for kind in COLOURED_STYLES])).permute(0, 3, 1, 2).float()
-            sharp = varied and number % 3 > 0  # as a picture of any size comes to the model
+            sharp = varied and number % 3 > 0  # resized as the model resizes any picture
             small = F.interpolate(batch, size=SIZE, mode="bicubic" if sharp else "area", antialias=sharp)
             rows.append(small.clamp(0, 255).round().byte())
         return cls(torch.stack(rows), codes)
@@ -134,7 +133,7 @@ class Truths:
         return self.pictures[face, kind].float() / 127.5 - 1
 
     def distances(self, pictures: Tensor, face: Tensor) -> Tensor:
-        """(N, kinds): how far each picture is from its face's true picture in every kind."""
+        """(N, kinds): the distance of each picture from its face's true picture in every kind."""
         mine = pyramid(pictures)
         products = torch.stack([self.rows[number] @ row for row, number in zip(mine, face.tolist(), strict=True)])
         return (self.squares[face] + mine.square().sum(1, keepdim=True) - 2 * products).clamp(min=0).sqrt()
@@ -142,7 +141,7 @@ class Truths:
 
 @dataclass
 class Attackers:
-    """A pool of domain vectors, each climbing towards one description; a reset one starts from near zero."""
+    """A pool of domain vectors, each optimised towards one description; after a reset, one starts near zero."""
 
     vectors: Tensor
     targets: Tensor
@@ -191,7 +190,7 @@ class TextImageTraining:
         self.step = state["step"]
 
     def _shipped(self, names: list[str]) -> Tensor:
-        """Domain vectors (count, domain_dim) of what the model ships; one of zeros where it ships none."""
+        """Domain vectors (count, domain_dim) from the ready domains; one of zeros if there are none."""
         vectors = []
         for name in names:
             with suppress(DomainError):
@@ -202,14 +201,14 @@ class TextImageTraining:
         return torch.randint(high, (count,), generator=self.rng)
 
     def _kinds(self, count: int) -> Tensor:
-        """Half of them plain styles, half any."""
+        """Random kinds, half of them plain styles, half any."""
         plain = self._integers(len(NAMES) + 1, count)
         return torch.where(
             torch.rand(count, generator=self.rng) < 0.6, plain, self._integers(len(COLOURED_STYLES), count)
         )
 
     def _texts(self) -> Tensor:
-        """One fresh caption of every kind, embedded: (kinds, D)."""
+        """One random caption of every kind, embedded: (kinds, D)."""
         words = np.random.default_rng(int(self._integers(2**31 - 1, 1)))
         return self.model.encode_text([caption(style, colour, words) for colour, style in COLOURED_STYLES])
 
@@ -231,7 +230,7 @@ class TextImageTraining:
         return face, self._draw(codes, (pick * weight).sum(0) + colour + noise)
 
     def _draw(self, codes: Code, vectors: Tensor) -> Tensor:
-        """At the text-image model's picture size."""
+        """Draws at the text-image model's picture size."""
         device = self.stylizer.device
         drawn = self.stylizer.generator.synthesis(codes.to(device), vectors.to(device), dtype=self.dtype)
         return F.interpolate(drawn, size=SIZE, mode="area").clamp(-1, 1).cpu()
@@ -241,7 +240,7 @@ class TextImageTraining:
             return self.model.encode_image(pictures).float()
 
     def _attack(self, texts: Tensor) -> tuple[Tensor, Tensor]:
-        """A few attackers take a step of guidance against the model as it is: (face numbers, their pictures)."""
+        """A few attackers take a step of guidance against the current model: (face numbers, their pictures)."""
         s, pool = self.settings, self.pool
         moving = torch.randperm(s.attackers, generator=self.rng)[: s.attacked]
         for i in moving[pool.ages[moving] >= s.attack_steps].tolist():
@@ -321,7 +320,7 @@ class TextImageTraining:
         }
 
     def _cut(self, pictures: Tensor) -> Tensor:
-        """Half of the pictures cut to a random part of them that holds much of the face, at the same size."""
+        """Crops half of the pictures to a random part that contains most of the face, at the same size."""
         n = len(pictures)
         whole = torch.rand(n, generator=self.rng) < 0.5
         scale = torch.where(whole, 1.0, torch.rand(n, generator=self.rng) * 0.45 + 0.5)
@@ -332,7 +331,7 @@ class TextImageTraining:
         return F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
 
     def _soften(self, pictures: Tensor) -> Tensor:
-        """A third of the pictures blurred, some noisy, some mirrored: generated faces are soft."""
+        """Blurs a third of the pictures, adds noise to some, mirrors some: generated faces are soft."""
         n = len(pictures)
         soft = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2.0, mode="bilinear")
         amount = torch.rand(n, 1, 1, 1, generator=self.rng) * (torch.rand(n, 1, 1, 1, generator=self.rng) < 0.5)
@@ -357,7 +356,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains, resuming from OUT/clip-run.pt where it exists; needs the generator and its ready domains."""
+    """Trains, resuming from OUT/clip-run.pt if it exists; needs the generator and its ready domains."""
     if args.steps < 1 or args.faces < 8:
         raise StylizeError("Training needs at least 1 step and 8 faces.")
     stylizer = Stylizer.load(args.model, args.device)

@@ -1,4 +1,4 @@
-"""Endpoints for scripts, which are also the tools of the MCP server; they keep nothing between calls."""
+"""Endpoints for scripts, also the tools of the MCP server; they keep nothing between calls."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ DOMAIN_FILE = "a domain file (.safetensors)"
 
 
 class Api:
-    """The functions behind the endpoints: what they take and give is documented for their callers."""
+    """The functions behind the endpoints; their docstrings are the callers' documentation."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
@@ -69,19 +69,19 @@ class Api:
         keep_colours: bool = False,
         face: int = 0,
     ) -> Image.Image:
-        """Draws the faces of a photo in a style and pastes them back into the photo.
+        """Draws the faces of a photo in a style and pastes them back.
 
         Args:
             photo: picture with at least one face seen from the front, at least 80 px wide
             text: name of a ready style such as "pencil sketch", or a description that the model answers at once
             strength: -1 to 2; 0 leaves the face as it is, 1 is the style as trained
             detail: 0 to 1; 0 is the model's own picture, 1 keeps all detail of the photo
-            domain: domain file (.safetensors) to use in the place of the text
+            domain: domain file (.safetensors) to use instead of the text
             keep_colours: take only light and shade from the style
             face: which face to change, 1 being the largest; 0 changes all
 
         Returns:
-            The whole photo, in its own size.
+            The whole photo, in its original size.
         """
         with sentences():
             opened = self.studio.open(photo)
@@ -91,7 +91,7 @@ class Api:
             return self.studio.picture(opened, [str(face)] if face else [], look, full=True)[0]
 
     def invert(self, photo: str) -> list[tuple[Image.Image, str]]:
-        """Shows what the model understood of every face of a photo.
+        """Reconstructs every face of a photo, to show what the model sees in it.
 
         Args:
             photo: picture with at least one face
@@ -106,7 +106,7 @@ class Api:
     def adapt_text(
         self, text: str, source: str = SOURCE, steps: int = 0, seed: int = 0, preset_name: Preset = "balanced"
     ) -> Iterator[str | None]:
-        """Trains a style for a description; takes from a minute on a small machine.
+        """Trains a style for a description; takes a minute or more on a small machine.
 
         Args:
             text: what the faces become, such as "a red mosaic"
@@ -126,10 +126,10 @@ class Api:
     def adapt_image(
         self, pictures: list[str], steps: int = 0, seed: int = 0, preset_name: Preset = "balanced"
     ) -> Iterator[str | None]:
-        """Trains a style from one to ten pictures of it; takes from a minute on a small machine.
+        """Trains a style from one to ten pictures of it; takes a minute or more on a small machine.
 
         Args:
-            pictures: reference pictures, best of faces in the style
+            pictures: reference pictures, preferably of faces in the style
             steps: training steps; 0 is what the preset has
             seed: the same number gives the same result
             preset_name: "fast", "balanced" or "strong"
@@ -144,11 +144,11 @@ class Api:
             yield from last_domain(adapt_image(self.studio.stylizer, photos, settings, name=name))
 
     def hypernet(self, text: str = "", picture: str | None = None) -> str:
-        """Makes a style of any description or picture at once, by the hypernetwork.
+        """Makes a style from any description or picture immediately, with the hypernetwork.
 
         Args:
             text: what the faces become, such as "blue charcoal drawing"
-            picture: picture of the style to use in the place of the text; its colours and tones are taken
+            picture: picture of the style to use instead of the text; its colours and tones are used
 
         Returns:
             A domain file (.safetensors) for the endpoints that take one.
@@ -163,8 +163,8 @@ class Api:
         Args:
             parts: styles with their weights, such as ["pencil sketch=0.5", "zombie=0.8"]; without a weight it is 1;
                 coarse (structure), medium (features) and fine (colours) may follow, as in "zombie=0.8,coarse=1,fine=0"
-            domains: domain files (.safetensors) that parts may name by their file name without the ending
-            spherical: turn between the styles instead of blending them, which keeps a mix as strong as they are
+            domains: domain files (.safetensors), to be named in parts by file name without suffix
+            spherical: rotate between the styles instead of blending them, which keeps a mix as strong as they are
 
         Returns:
             A domain file (.safetensors) for the endpoints that take one.
@@ -183,15 +183,15 @@ class Api:
         file_format: Format = "mp4",
         spherical: bool = False,
     ) -> Iterator[str | None]:
-        """Draws a moving picture in which the largest face walks through styles, from its own look on.
+        """Animates the largest face through styles, starting from its own look.
 
         Args:
             photo: picture with at least one face
             texts: names or descriptions of the styles, in their order
-            frames: how many pictures, up to 600
-            fps: pictures a second, 1 to 60
+            frames: number of pictures, up to 600
+            fps: pictures per second, 1 to 60
             file_format: "mp4", "gif" or "webp"
-            spherical: turn from style to style instead of blending them
+            spherical: rotate from style to style instead of blending them
 
         Returns:
             The file.
@@ -221,14 +221,14 @@ class Api:
         keep_colours: bool = False,
         file_format: Format = "mp4",
     ) -> Iterator[str | None]:
-        """Draws the faces of a short video or an animated picture in a style; takes seconds for every second of it.
+        """Draws the faces of a short video or animation in a style; takes seconds for every second of it.
 
         Args:
             video: MP4, MOV, WebM, GIF, WebP and others, up to 60 s (20 s for GIF and WebP out), with at least one face
             text: name of a ready style such as "pencil sketch", or a description that the model answers at once
             strength: -1 to 2; 0 leaves the faces as they are, 1 is the style as trained
             detail: 0 to 1; 0 is the model's own picture, 1 keeps all detail of the video
-            domain: domain file (.safetensors) to use in the place of the text
+            domain: domain file (.safetensors) to use instead of the text
             keep_colours: take only light and shade from the style
             file_format: "mp4", which keeps the sound, "gif" or "webp"
 
@@ -249,12 +249,12 @@ def numbers(steps: float, seed: float) -> dict[str, int]:
 
 
 def named(path: str) -> str:
-    """What a style is called after its picture."""
+    """The name of a style made from a picture."""
     return Path(path).stem[:40]
 
 
 def last_domain(loop: Iterator[AdaptationProgress]) -> Iterator[str | None]:
-    """Nothing after every step, so that a caller who leaves stops it; the file at the end."""
+    """Yields nothing after every step, so that a caller who leaves stops it; the file at the end."""
     for progress in loop:
         domain = progress.domain
         yield None
@@ -262,7 +262,7 @@ def last_domain(loop: Iterator[AdaptationProgress]) -> Iterator[str | None]:
 
 
 def add_api(studio: Studio, blocks: Endpoints) -> None:
-    """The endpoints, on components that are not shown."""
+    """Adds the endpoints, on hidden components."""
     api = Api(studio)
     detail = studio.stylizer.default_detail
     formats = ("mp4", "gif", "webp")

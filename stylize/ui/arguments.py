@@ -1,4 +1,4 @@
-"""What the endpoints for scripts take: every argument says what it must be, and what is wrong with a value."""
+"""Checks the arguments of the endpoints for scripts: says what each must be, and what is wrong with a value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOT_HERE = "A file that was given is not one of those uploaded to this server; u
 
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Every StylizeError becomes the one sentence that the caller gets."""
+    """Turns every StylizeError into the sentence that the caller gets."""
     try:
         yield
     except StylizeError as error:
@@ -29,8 +29,8 @@ def sentences() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Argument:
-    """What an endpoint takes: a hidden field of the page, what a value of it must be, in words and as a question, and
-    what stands for none; ``needed`` where nothing does."""
+    """An argument of an endpoint: a hidden field of the page, what its value must be, in words and as a test, and its
+    default; ``needed`` if there is no default."""
 
     field: Any
     words: str
@@ -39,7 +39,7 @@ class Argument:
     needed: bool = False
 
     def checked(self, name: str, value: Any) -> Any:
-        """The value, or the default for none. Raises StylizeError, which calls it by its name."""
+        """The value, or the default for None. Raises StylizeError naming the argument."""
         if value is None and not self.needed:
             return self.default
         if value is None:
@@ -55,13 +55,13 @@ def shown(value: Any) -> str:
 
 
 def is_file(value: Any) -> bool:
-    """A file as Gradio's clients send it, uploaded or by its address."""
+    """A file as Gradio's clients send it: uploaded, or as an address."""
     meta = value.get("meta") if isinstance(value, dict) else None
     return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData" and isinstance(value.get("path"), str)
 
 
 def is_text(value: Any) -> bool:
-    """Words that can be written down, unlike half a character."""
+    """Text that can be encoded, without lone surrogates."""
     return isinstance(value, str) and not re.search(r"[\ud800-\udfff]", value)
 
 
@@ -71,7 +71,7 @@ def words(value: str = "") -> Argument:
 
 def many() -> Argument:
     texts = gr.Dropdown([], multiselect=True, allow_custom_value=True)
-    texts.api_info = lambda: {"type": "array", "items": {"type": "string"}}  # not: one of the choices
+    texts.api_info = lambda: {"type": "array", "items": {"type": "string"}}  # "not one of the choices"
 
     def fits(value: Any) -> bool:
         return isinstance(value, list) and len(value) <= MAX_ITEMS and all(is_text(item) for item in value)
@@ -122,7 +122,7 @@ def photo() -> Argument:
 
 
 class Endpoints(gr.Blocks):  # type: ignore[misc]  # a class of Gradio
-    """Blocks that say of every argument of a public endpoint what is wrong with it, before any field reads it."""
+    """Blocks that report what is wrong with an argument of a public endpoint before any field processes it."""
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         self.arguments: dict[str, dict[str, Argument]] = {}
@@ -141,5 +141,5 @@ class Endpoints(gr.Blocks):  # type: ignore[misc]  # a class of Gradio
             return await super().preprocess_data(block_fn, inputs, *rest, **settings)
         except gr.Error:
             raise
-        except Exception:  # of a path that is none, or leads elsewhere than to uploads, and of an address
+        except Exception:  # of an invalid path, a path outside the uploads, or an address
             raise gr.Error(NOT_HERE, print_exception=False) from None

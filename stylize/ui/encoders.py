@@ -1,4 +1,4 @@
-"""Which encoder reads the photos, and a tab that shows what each of two understood."""
+"""Shows which encoder reads the photos, and a tab that compares two encoders' reconstructions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stylize.ui.texts import say
 
 
 def lay_encoder(stylizer: Stylizer) -> None:
-    """One line that says which encoder is in use."""
+    """A line that says which encoder is in use."""
     if stylizer.compares:
         gr.Markdown(t("reads_sfe"), elem_id="encoder")
     elif stylizer.encoder_title == E4e.title:
@@ -42,7 +42,7 @@ class EncodersTab:
     def show(
         self, opened: OpenPhoto | None, chosen: Sequence[str] | None, request: gr.Request
     ) -> list[tuple[Image.Image, str]] | None:
-        """The first chosen face of the photo, and what each encoder understood of it."""
+        """The first chosen face of the photo, and each encoder's reconstruction of it."""
         if opened is None or opened.seed is not None:
             return None
         face = opened.faces[opened.chosen(chosen)[0]]

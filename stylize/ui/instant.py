@@ -1,4 +1,4 @@
-"""The tab whose answer is there at once: a described or ready style, mixes, levels, the grid and the morph."""
+"""The tab with immediate results: a described or ready style, mixes, levels, the grid and the morph."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from stylize.video.morph import save_moving
 
 FORMATS = ("MP4", "GIF", "WebP")
 FPS = 20
-MORPH_SIDE = 384  # px: largest side of a moving picture
+MORPH_SIDE = 384  # px: longest side of an animation
 SECONDS = (1, 6)
 LABEL_FONT = Path(__file__).with_name("labels.ttf")  # DejaVu Sans, Latin and Cyrillic: Pillow's own has no Cyrillic
 SAID_EVERY = 0.5  # seconds between two reports
-QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # what draws many pictures
+QUEUE: dict[str, Any] = {"concurrency_id": "moving", "concurrency_limit": 1}  # for work that draws many pictures
 IDEAS = {
     "en": ["teal ink", "pink watercolour", "blue charcoal drawing", "golden cartoon", "purple pop art"],
     "ru": ["бирюзовая тушь", "розовая акварель", "синий уголь", "золотой мультфильм", "фиолетовый поп-арт"],
@@ -171,9 +171,9 @@ class InstantTab:
         movie = self.draw_morph.click(self.movie, inputs, outputs, **moving)
         for stop, run in ((self.stop_grid, grid), (self.stop_morph, movie)):
             halted = stop.click(self.halted, None, shared.status, cancels=run, queue=False, **quiet)
-            halted.then(self.halted, None, shared.status, **quiet)  # again, after a report that was on its way
+            halted.then(self.halted, None, shared.status, **quiet)  # again, in case a report was still on its way
 
-    # What the page calls
+    # Event handlers
 
     def pictures(self, request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """The ready styles as (picture, caption) in the visitor's language."""
@@ -181,15 +181,15 @@ class InstantTab:
         return [(stylizer.preview(name), style_name(request, name)) for name in stylizer.ready()]
 
     def pick(self, event: gr.SelectData, request: gr.Request) -> dict[Any, Any]:
-        """The ready style that was clicked, in the place of all that was mixed."""
+        """Replaces the current mix by the ready style that was clicked."""
         return self.take(style_name(request, self.studio.stylizer.ready()[event.index]))
 
     def take(self, text: str) -> dict[Any, Any]:
-        """One style in the place of all that was mixed."""
+        """Replaces the current mix by one style."""
         return self.recipe.write(alone(text))
 
     def pick_cell(self, event: gr.SelectData, values: dict[Any, Any]) -> list[Any]:
-        """The weights that the clicked point of the grid stands for, of the slots that name a style."""
+        """The weights of the named slots at the clicked point of the grid."""
         x, y = (min(position // CELL, GRID - 1) / (GRID - 1) for position in event.index)
         weights, recipe = iter(corner_weights(x, y)), self.recipe.read(values)
         return [round(next(weights), 3) if part in recipe.named else part.weight for part in recipe.parts]
@@ -197,8 +197,8 @@ class InstantTab:
     def add_picture(
         self, request: gr.Request, path: str | None, pictured: Mapping[str, KeptStyle], *texts: str | None
     ) -> tuple[Any, ...]:
-        """A picture as a style: (status, the visitor's pictures, texts with its name in the first slot that is free,
-        else in the last)."""
+        """Adds a picture as a style: (status, the visitor's pictures, texts with its name in the first free slot, or
+        else the last)."""
         unchanged = [gr.skip()] * (1 + len(texts))
         if path is None:
             return gr.skip(), *unchanged
@@ -228,7 +228,7 @@ class InstantTab:
 
     @staticmethod
     def _drawn(pictures: Iterator[Image.Image], of: int, out: list[Image.Image], request: gr.Request) -> Iterator[str]:
-        """Puts ``of`` pictures into ``out`` and says now and then how long it takes."""
+        """Appends ``of`` pictures to ``out`` and now and then reports the time left."""
         started = said = time.monotonic()
         for picture in pictures:
             out.append(picture)
@@ -265,7 +265,7 @@ class InstantTab:
         yield say(request, "grid_done"), sheet
 
     def movie(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
-        """(status, file, player of a film, animated picture) of a walk from the face itself through every style."""
+        """(status, file, video player, animation) of a walk from the face itself through every style."""
         same, asked = (gr.skip(),) * 3, self.shared.read(values)
         try:
             face, domains = self._styles(asked, request)

@@ -1,6 +1,6 @@
-"""The library of domains: ready ones first, then those that the visitor keeps, as files and packs in and out.
+"""The library of domains: ready ones first, then the visitor's own, with import and export of files and packs.
 
-Kept domains lie in the visitor's browser; only where the host names a folder in STYLIZE_SHARED do they lie there, for
+A visitor's domains are kept in their browser; only if the host sets STYLIZE_SHARED to a folder are they kept there, for
 everybody.
 """
 
@@ -42,7 +42,7 @@ class KeptStyle:
     picture: Image.Image
 
 
-# Domains as bytes, and packs of them
+# Domains as bytes, and packs
 
 
 def to_bytes(domain: Domain) -> bytes:
@@ -52,7 +52,7 @@ def to_bytes(domain: Domain) -> bytes:
 
 
 def from_bytes(data: bytes, name: str) -> Domain:
-    """Raises DomainError, which calls the file by ``name``."""
+    """Raises DomainError with ``name`` as the file's name."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{safe_name(name)}{SUFFIX}"
         path.write_bytes(data)
@@ -72,8 +72,8 @@ def write_pack(domains: Mapping[str, Domain]) -> bytes:
 
 
 def read_pack(path: Path) -> dict[str, Domain]:
-    """The domains of a zip file by their file names. Folders in names are ignored and nothing is unpacked to disk by
-    its name; no entry is read beyond the size of a domain file. Raises DomainError."""
+    """The domains of a zip file by file name. Folders in names are ignored and nothing is unpacked to disk by its name;
+    no entry is read beyond the size of a domain file. Raises DomainError."""
     try:
         with zipfile.ZipFile(path) as pack:
             entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
@@ -101,7 +101,7 @@ def read_pack(path: Path) -> dict[str, Domain]:
 
 
 def unused(name: str, used: Any) -> str:
-    """The name, with a number where it is taken."""
+    """The name, with a number added if it is taken."""
     number, free = 2, name
     while free in used:
         free, number = f"{name} {number}", number + 1
@@ -118,8 +118,8 @@ class Library:
         self._read = lru_cache(maxsize=MAX_KEPT * 4)(self._read_file)
         fingerprint = studio.stylizer.fingerprint
         self.own = gr.State({})
-        # Encrypted with a fixed word: domains are no secrets, and they must outlive a restart of the server. The page
-        # renders it outside of the tabs, which are not there before they are opened.
+        # Encrypted with a fixed key: domains are no secrets, and must survive a restart of the server. The page
+        # renders it outside the tabs, which do not exist until they are opened.
         self.shelf = gr.BrowserState({}, storage_key=f"stylize-{fingerprint}", secret="stylize", render=False)
         self.picked = gr.State("")
         gr.Markdown(t("library_info_shared" if self.folder else "library_info"))
@@ -160,10 +160,10 @@ class Library:
         self.one.click(self.written, [self.picked, self.own], [self.file, self.note], **quiet)
         self.pack.click(self.packed, self.own, [self.file, self.note], **quiet)
 
-    # The shelf: what is kept, and where
+    # Storage
 
     def restore(self, shelf: Any, request: gr.Request) -> tuple[Any, ...]:
-        """What the visitor's browser or the shared folder holds, for ``shown``; damaged entries are left out."""
+        """The contents of the visitor's browser or the shared folder, for ``shown``; damaged entries are left out."""
         own: dict[str, KeptStyle] = {}
         if self.folder is None and isinstance(shelf, dict):
             for name, text in list(shelf.items())[:MAX_KEPT]:
@@ -174,7 +174,7 @@ class Library:
         return self.refreshed(own, request)
 
     def keep(self, own: Mapping[str, KeptStyle], name: str, domain: Domain, request: gr.Request) -> tuple[Any, ...]:
-        """Adds a domain under a free name; for ``shown``, and a word about it. Raises StylizeError."""
+        """Adds a domain under a free name; returns ``shown`` and a note. Raises StylizeError."""
         own = self.current(own)
         name = " ".join(name.split())[:60] or domain.label[:60]
         name = unused(safe_name(name) if self.folder else name, {*own, *self.taken()})
@@ -186,7 +186,7 @@ class Library:
         return {*ready, *map(russian_name, ready)}
 
     def keep_shown(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
-        """Adds what the result shows, a mix too, without its strength; for ``shown`` and the status."""
+        """Adds the style of the result, a mix too, without its strength; for ``shown`` and the status."""
         asked = self.shared.read(values)
         try:
             domain = self.studio.compose(asked.recipe, asked.own)
@@ -232,7 +232,7 @@ class Library:
     def _read_file(self, path: Path, changed: int) -> KeptStyle:
         return self.entry(Domain.load(path))
 
-    # What the page calls
+    # Event handlers
 
     def pictures(self, own: Mapping[str, KeptStyle], request: gr.Request | None = None) -> list[tuple[Any, str]]:
         """(picture, caption) of the ready domains, then of the visitor's own."""
@@ -259,17 +259,17 @@ class Library:
         return name, self.called(name, request), say(request, words, name=self.called(name, request))
 
     def applied(self, name: str, request: gr.Request) -> dict[Any, Any]:
-        """The picked style in the place of all that was mixed."""
+        """Replaces the current mix by the picked style."""
         return self.shared.recipe.write(alone(self.called(name, request)))
 
     def called(self, name: str, request: gr.Request) -> str:
-        """A picked name as the description that asks for it."""
+        """A picked name as the description that selects it."""
         return style_name(request, name) if name in self.studio.stylizer.ready() else name
 
     def renamed(
         self, picked: str, name: str, own: Mapping[str, KeptStyle], text: str, request: gr.Request
     ) -> tuple[Any, ...]:
-        """``text``: the result's description, which follows the new name."""
+        """``text``: the result's description, which follows the renaming."""
         try:
             here = self._own(picked, own, request)
             name = " ".join((name or "").split())[:60]
@@ -290,7 +290,7 @@ class Library:
             return self._unchanged(error, request)
 
     def imported(self, paths: Sequence[str], own: Mapping[str, KeptStyle], request: gr.Request) -> tuple[Any, ...]:
-        """Files and packs, all that are good; the note names the first that is not."""
+        """Imports all valid files and packs; the note names the first invalid one."""
         kept, added, wrong = self.current(own), 0, ""
         for path in (Path(path) for path in paths or ()):
             try:
@@ -323,7 +323,7 @@ class Library:
         return gr.update(value=str(path), visible=True), gr.skip()
 
     def _own(self, picked: str, own: Mapping[str, KeptStyle], request: gr.Request) -> dict[str, KeptStyle]:
-        """The visitor's domains, among which ``picked`` is. Raises DomainError."""
+        """The visitor's domains, which must include ``picked``. Raises DomainError."""
         here = self.current(own)
         if picked not in here:
             raise DomainError(say(request, "only_own" if picked else "library_pick"))

@@ -16,7 +16,7 @@ from stylize.ui.studio import Studio
 from stylize.ui.texts import I18N as t
 from stylize.ui.training import Begin, TrainingTab
 
-UNCOMMON = [".heic", ".heif", ".avif"]  # not every system knows that these are pictures
+UNCOMMON = [".heic", ".heif", ".avif"]  # some systems do not know these as picture types
 
 
 def prepare(studio: Studio, name: str, seed: int, paths: Sequence[str] | None) -> tuple[str, int, Begin]:

@@ -1,4 +1,4 @@
-"""The page: a photo and a result that all tabs share, and the tabs. It keeps nothing between visitors."""
+"""The page: a photo and a result shared by all tabs, and the tabs. It keeps nothing between visitors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from stylize.ui.texts import TEXTS, language, say
 from stylize.ui.video import VideoTab
 from stylize.ui.zerogpu import Gpu, lend
 
-# The result stands beside the photo and the tabs on a wide screen and stays in sight; on a phone it comes after the
+# On a wide screen the result is beside the photo and the tabs and stays in view; on a phone it comes after the
 # photo and sticks to the top.
 CSS = """
 .gradio-container {max-width: min(1320px, 100vw) !important; margin: 0 auto !important}
@@ -60,7 +60,7 @@ CSS = """
 .curve {margin: 0} .curve svg {width: 100%; height: 72px} .curve figcaption {font-size: 12px}
 #about {font-size: 13px}
 """
-# What lies outside of the page's own content, to which Gradio narrows the rules above.
+# Rules outside the page's own content, to which Gradio restricts the rules above.
 HEAD = """<style>
 body {overflow-x: clip}
 .gradio-container {overflow: clip !important}
@@ -73,9 +73,9 @@ body:not(.ru) :is(#ideas-ru, #prompts-ru), body.ru :is(#ideas-en, #prompts-en) {
 </style>"""
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Ubuntu", "sans-serif"]
 THEME = gr.themes.Soft(primary_hue="indigo", neutral_hue="slate", font=FONTS, font_mono=["ui-monospace", "monospace"])
-# Darker (in the dark: lighter) than the theme's own, for a contrast of 4.5 and more.
+# Darker than the theme's own (lighter in dark mode), for a contrast of at least 4.5.
 THEME.set(
-    background_fill_primary="*neutral_50",  # of Soft, which a later set() forgets
+    background_fill_primary="*neutral_50",  # from Soft, lost by a later set()
     color_accent="*primary_600",
     checkbox_border_color="*neutral_500",
     input_border_color="*neutral_300",
@@ -94,8 +94,8 @@ THEME.set(
     checkbox_label_background_fill_selected_dark="*primary_600",
 )
 MENDED = ("example", "empty", "too_large", "wrong_kind")
-# What the browser does once: marks the language, and mends what Gradio leaves unsaid (names of pictures that are
-# buttons, a role for what has a label), loads only when it finds the time (the result) or says in English only (why a
+# Runs once in the browser: marks the language, and fixes what Gradio omits (names of pictures that act as
+# buttons, roles of labelled elements), loads lazily (the result) or says in English only (why a
 # file was refused).
 MEND = """() => {
     const russian = navigator.language.startsWith("ru"), words = TEXTS[russian ? "ru" : "en"];
@@ -116,14 +116,14 @@ MEND = """() => {
     new MutationObserver(mend).observe(document.body, {childList: true, subtree: true});
     mend();
 }""".replace("TEXTS", json.dumps({tongue: {key: words[key] for key in MENDED} for tongue, words in TEXTS.items()}))
-# Seconds between two looks of Gradio's, and the age of what it then deletes: together the longest that a file is there.
+# Seconds between two of Gradio's clean-ups, and the age of files it then deletes; a file lives at most their sum.
 DELETED = (SWEPT_SECONDS, KEPT_SECONDS - SWEPT_SECONDS)
-MAX_WAITING = 256  # calls; each says where in the queue it is
+MAX_WAITING = 256  # calls; each reports its place in the queue
 HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class Page:
-    """The page over a stylizer: ``blocks`` is what is launched. ``gpu``: spaces.GPU on Hugging Face's ZeroGPU."""
+    """The page of a stylizer: ``blocks`` is what is launched. ``gpu``: spaces.GPU on Hugging Face's ZeroGPU."""
 
     def __init__(self, stylizer: Stylizer, gpu: Gpu | None = None) -> None:
         self.studio = studio = Studio(stylizer)
@@ -174,7 +174,7 @@ class Page:
         self.video.wire(shared)
 
         def localise(request: gr.Request) -> Any:
-            """Captions and the source of a training in the visitor's language."""
+            """Captions and the default source description in the visitor's language."""
             if language(request) == "en":
                 return gr.skip(), gr.skip()
             return instant.pictures(request), say(request, "source_face")
@@ -189,7 +189,7 @@ class Page:
 
 
 def lay_model(stylizer: Stylizer) -> None:
-    """Which model runs, and a button that fetches the full one where the page is somebody's own."""
+    """Says which model runs, with a button to download the full one if the page runs on the user's own computer."""
     gr.Markdown(" · ".join((stylizer.name, f"{stylizer.resolution} px", str(stylizer.device))), elem_id="about")
     lay_encoder(stylizer)
     if stylizer.name == "full" or "SPACE_ID" in os.environ:
@@ -203,7 +203,7 @@ def lay_model(stylizer: Stylizer) -> None:
 
 
 def get_full(request: gr.Request) -> Iterator[str]:
-    """Fetches the full model and says how far it is; only for a visitor on this computer."""
+    """Downloads the full model and reports progress; only for a visitor on this computer."""
     if request.client is None or request.client.host not in HERE:
         yield say(request, "full_only_here")
         return

@@ -1,4 +1,4 @@
-"""Which style is asked for: the recipe of a mix, the page's fields that it stands in, and addresses that carry it."""
+"""The requested style: the recipe of a mix, the page's fields for it, and links that carry it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from stylize.models.domain import LEVELS, Levels, MixPart
 
 SLOTS = 4  # styles in a mix
 LARGEST_SEED = 2**31 - 1
-ADDED = 0.5  # weight of a style that is added to the first
+ADDED = 0.5  # default weight of a style added to the first
 LOW, HIGH = -1, 2  # of weights, levels and strength
 STRAIGHT, TURNING = "straight", "turning"
 
-Values = Mapping[Any, Any]  # what stands in the page's components, by component
+Values = Mapping[Any, Any]  # the values of the page's components, by component
 
 
 def number(value: Any, default: float) -> float:
-    """What a cleared field stands for."""
+    """A number, with a default for a cleared field."""
     return default if value is None else float(value)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which style: what is mixed, a strength for each level of the mix, and whether it turns from style to style."""
+    """A style: the parts of a mix, a strength for each level of the mix, and whether it is spherical."""
 
     parts: tuple[MixPart, ...]
     levels: Levels = (1.0, 1.0, 1.0)
@@ -39,7 +39,7 @@ class Recipe:
 
     @property
     def title(self) -> str:
-        """The styles in the words in which they were asked for: "sepia", or "0.5 sepia + 1 neon"."""
+        """The styles in the user's words: "sepia", or "0.5 sepia + 1 neon"."""
         if [part.weight for part in self.named] == [1]:
             return self.named[0].text.strip()
         return " + ".join(f"{part.weight:g} {part.text.strip()}" for part in self.named)
@@ -52,8 +52,8 @@ def alone(name: str) -> Recipe:
 
 @dataclass(frozen=True)
 class RecipeFields:
-    """The components of a recipe: for each of the SLOTS a text, a weight and a strength for each level; of the whole
-    mix a strength for each level, and "turning" or "straight"."""
+    """The components of a recipe: for each of the SLOTS a text, a weight and a strength for each level; for the whole
+    mix a strength for each level, and "turning" (spherical) or "straight"."""
 
     texts: Sequence[Any]
     weights: Sequence[Any]
@@ -76,7 +76,7 @@ class RecipeFields:
         return Recipe(tuple(parts), levels(self.levels), values[self.way] == TURNING)
 
     def write(self, recipe: Recipe) -> dict[Any, Any]:
-        """The values that say so; the slots that are left are empty."""
+        """The components' values for a recipe; unused slots are empty."""
         parts = [*recipe.parts, *[MixPart("", ADDED)] * (SLOTS - len(recipe.parts))]
         values = dict(zip(self.levels, recipe.levels, strict=True))
         for part, text, weight, own in zip(parts, self.texts, self.weights, self.own_levels, strict=True):
@@ -85,7 +85,7 @@ class RecipeFields:
 
 
 class Link(NamedTuple):
-    """What an address asks for; None for what it leaves open."""
+    """The contents of a link; None for anything it leaves open."""
 
     recipe: Recipe
     strength: float | None
@@ -95,8 +95,8 @@ class Link(NamedTuple):
 
 
 def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
-    """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE for each where one has its own; then what of the
-    mix is not as it usually is, the look, and the seed of a random face."""
+    """?to=TEXT&weight=X for each style, with levels=COARSE,MEDIUM,FINE if any part has its own; then the mix's settings
+    that differ from the default, the look, and the seed of a random face."""
     pairs: list[tuple[str, Any]] = []
     own_levels = any(part.levels != MixPart.levels for part in recipe.named)
     for part in recipe.named:
@@ -117,7 +117,7 @@ def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
 
 
 def read_query(query: str) -> Link:
-    """What an address asks for; what is no number in its range is left out."""
+    """Parses a link; numbers that are invalid or out of range are ignored."""
     fields = parse_qs(query.lstrip("?")[:4000])
 
     def within(word: str, low: float, high: float) -> float | None:
@@ -131,7 +131,7 @@ def read_query(query: str) -> Link:
         return within(fields.get(name, [""])[0], low, high)
 
     def levels(words: Sequence[str]) -> Levels:
-        """Of as many words as there are levels; of others the usual ones."""
+        """The levels, given one word for each; otherwise the defaults."""
         coarse, medium, fine = (number(within(w, LOW, HIGH), 1.0) for w in (words if len(words) == 3 else [""] * 3))
         return coarse, medium, fine
 

@@ -1,4 +1,4 @@
-"""The photo that all tabs share, and the result: their layout, and what happens when anything about them changes."""
+"""The photo and the result shared by all tabs: their layout, and their reaction to any change."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from stylize.ui.texts import I18N as t
 from stylize.ui.texts import language, say, style_name
 from stylize.ui.uploads import photo_input, viewable
 
-OFFERED = 3  # styles near a description that is not understood
+OFFERED = 3  # styles offered for a description that is not understood
 
-# Waits until the typing pauses, then hands over what stands in the box by then.
+# Waits for a pause in typing, then passes on the text at that moment.
 TYPED = """async () => {
     const box = document.querySelector("#text textarea");
     let before;
@@ -48,8 +48,8 @@ SAVE = """() => { const find = () => document.querySelector("#png a, a#png, #png
 
 
 def forgiving(field: Any) -> Any:
-    """The slider or number takes what lies outside of its range as the nearest end of it, and nothing as its value; as
-    long as handlers give it values, not updates, which make it anew."""
+    """Lets a slider or number clamp values out of range, and replace None by its default. Holds as long as handlers
+    return values, not updates, which recreate it."""
     first, low = field.value, -math.inf if field.minimum is None else field.minimum
     high = math.inf if field.maximum is None else field.maximum
     field.preprocess = lambda given: first if given is None else min(max(given, low), high)
@@ -57,7 +57,7 @@ def forgiving(field: Any) -> Any:
 
 
 def explain(message: str, request: gr.Request | None) -> str:
-    """A sentence of the package in the visitor's language."""
+    """Translates a sentence of the package into the visitor's language."""
     return in_russian(message) if language(request) == "ru" else message
 
 
@@ -66,8 +66,8 @@ def failed(error: StylizeError, request: gr.Request | None) -> str:
 
 
 def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """A film or an animation as updates of (a gr.Image, a gr.Video, a gr.File): it plays in one of them, and can be
-    downloaded. Gradio changes updates where they are, so each is its own."""
+    """A video or an animation as updates of (a gr.Image, a gr.Video, a gr.File): it plays in one of them, and can be
+    downloaded. Gradio modifies updates, so each has its own."""
     plays = path.suffix == ".mp4"
     picture, film, file = (
         gr.update(value=str(path) if shown else None, visible=shown) for shown in (not plays, plays, True)
@@ -77,8 +77,8 @@ def playing(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the page asks for: of which photo and which of its faces, by their numbers, which style (``own`` are the
-    visitor's domains that it may name), and the rest of the look."""
+    """The user's request: the photo and the numbers of its chosen faces, the style (``own`` are the visitor's domains
+    that it may name), and the rest of the look."""
 
     opened: OpenPhoto | None
     chosen: Sequence[str] | None
@@ -88,20 +88,20 @@ class Inputs:
 
 
 class PhotoAndResult:
-    """Components of the photo and the result. Those of the recipe and ``edits`` lie in a tab and are handed to
+    """The components of the photo and the result. The recipe's components and ``edits`` are in a tab and are passed to
     ``wire``; ``owned`` are the states whose domains a text may name. Handlers get the values of ``inputs`` by
-    component, and ``read`` makes a record of them."""
+    component; ``read`` makes a record of them."""
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self._latest: dict[str | None, tuple[int, dict[Any, Any]]] = {}  # by session: number and values
+        self._latest: dict[str | None, tuple[int, dict[Any, Any]]] = {}  # per session: number and values
         self._numbers = count()
 
     # Layout
 
     def lay_photo(self) -> None:
         self.opened = gr.State(None)
-        self.stand_in = gr.State(None)  # the digest of what shows a photo that browsers cannot
+        self.stand_in = gr.State(None)  # the digest of the substitute for a photo that browsers cannot show
         self.photo = photo_input(
             label=t("photo"), sources=["upload", "webcam", "clipboard"], height=260, elem_id="photo"
         )
@@ -171,7 +171,7 @@ class PhotoAndResult:
         self.png = gr.DownloadButton(elem_id="png", visible="hidden")
         self.link = gr.Textbox(label=t("link"), info=t("link_info"), buttons=["copy"], visible=False, elem_id="link")
 
-    # Wiring
+    # Events
 
     def wire(self, recipe: RecipeFields, style_mix: Any, edits: Mapping[str, Any], owned: Sequence[Any]) -> None:
         """``edits``: sliders by the name of their edit."""
@@ -190,7 +190,7 @@ class PhotoAndResult:
             "concurrency_limit": 4,
             "api_visibility": "private",
         }
-        # What is shown is asked for after the pause, with the values of that moment.
+        # The result is requested after the pause, with the values of that moment.
         texts[0].change(None, None, None, js=TYPED, api_visibility="private").then(**self.showing)
         gr.on([field.change for field in drawn if field is not texts[0]], **self.showing)
 
@@ -211,7 +211,7 @@ class PhotoAndResult:
         self.photo.change(self.arrived, given, [*photo_outputs, self.stand_in], **quiet).then(**redraw)
         rolls = self.dice.click(self.roll, self.seed, [*photo_outputs, self.seed], **quiet)
         for rolled in (rolls, self.seed.submit(self.roll_same, self.seed, photo_outputs, **quiet)):
-            # In the browser: an update from here would make a photo field anew, without its own reader.
+            # In the browser: an update from here would recreate the photo field without its own reader.
             rolled.then(None, None, self.photo, js="() => null", api_visibility="private").then(**self.showing)
         for button in self.offered:
             pressed = {button, *self.inputs}
@@ -227,7 +227,7 @@ class PhotoAndResult:
         )
 
     def wire_link(self, blocks: gr.Blocks, query: Any) -> None:
-        """Reads the address when the page loads; ``query`` is a hidden text field, which changes where there is one."""
+        """Reads the link when the page loads; ``query`` is a hidden text field that changes if there is one."""
         linked = [*self.recipe.all, self.strength, self.detail, self.own_colours, self.seed, *self.photo_outputs]
         quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
         blocks.load(None, None, query, js="() => window.location.search", api_visibility="private")
@@ -245,18 +245,18 @@ class PhotoAndResult:
         )
         return Inputs(values[self.opened], values[self.chosen], own, self.recipe.read(values), look)
 
-    # What the page calls. Every handler turns a StylizeError into a sentence on the status line.
+    # Event handlers. Each turns a StylizeError into a sentence on the status line.
 
     def arrived(
         self, path: str | None, before: OpenPhoto | None, stand_in: str | None, request: gr.Request
     ) -> list[Any]:
-        """``open``, and the stand-in from now on; one that arrives is no new photo."""
+        """``open``, and the new stand-in; the arrival of a stand-in is not a new photo."""
         if path is not None and stand_in is not None and file_digest(path) == stand_in:
             return [*[gr.skip()] * len(self.photo_outputs), None]
         return [*self.open(path, before, request), gr.skip()]
 
     def open(self, path: str | None, before: OpenPhoto | None, request: gr.Request) -> tuple[Any, ...]:
-        """photo -> open photo, marked photo, face choice, status, empty result, the face alone, what was understood.
+        """photo -> open photo, marked photo, face choice, status, empty result, the face alone, its reconstruction.
         ``before``: the photo open until now; a random face has none."""
         nothing = (None, None, gr.update(choices=[], value=[], visible=False))
         if path is None:
@@ -269,7 +269,7 @@ class PhotoAndResult:
             return *nothing, failed(error, request), None, None, None
 
     def roll(self, seed: float | None, request: gr.Request) -> tuple[Any, ...]:
-        """The random face after this one, and its number."""
+        """The next random face, and its number."""
         seed = (int(seed or 0) + 1) % LARGEST_SEED
         return *self.roll_same(seed, request), seed
 
@@ -277,7 +277,7 @@ class PhotoAndResult:
         return self._opened(self.studio.random(abs(int(seed or 0)) % LARGEST_SEED), request)
 
     def view(self, opened: OpenPhoto | None, chosen: Sequence[str] | None) -> Any:
-        """What the model understood of the first chosen face."""
+        """The model's reconstruction of the first chosen face."""
         return opened.faces[opened.chosen(chosen)[0]].reconstruction if opened else gr.skip()
 
     def _opened(self, opened: OpenPhoto, request: gr.Request) -> tuple[Any, ...]:
@@ -288,7 +288,7 @@ class PhotoAndResult:
         return opened, marked, choice, greeting(opened, request), before, face, opened.faces[0].reconstruction
 
     def linked(self, query: str, request: gr.Request) -> dict[Any, Any]:
-        """What an address asks for: the recipe, the look, the seed, and the random face of that seed."""
+        """Applies a link: the recipe, the look, the seed, and the random face of that seed."""
         link = read_query(query or "")
         face = self.roll_same(link.seed, request) if link.seed is not None else [gr.skip()] * len(self.photo_outputs)
         return {
@@ -301,8 +301,8 @@ class PhotoAndResult:
         }
 
     def show(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, ...]:
-        """(status, before and after, the first chosen face alone, the buttons of near styles); nothing where nothing
-        has changed, or a newer call has come meanwhile."""
+        """(status, before and after, the first chosen face alone, the buttons of offered styles); nothing if nothing
+        has changed, or if a newer call has arrived meanwhile."""
         session, mine, skip = request.session_hash, (next(self._numbers), values), gr.skip()
         same = (skip,) * (3 + OFFERED)
         if session in self._latest and self._latest[session][1] == values:
@@ -330,7 +330,7 @@ class PhotoAndResult:
         return words, (opened.view, result), face, *offered
 
     def take(self, values: dict[Any, Any]) -> dict[Any, Any]:
-        """The offered style whose button stands among the values, instead of the description it was offered for."""
+        """Replaces the description by the offered style whose button was clicked."""
         asked = self.read(values)
         slot, _ = self.studio.nearest(asked.recipe, asked.own)
         return {self.texts[slot]: next(values[button] for button in self.offered if button in values)}
@@ -340,11 +340,11 @@ class PhotoAndResult:
         return self.show(request, values) if values[self.opened] is not None else (gr.skip(),) * (3 + OFFERED)
 
     def forget(self, request: gr.Request) -> None:
-        """The visitor has left."""
+        """Called when the visitor leaves."""
         self._latest.pop(request.session_hash, None)
 
     def png_file(self, request: gr.Request, values: dict[Any, Any]) -> str:
-        """The result in the photo's own size."""
+        """The result at the photo's own size."""
         asked = self.read(values)
         try:
             if asked.opened is None:
@@ -355,7 +355,7 @@ class PhotoAndResult:
             raise gr.Error(explain(error.sentence, request), print_exception=False) from None
 
     def query(self, request: gr.Request, values: dict[Any, Any]) -> tuple[Any, Any]:
-        """(the settings as the query part of an address, see ``read_query``; a word about styles it cannot carry)."""
+        """(the settings as the query part of a link, see ``read_query``; a note about styles it cannot carry)."""
         asked = self.read(values)
         private = [part.text for part in asked.recipe.named if part.text in asked.own]
         note = say(request, "link_own", names=", ".join(private)) if private else gr.skip()
@@ -371,7 +371,7 @@ COPY = """async query => {
 
 
 def greeting(opened: OpenPhoto, request: gr.Request) -> str:
-    """What was found in the photo, and what to do now."""
+    """What was found in the photo, and what to do next."""
     if opened.seed is not None:
         return say(request, "random_face", seed=opened.seed)
     n = len(opened.faces)
@@ -381,7 +381,7 @@ def greeting(opened: OpenPhoto, request: gr.Request) -> str:
 
 
 def domains_in(state: Any, style_mix: float) -> Mapping[str, Domain]:
-    """The named domains that a state of a tab holds; ``style_mix`` is the share of style of one just trained."""
+    """The named domains in a tab's state; ``style_mix`` is the style share of one just trained."""
     if state is None:
         return {}
     if isinstance(state, Mapping):

@@ -25,12 +25,12 @@ def serve(
     port: int | None = None,
     gpu: Gpu | None = None,
 ) -> int:
-    """Loads the model and serves its page until it is interrupted; without host and port, Gradio's variables
-    (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT) say where. gpu: what lends one, see ``stylize.ui.zerogpu``. Returns the
-    exit status."""
+    """Loads the model and serves its page until interrupted; without host and port, Gradio's variables
+    (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT) apply. gpu: a decorator that lends a GPU, see ``stylize.ui.zerogpu``.
+    Returns the exit status."""
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(Stylizer.load, model, device)
-        # Gradio takes seconds to import, in which the weights are read.
+        # Gradio takes seconds to import; the weights are read meanwhile.
         from stylize.ui.page import CSS, HEAD, THEME, Page
         from stylize.ui.studio import sweep
         from stylize.ui.texts import I18N
@@ -53,7 +53,7 @@ def serve(
         mcp_server=find_spec("mcp") is not None,
         footer_links=["api"],
         prevent_thread_lock=True,
-        _frontend=False,  # Gradio's test of the page, which ends a server that a busy machine lets answer after 3 s
+        _frontend=False,  # Gradio's self-test would end a server that needs more than 3 s to answer on a busy machine
     )
     Thread(target=sweep, daemon=True).start()
     if gpu is None and stylizer.has_encoder:  # ZeroGPU lends nothing without a visitor

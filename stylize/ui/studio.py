@@ -1,4 +1,4 @@
-"""What belongs to one visitor, and the pictures that are made of it. All visitors share one ``Studio``."""
+"""One visitor's photo, and the pictures made from it. All visitors share one ``Studio``."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ from stylize.video.files import VideoFile
 from stylize.video.morph import walk
 from stylize.video.restyle import RestyleProgress, restyle
 
-KEPT_SECONDS = 3600  # at most, of what visitors bring and get
-SWEPT_SECONDS = KEPT_SECONDS // 12  # between two looks at what is old
-VIEW = 1024  # px: longest side of what the page shows; the download has the photo's own size
-VIEW_CROP = 512  # px: largest aligned face of it
+KEPT_SECONDS = 3600  # longest life of visitors' files
+SWEPT_SECONDS = KEPT_SECONDS // 12  # between clean-ups
+VIEW = 1024  # px: longest side shown on the page; the download has the photo's own size
+VIEW_CROP = 512  # px: largest aligned face on the page
 RANDOM_SIDE = 512  # px: smallest random face
-GRID, CELL = 5, 192  # pictures on a side of the grid, and px of each
+GRID, CELL = 5, 192  # pictures per side of the grid, and px of each
 
 
 @dataclass(frozen=True, eq=False)
 class OpenPhoto:
-    """The photo and its encoded faces; ``view`` and ``near`` are the same at most VIEW px large. ``seed`` is that of a
-    random face, which takes the place of a photo and is not pasted anywhere. ``small`` are the boxes in ``view`` of
-    faces that are left as they are."""
+    """A photo and its encoded faces; ``view`` and ``near`` are the same, at most VIEW px large. ``seed`` is that of a
+    random face, which replaces a photo and is not pasted anywhere. ``small``: boxes in ``view`` of faces that are too
+    small to change."""
 
     photo: Image.Image
     faces: list[Face]
@@ -55,30 +55,30 @@ class OpenPhoto:
     small: Sequence[Box] = ()
 
     def chosen(self, numbers: Sequence[str] | None) -> list[int]:
-        """Indices of the faces with these numbers, from 1; of all where none is given."""
+        """Indices of the faces with these numbers, counted from 1; all if none is given."""
         return [int(number) - 1 for number in numbers or ()] or list(range(len(self.faces)))
 
 
 def temporary(suffix: str, name: str = "stylize") -> Path:
-    """A fresh path for a file to hand out, of which the page's cache takes a copy; old ones are deleted."""
+    """A fresh path for a file to serve, which the page's cache copies; old ones are deleted."""
     folder = clear_temporary()
     return Path(tempfile.mkdtemp(dir=folder)) / f"{safe_name(name)}{suffix}"
 
 
 def clear_temporary() -> Path:
-    """The folder of files that were handed out, without those that are old."""
+    """The folder of served files, after deleting old ones."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.iterdir():
-        with suppress(FileNotFoundError):  # another visitor's call was faster
+        with suppress(FileNotFoundError):  # another visitor's call deleted it first
             if time.time() - old.stat().st_mtime > KEPT_SECONDS - SWEPT_SECONDS:
                 shutil.rmtree(old, ignore_errors=True)
     return folder
 
 
 def sweep() -> Never:
-    """Goes on deleting them, where no further visitor comes, and gives freed memory back to the system, which glibc
-    keeps for each of the threads that have served somebody."""
+    """Keeps deleting old files without further visitors, and returns freed memory to the system, which glibc keeps for
+    every thread that has served somebody."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     while True:
         clear_temporary()
@@ -88,7 +88,7 @@ def sweep() -> Never:
 
 
 def safe_name(name: str) -> str:
-    """A name that any file system takes, and that leads into no folder."""
+    """A name valid on any file system, without folders."""
     return "".join(letter for letter in name if letter.isalnum() or letter in " -_+.,()")[:60].strip(" .") or "stylize"
 
 
@@ -99,7 +99,7 @@ def domain_file(domain: Domain) -> str:
 
 
 def seconds_left(started: float, done: int, total: int) -> int:
-    """Of work that began at ``started`` on time.monotonic's clock, if it goes on as it has gone."""
+    """Estimated seconds left of work that started at ``started`` (time.monotonic) and continues at the same rate."""
     return round((time.monotonic() - started) / done * (total - done))
 
 
@@ -123,7 +123,7 @@ def scaled(box: Box, scale: float) -> Box:
 
 
 def nearer(face: Face, scale: float, side: int) -> Face:
-    """The face of a photo that was scaled, with a crop of ``side`` px at most."""
+    """The face in a scaled photo, with a crop of at most ``side`` px."""
     crop = face.crop
     if crop.width > side:
         crop = crop.resize((side, side), Image.Resampling.LANCZOS)
@@ -132,17 +132,17 @@ def nearer(face: Face, scale: float, side: int) -> Face:
 
 
 class Studio:
-    """Photos to visits, words to domains, and both to pictures, over one stylizer."""
+    """Opens photos, finds domains for words, and draws pictures of both, with one stylizer."""
 
     def __init__(self, stylizer: Stylizer) -> None:
         self.stylizer = stylizer
         self._domain = lru_cache(maxsize=256)(lambda text: stylizer.domain(text))
-        self._opened: dict[str, OpenPhoto] = {}  # the examples, by their SHA-256
+        self._opened: dict[str, OpenPhoto] = {}  # the examples, by SHA-256
 
     # Photo -> open photo
 
     def keep_open(self, paths: Iterable[str]) -> None:
-        """Opens photos that many will ask for, so that ``open`` has them at once."""
+        """Opens popular photos in advance, so that ``open`` has them ready."""
         for path in paths:
             opened = self.open(path)
             for face in opened.near:
@@ -150,7 +150,7 @@ class Studio:
             self._opened[file_digest(path)] = opened
 
     def open(self, path: str) -> OpenPhoto:
-        """Raises PhotoError for what is no picture with a face."""
+        """Opens a photo. Raises PhotoError if it is no picture with a face."""
         if self._opened and (kept := self._opened.get(file_digest(path))):
             return kept
         photo = read_photo(path)
@@ -162,7 +162,7 @@ class Studio:
         return OpenPhoto(photo, faces, view, near, small=[scaled(face.box, scale) for face in small])
 
     def random(self, seed: int) -> OpenPhoto:
-        """A generated face, the same for one seed."""
+        """A random face, deterministic in the seed."""
         ws = self.stylizer.sample_ws(1, seed)
         code = self.stylizer.as_photos(ws)
         source = self.stylizer.draw(code)
@@ -176,7 +176,8 @@ class Studio:
     # Words -> domain
 
     def domain(self, text: str, own: Mapping[str, Domain]) -> Domain:
-        """The visitor's own domain of that name, else what the model has or makes at once. Raises StylizeError."""
+        """The visitor's own domain of that name, or one that the model has or makes immediately. Raises
+        StylizeError."""
         if text in own:
             return own[text]
         if text.strip().lower().endswith(".safetensors"):  # a path on the host
@@ -192,17 +193,17 @@ class Studio:
             ) from None
 
     def compose(self, recipe: Recipe, own: Mapping[str, Domain]) -> Domain | None:
-        """What the recipe makes; None where it names no style. Raises StylizeError."""
+        """The domain of a recipe; None if it names no style. Raises StylizeError."""
         parts = [(part, self.domain(part.text, own)) for part in recipe.named]
         return blend(parts, recipe.spherical).scaled(*recipe.levels) if parts else None
 
     def notes(self, recipe: Recipe, own: Mapping[str, Domain]) -> list[str]:
-        """How its descriptions were understood, where that is not plain."""
+        """How its descriptions were understood, if that is not obvious."""
         read = [self.domain(part.text, own) for part in recipe.named if part.text not in own]
         return [note for domain in read for note in domain.settings.get("notes", ())]
 
     def nearest(self, recipe: Recipe, own: Mapping[str, Domain]) -> tuple[int, Sequence[str]]:
-        """(the slot of the first description that is refused or understood with doubt, styles to offer for it)."""
+        """(the slot of the first description that is refused or doubtful, styles to offer for it)."""
         for slot, part in enumerate(recipe.parts):
             if not part.text.strip() or part.text in own:
                 continue
@@ -214,12 +215,12 @@ class Studio:
                 return slot, offered
         return 0, ()
 
-    # OpenPhoto and look -> pictures
+    # Open photo and look -> pictures
 
     def picture(
         self, opened: OpenPhoto, numbers: Sequence[str] | None, look: Look, full: bool = False
     ) -> tuple[Image.Image, Image.Image]:
-        """(the photo with the chosen faces stylised, the first of them alone), ``full`` in the photo's own size."""
+        """(the photo with the chosen faces stylised, the first of them alone); ``full``: at the photo's own size."""
         photo, faces = (opened.photo, opened.faces) if full else (opened.view, opened.near)
         faces = [faces[index] for index in opened.chosen(numbers)]
         pictures = [self.stylizer.render(face, look) for face in faces]
@@ -228,7 +229,7 @@ class Studio:
         return self.stylizer.paste(photo, faces, pictures, look.background), pictures[0]
 
     def file(self, opened: OpenPhoto, numbers: Sequence[str] | None, look: Look, recipe: Recipe) -> str:
-        """A PNG in the photo's own size that carries its settings."""
+        """A PNG at the photo's own size that contains its settings."""
         picture, _ = self.picture(opened, numbers, look, full=True)
         settings = {
             "to": look.domain.label if look.domain else "",
@@ -247,8 +248,8 @@ class Studio:
     def cells(
         self, face: Face, corners: Sequence[Domain], look: Look, spherical: bool = False
     ) -> Iterator[Image.Image]:
-        """GRID x GRID pictures between up to four domains in the corners, in reading order; the corners that are left
-        are the face itself."""
+        """GRID x GRID pictures between up to four domains in the corners, row by row; unused corners show the face
+        itself."""
         small = nearer(face, 1.0, CELL)
         for row in range(GRID):
             for column in range(GRID):
@@ -264,28 +265,28 @@ class Studio:
         yield from walk(self.stylizer, face, stages, frames, replace(look, strength=1.0, edits={}), spherical)
 
     def restyle(self, clip: VideoFile, look: Look, out: Path) -> Iterator[RestyleProgress]:
-        """The clip in a look, written to ``out``."""
+        """Writes the clip in a look to ``out``."""
         yield from restyle(self.stylizer, clip, look, out)
 
-    # Training, and what it shows
+    # Training and its previews
 
     def learn_words(
         self, target: str, source: str, name: str, seed: int, steps: int, state: State | None
     ) -> Iterator[AdaptationProgress]:
-        """A training for a description with the settings ``name``."""
+        """A training for a description, with the preset ``name``."""
         settings = preset(self.stylizer, name, seed=seed, steps=steps)
         yield from adapt_text(self.stylizer, target, source, settings, state)
 
     def learn_pictures(
         self, pictures: Sequence[Image.Image], title: str, name: str, seed: int, steps: int, state: State | None
     ) -> Iterator[AdaptationProgress]:
-        """A training from pictures. All rows of the reference's style come along; the tab's slider says afterwards how
-        far they are used."""
+        """A training from pictures. All rows of the reference's style are kept; the tab's slider later sets how far
+        they are used."""
         settings = one_shot_preset(self.stylizer, name, seed=seed, steps=steps, style_mix=1.0)
         yield from adapt_image(self.stylizer, pictures, settings, state, title)
 
     def preview(self, domain: Domain, faces: Sequence[Face], count: int) -> list[Image.Image]:
-        """Those faces in the domain, and ``count`` random ones, the same every time."""
+        """Those faces in the domain, and ``count`` random ones, always the same."""
         return preview(self.stylizer, domain, faces, count)
 
 
@@ -296,5 +297,5 @@ def file_digest(path: str) -> str:
 
 
 def corner_weights(x: float, y: float) -> tuple[float, float, float, float]:
-    """Of the corners top left, top right, bottom left, bottom right at a point of the unit square."""
+    """The weights of the corners top left, top right, bottom left, bottom right at a point of the unit square."""
     return (1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y

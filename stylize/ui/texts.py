@@ -1,4 +1,4 @@
-"""What the page says, in English and Russian."""
+"""The page's texts, in English and Russian."""
 
 from __future__ import annotations
 
@@ -424,5 +424,5 @@ def style_name(request: gr.Request | None, name: str) -> str:
 
 
 def say(request: gr.Request | None, key: str, **values: object) -> str:
-    """A sentence in the visitor's language."""
+    """A text in the visitor's language."""
     return TEXTS[language(request)][key].format(**values)

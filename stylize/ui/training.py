@@ -1,4 +1,4 @@
-"""What the two tabs that train have in common: the loop with its previews, and what is done with its result."""
+"""Shared by the two training tabs: the loop with its previews, and what is done with its result."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from stylize.ui.texts import I18N as t
 from stylize.ui.texts import say
 
 PRESET_NAMES = ("fast", "balanced", "strong")
-PREVIEW_EVERY = 1.5  # seconds: pictures cost as much as steps
+PREVIEW_EVERY = 1.5  # seconds: previews cost as much as steps
 PREVIEW_SIDE = 256  # px
 RANDOM_FACES = 3
 QUEUE: dict[str, Any] = {"concurrency_id": "adapt", "concurrency_limit": 1}  # one training at a time on a device
 
-Begin = Callable[[int, State | None], Iterator[AdaptationProgress]]  # the loop, to so many steps, from a state on
+Begin = Callable[[int, State | None], Iterator[AdaptationProgress]]  # (steps, state to resume from) -> the loop
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A training that was begun: what it goes on with and what has come out so far."""
+    """A started training: how to continue it and its results so far."""
 
     name: str
     steps: int  # of its preset
@@ -45,7 +45,7 @@ class Trained:
 
 
 def curve(losses: Sequence[float], label: str) -> str:
-    """A line of the losses as SVG, in the colours of the page."""
+    """The loss curve as SVG, in the page's colours."""
     if len(losses) < 2:
         return ""
     low, high = min(losses), max(losses)
@@ -63,7 +63,7 @@ def curve(losses: Sequence[float], label: str) -> str:
 
 
 def named(trained: Trained, name: str | None, style_mix: Sequence[float] = ()) -> Domain:
-    """Its domain under a name of the visitor's choice, with that share of its reference's style."""
+    """Its domain under a name the visitor chose, with that share of its reference's style."""
     name = " ".join((name or "").split())[:60] or trained.name
     return replace(trained.domain, name=name, style_share=float(style_mix[0] if style_mix else 1.0))
 
@@ -140,8 +140,8 @@ class TrainingTab:
         cleared = [*shown, self.file, self.name, shared.texts[0]]
         dropped.then(self.nothing, [self.name, shared.texts[0]], cleared, **quiet).then(**shared.showing)
 
-    # What the page calls. A training ends itself after the step in which it is asked to: the page's own cancelling
-    # sometimes loses what comes next.
+    # Event handlers. A training ends itself after the step in which it is asked to: Gradio's own cancelling
+    # sometimes loses the events that follow.
 
     def ask(self, request: gr.Request) -> None:
         self._asked[request.session_hash] = "run"
@@ -155,13 +155,13 @@ class TrainingTab:
             self._asked[request.session_hash] = "discard"
 
     def forget(self, request: gr.Request) -> None:
-        """The visitor has left."""
+        """Called when the visitor leaves."""
         self._asked.pop(request.session_hash, None)
 
     def train(
         self, request: gr.Request, opened: OpenPhoto | None, preset: str, seed: float | None, *goal: Any
     ) -> Iterator[tuple[Any, ...]]:
-        """Yields (trained, note, pictures, curve) until the style stands."""
+        """Yields (trained, note, pictures, curve) until the training ends."""
         try:
             name, steps, begin = self.prepare(preset, abs(int(seed or 0)), *goal)
             yield gr.skip(), say(request, "waiting", name=name), gr.skip(), gr.skip()
@@ -172,7 +172,7 @@ class TrainingTab:
     def go_on(
         self, request: gr.Request, opened: OpenPhoto | None, trained: Trained | None
     ) -> Iterator[tuple[Any, ...]]:
-        """As many steps more as its preset has, on top of what was done."""
+        """Trains for as many more steps as its preset has."""
         if trained is None:
             yield gr.skip(), say(request, "nothing_trained"), gr.skip(), gr.skip()
             return
@@ -217,12 +217,12 @@ class TrainingTab:
         yield trained, " ".join([words, *notes]), self.pictures(progress.domain, opened), drawn
 
     def pictures(self, domain: Domain, opened: OpenPhoto | None) -> list[Image.Image]:
-        """The visitor's own face, where there is a photo, and the same random faces every time."""
+        """The visitor's own face, if a photo is open, and the same random faces every time."""
         faces = [nearer(opened.near[0], 1.0, PREVIEW_SIDE)] if opened else []
         return self.studio.preview(domain, faces, RANDOM_FACES)
 
     def apply_trained(self, values: dict[Any, Any]) -> dict[Any, Any]:
-        """Its name, and the recipe of it alone, which the result then draws; what is there, where none was trained."""
+        """Its name, and a recipe of it alone, which the result then draws; no change if nothing was trained."""
         trained: Trained | None = values[self.trained]
         name = trained.name if trained else values[self.name]
         return {self.name: name, **self.recipe.write(alone(name) if trained else self.recipe.read(values))}
@@ -246,6 +246,6 @@ class TrainingTab:
         return gr.update(value=domain_file(named(trained, name, style_mix)), visible=True), gr.skip()
 
     def nothing(self, request: gr.Request, name: str, text: str) -> tuple[Any, ...]:
-        """Empty fields; the result's description too where it is the discarded style's."""
+        """Empty fields; also the result's description if it names the discarded style."""
         text = "" if text and text == name else gr.skip()
         return None, say(request, "idle"), [], "", gr.update(value=None, visible=False), "", text

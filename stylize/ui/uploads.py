@@ -1,4 +1,4 @@
-"""Fields for pictures of every kind that is read, also of those that browsers cannot show."""
+"""Upload fields for every supported kind of picture, including those that browsers cannot show."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from stylize.errors import StylizeError
 from stylize.images import picture_kind, read_photo, save_image
 from stylize.ui.studio import VIEW, file_digest, temporary
 
-UNSHOWN = ("HEIF", "TIFF")  # most browsers show a broken picture instead
+UNSHOWN = ("HEIF", "TIFF")  # most browsers show these as broken pictures
 
 
 def photo_input(**settings: Any) -> gr.Image:
-    """An image input that hands over the uploaded file itself: this project's reader knows more kinds of file."""
+    """An image input that passes on the uploaded file itself: this project's reader supports more formats."""
     image = gr.Image(type="filepath", **settings)
     image.preprocess = lambda payload: None if payload is None else payload.path
     return image
 
 
 def viewable(path: str | None) -> tuple[Any, Any]:
-    """(what a field shows in the place of an upload that browsers cannot show, its digest); nothing for any other, or
-    where it cannot be read."""
+    """(substitute for an upload that browsers cannot show, its digest); nothing for any other, or if it cannot be
+    read."""
     if path is None:
         return gr.skip(), gr.skip()
     with Path(path).open("rb") as file:

@@ -1,4 +1,4 @@
-"""The tab that lays the style of the first tab on a short video or GIF, and, on a GPU, on the camera as it runs."""
+"""The tab that applies the first tab's style to a short video or GIF and, on a GPU, to the live camera."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from stylize.video.files import LIMITS, VideoFile
 from stylize.video.restyle import LiveFace, RestyleProgress, restyle_live
 
 ENDINGS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
-SHOWN_EVERY = 1.5  # seconds: a picture of the work costs too
+SHOWN_EVERY = 1.5  # seconds: previews cost time too
 LIVE_EVERY = 0.1  # seconds between a camera's frames
-LIVE_SECONDS = 300  # of one visitor, where others wait
-# One clip at a time, which no quick answer waits for.
+LIVE_SECONDS = 300  # per visitor, while others wait
+# One clip at a time; quick answers do not wait for it.
 QUEUE: dict[str, Any] = {"concurrency_id": "video", "concurrency_limit": 1}
 
 
 def has_live(studio: Studio) -> bool:
-    """Whether the camera is offered: on a GPU that is not lent by the call, or where STYLIZE_LIVE is set."""
+    """Whether the camera is offered: on a GPU that is not lent per call, or if STYLIZE_LIVE is set."""
     own = studio.stylizer.device.type == "cuda" and not os.environ.get("SPACES_ZERO_GPU")
     return own or bool(os.environ.get("STYLIZE_LIVE"))
 
 
 def camera_frame(payload: Any) -> Image.Image | None:
-    """What a browser sends as its camera's frame, read as any photo is; None for what is no picture."""
+    """A browser's camera frame, read like any photo; None if it is no picture."""
     if payload is None:
         return None
     try:
@@ -58,7 +58,7 @@ def seconds_left(progress: RestyleProgress, spent: float) -> int:
 class VideoTab:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self._stopped: set[str | None] = set()  # sessions that want no more of their clip
+        self._stopped: set[str | None] = set()  # sessions that stopped their clip
         gr.Markdown(t("video_info"))
         self.source = gr.File(
             label=t("video_source"), file_types=["video", ".gif", ".webp"], height=150, elem_id="video-source"
@@ -112,7 +112,7 @@ class VideoTab:
                 **quiet,
             )
 
-    # What the page calls. A clip ends itself when it is asked to, as a training does.
+    # Event handlers. A clip ends itself when asked to, like a training.
 
     def ask(self, request: gr.Request) -> None:
         self._stopped.discard(request.session_hash)
@@ -121,11 +121,11 @@ class VideoTab:
         self._stopped.add(request.session_hash)
 
     def forget(self, request: gr.Request) -> None:
-        """The visitor has left."""
+        """Called when the visitor leaves."""
         self._stopped.discard(request.session_hash)
 
     def restyle(self, request: gr.Request, values: dict[Any, Any]) -> Iterator[tuple[Any, ...]]:
-        """Yields (note, the frame last drawn, the result to play, and to download)."""
+        """Yields (note, the last drawn frame, the result to play, and to download)."""
         hidden, path = gr.update(value=None, visible=False), values[self.source]
         try:
             look = self._look(values, request)
@@ -163,7 +163,7 @@ class VideoTab:
         return " ".join((words, changed)), picture
 
     def _look(self, values: Values, request: gr.Request) -> Look:
-        """The look with the style that the first tab composes. Raises StylizeError where it names none."""
+        """The look with the style of the first tab. Raises StylizeError if it names none."""
         asked = self.shared.read(values)
         domain = self.studio.compose(asked.recipe, asked.own)
         if domain is None and not asked.look.edits:
@@ -178,5 +178,5 @@ class VideoTab:
             return gr.skip(), None
         try:
             return restyle_live(self.studio.stylizer, frame, self._look(values, request), seen or ())
-        except StylizeError:  # while no style is named, or is being typed: the face itself
+        except StylizeError:  # no style is named yet, or is being typed: show the face itself
             return frame, None

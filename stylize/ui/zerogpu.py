@@ -1,7 +1,7 @@
-"""Hugging Face's ZeroGPU: a GPU that is lent to single calls, each of which runs in another process.
+"""Hugging Face's ZeroGPU: a GPU that is lent per call; each call runs in another process.
 
-What goes into a call and comes out of it is pickled, and of errors only gr.Error comes back as it was. So what is lent
-to takes and gives plain data on the CPU, and a StylizeError travels as a value.
+Arguments and results of a call are pickled, and of exceptions only gr.Error survives. So lent functions take and return
+plain data on the CPU, and a StylizeError travels as a value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from stylize.errors import StylizeError
 from stylize.ui.studio import Studio
 
-# What uses the device, and for how many seconds it asks at most.
+# The work that uses the device, and the most seconds to request for it.
 OF_STYLIZER = {"faces": 30, "instant": 30, "sample": 30, "views": 30}
 OF_STUDIO = {
     "random": 30, "picture": 60, "preview": 30, "cells": 60, "walk": 120, "restyle": 120, "learn_words": 120,
@@ -26,14 +26,15 @@ Gpu = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]  # space
 
 
 def lend(studio: Studio, gpu: Gpu) -> None:
-    """Runs all of the studio's work on the device where ZeroGPU lends it."""
+    """Runs all of the studio's device work where ZeroGPU lends a GPU."""
     for owner, work in ((studio.stylizer, OF_STYLIZER), (studio, OF_STUDIO)):
         for name, seconds in work.items():
             setattr(owner, name, lent(getattr(owner, name), gpu(duration=seconds)))
 
 
 def lent(work: Callable[..., Any], borrow: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """``work`` behind ``borrow``, as itself to its callers: a generator stays one and raises what it would raise."""
+    """``work`` run through ``borrow``, unchanged for its callers: a generator remains one and raises the same
+    errors."""
     if inspect.isgeneratorfunction(work):
 
         @borrow

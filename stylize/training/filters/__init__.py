@@ -1,8 +1,9 @@
-"""Style filters: the true stylised picture of any aligned face, to learn from and to measure against.
+"""Style filters: ground truth of stylisation for any aligned face, for training and evaluation.
 
-Every filter has a look of its own in the large (tones, colours, contrast, and different colours for skin, hair and
-background), which survives blurring; strokes come on top. Lengths are in pixels of a 128 px picture and scale. What
-does not follow the face (tiles, dots, threads, grain) lies at the same place of every picture; the seed shifts it.
+Every filter has its own coarse look (tones, colours, contrast, and different colours for skin, hair and background),
+which survives blurring; strokes come on top. Lengths are in pixels of a 128 px picture and scale with the size.
+Elements that do not follow the face (tiles, dots, threads, grain) are at the same place in every picture; the seed
+shifts them.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from stylize.training.filters.tools import TINTS, Array, Colour, clip, grey, ler
 
 @dataclass(frozen=True)
 class StyleFilter:
-    """A style as it is spoken of and as it is drawn."""
+    """A style: its words and its filter."""
 
     name: str
     phrases: tuple[str, ...]
@@ -40,7 +41,7 @@ STYLE_FILTERS: dict[str, StyleFilter] = {
 
 
 def tint(rgb: Array, colour: Colour) -> Array:
-    """A picture in shades of one colour, with a breath of its own hues."""
+    """A picture in shades of one colour, with a trace of its own hues."""
     tone = grey(clip(rgb))
     dark: Colour = (colour[0] * 0.14, colour[1] * 0.14, colour[2] * 0.14)
     bright: Colour = (colour[0] * 0.3 + 0.7, colour[1] * 0.3 + 0.7, colour[2] * 0.3 + 0.7)
@@ -61,11 +62,11 @@ def stylise(
     seed: int = 0,
     landmarks: NDArray[np.float64] | None = None,
 ) -> NDArray[np.uint8]:
-    """The true stylised picture of an aligned face.
+    """The ground truth of a style for an aligned face.
 
     image: (S, S, 3) uint8 RGB in the FFHQ frame, S from 32. style: a name of STYLE_FILTERS, or "photo" for none.
-    colour: a name of TINTS, laid over the style. strength: 0 the photo itself .. 1 the style. seed varies grain and
-    tiles. landmarks: dlib's (68, 2) in pixels of this image; without them an average face is assumed.
+    colour: a name of TINTS, applied to the style's result. strength: 0 the photo itself .. 1 the style. seed varies
+    grain and tiles. landmarks: dlib's (68, 2) in pixels of this image; without them an average face is assumed.
     Returns uint8 of the same shape; the same arguments give the same bytes. Raises StylizeError.
     """
     if image.ndim != 3 or image.shape[0] != image.shape[1] or image.shape[2] != 3 or image.dtype != np.uint8:
@@ -84,7 +85,7 @@ def stylise(
 
 
 def draw(face: AnalysedFace, style: str, colour: str | None = None, strength: float = 1.0) -> NDArray[np.uint8]:
-    """``stylise`` for names known to be right; several styles of one face share its masks and are cheaper."""
+    """``stylise`` without checking names; several styles of one face share its masks, which is cheaper."""
     out = face.rgb if style == PHOTO else clip(STYLE_FILTERS[style].filter(face)).astype(np.float32)
     if colour is not None:
         out = tint(out, TINTS[colour])

@@ -1,4 +1,4 @@
-"""An aligned face as style filters see it: tones, parts as soft masks, strokes."""
+"""An aligned face analysed for style filters: tones, parts as soft masks, strokes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AnalysedFace:
         self._angles: dict[float, Array] = {}
 
     def blur(self, x: Array, sigma: float) -> Array:
-        """Gaussian; wide ones are computed on a smaller picture."""
+        """Gaussian blur; a wide one is computed on a smaller picture."""
         sigma *= self.scale
         shrink = int(min(sigma / 2.5, 8))
         if shrink < 2:
@@ -62,14 +62,14 @@ class AnalysedFace:
 
     @cached_property
     def tone(self) -> Array:
-        """Brightness with the darkest and brightest parts brought to 0 and 1."""
+        """Brightness, stretched so that the darkest and brightest parts become 0 and 1."""
         low, high = map(
             float, np.percentile(self.grey[:: max(1, self.size // 64), :: max(1, self.size // 64)], (1, 99))
         )
         return clip((self.grey - low) / max(high - low, 0.15))
 
     def studio(self, value: float, amount: float = 0.7) -> Array:
-        """The tone before a backdrop of even brightness."""
+        """The tone, with a backdrop of even brightness."""
         return self.tone + amount * self.back * (value - self.tone)
 
     # Parts of the face
@@ -85,7 +85,7 @@ class AnalysedFace:
         return 1 - step(distance, radius - soft, radius + soft)
 
     def grown(self, first: int, last: int, factor: float, soft: float) -> Array:
-        """The polygon of some landmarks, grown about its centre."""
+        """The polygon of some landmarks, enlarged about its centre."""
         points = self.points[first:last]
         centre = points.mean(0)
         return self.polygon(centre + (points - centre) * factor, soft)
@@ -105,7 +105,7 @@ class AnalysedFace:
 
     @cached_property
     def sockets(self) -> Array:
-        """Soft shadow round both eyes."""
+        """A soft shadow around both eyes."""
         out = np.zeros_like(self.grey)
         for first in (36, 42):
             points = self.points[first : first + 6]
@@ -130,7 +130,7 @@ class AnalysedFace:
 
     @cached_property
     def oval(self) -> NDArray[np.float64]:
-        """Outline of the face: the jaw, and a forehead as high as the brows stand over the nose tip."""
+        """Outline of the face: the jaw, and a forehead as high above the brows as they are above the nose tip."""
         jaw, brow = self.points[:17], self.points[17:27].mean(0)
         up = (brow - self.points[33]) * 0.85
         left, right = jaw[0] + up * 0.55, jaw[16] + up * 0.55
@@ -145,7 +145,7 @@ class AnalysedFace:
 
     @cached_property
     def skin(self) -> Array:
-        """Skin, lips and eyes included."""
+        """Skin, including lips and eyes."""
         brow = float(self.points[17:27, 1].mean()) / self.scale
         fringe = 1 - step(self.y, brow - 14, brow - 4)  # hair may cover the forehead, not the eyes
         nose = self.points[27:36].mean(0)
@@ -156,7 +156,8 @@ class AnalysedFace:
         return clip(np.maximum(own, inner * (1 - 0.9 * hair)))
 
     def _unlike_skin(self, sample: Array) -> Array:
-        """1 where a forehead is covered: darker than the sampled skin, or of another hue; a bright spot is a gleam."""
+        """1 where a forehead is covered: darker than the sampled skin, or of another hue; bright spots are
+        highlights."""
         lab = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2LAB)
         mean = (lab * sample[..., None]).sum((0, 1)) / (float(sample.sum()) + 1e-6)
         hue = np.hypot(lab[..., 1] - mean[1], lab[..., 2] - mean[2])
@@ -184,7 +185,7 @@ class AnalysedFace:
         return 1 - self.back
 
     def layers(self, skin: Array, hair: Array, back: Array, clothes: Array, crisp: float = 1.0) -> Array:
-        """Four pictures or colours, each in its part; crisp: from 1 (soft seams) up."""
+        """Combines four pictures or colours, each in its part; crisp: from 1 (soft seams) up."""
         shares = np.stack([self.hair, self.back, self.clothes]) + 1e-3
         shares = shares**crisp if crisp > 1 else shares
         shares /= shares.sum(0)
@@ -208,7 +209,7 @@ class AnalysedFace:
         return clip(saturate(np.asarray(0.4 * own + 0.6 * usual, np.float32)[None, None], 1.15)[0, 0])
 
     def flesh(self, tone: Array, contrast: float = 1.0) -> Array:
-        """A tone of the skin (usually 0.6) in the person's own complexion."""
+        """Maps a tone of the skin (usually 0.6) to the person's own complexion."""
         c = self.complexion
         dark, low, high = (
             c * flat((0.40, 0.28, 0.26)),
@@ -218,14 +219,14 @@ class AnalysedFace:
         return ramp((tone - 0.6) * contrast + 0.62, *map(colour, (dark, low, np.minimum(c * 1.08, 1), high)))
 
     def locks(self, tone: Array, amount: float = 1.3) -> Array:
-        """A tone of the hair (usually 0.4) in the person's own hair colour."""
+        """Maps a tone of the hair (usually 0.4) to the person's own hair colour."""
         c = self._mean(self.hair)
         c = clip(saturate(c[None, None], amount)[0, 0])
         return ramp(tone, *map(colour, (c * 0.25, c * 0.8 + 0.02, c + 0.22 * (1 - c) + 0.03, c + 0.6 * (1 - c))))
 
     @cached_property
     def eye_tone(self) -> Array:
-        """Brightness within the eyes, from their darkest 0 to their brightest 1."""
+        """Brightness within the eyes, 0 at their darkest and 1 at their brightest."""
         inside = self.grey[self.eyes > 0.5]
         low, high = map(float, np.percentile(inside, (8, 92))) if inside.size else (0.0, 1.0)
         return clip((self.grey - low) / max(high - low, 0.08))
@@ -234,7 +235,7 @@ class AnalysedFace:
 
     @cached_property
     def _tensor(self) -> tuple[Array, Array]:
-        """Cosine and sine of twice the angle along the edges, as long as the edges are strong."""
+        """Cosine and sine of twice the angle of the edges, scaled by their strength."""
         n = min(self.size, 96)
         small = cv2.resize(self.tone, (n, n), interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), 0.008 * n)
@@ -245,14 +246,14 @@ class AnalysedFace:
         return tensor[..., 0], tensor[..., 1]
 
     def flow(self, calm: float = 0.3) -> Array:
-        """Angle along the edges, 0..pi; where there is none, along fixed eddies (the more, the higher calm)."""
+        """Angle of the edges, 0..pi; without edges, of fixed eddies (more of them at a higher calm)."""
         if calm not in self._angles:
             (a, b), (c, s) = self._tensor, swirls(self.size)
             self._angles[calm] = np.asarray(np.arctan2(b + calm * s, a + calm * c) / 2 % np.pi, np.float32)
         return self._angles[calm]
 
     def strokes(self, width: float, length: float, calm: float = 0.3) -> Array:
-        """Brush strokes of unit spread along the flow."""
+        """Brush strokes of unit variance along the flow."""
         bank = strokes(self.size, width, length)
         place = self.flow(calm) * (ANGLES / np.pi)
         low = place.astype(np.intp)
@@ -270,14 +271,14 @@ class AnalysedFace:
         return np.cos((self.y * np.cos(angle) - self.x * np.sin(angle)) * (2 * np.pi / pitch)), angle
 
     def hatching(self, pitch: float, slant: int, wobble: float = 0.5) -> Array:
-        """Parallel lines by hand over the whole sheet, -1..1; slant: 1 or -1."""
+        """Hand-drawn parallel lines over the whole sheet, -1..1; slant: 1 or -1."""
         wave = wobble * np.sin((self.x - slant * self.y) * 0.11) + 0.4 * wobble * np.sin(
             (self.x - slant * self.y) * 0.31
         )
         return np.asarray(np.cos(((self.x + slant * self.y) / 1.414 + wave) * (2 * np.pi / pitch)), np.float32)
 
     def dragged(self, rgb: Array, across: Array, reach: float) -> Array:
-        """The picture displaced across the flow: strokes (of unit spread) carry its colours with them."""
+        """The picture displaced across the flow: strokes (of unit variance) carry its colours along."""
         angle, far = self.flow(), across * (reach * self.scale)
         columns, rows = np.meshgrid(*(np.arange(self.size, dtype=np.float32),) * 2)
         dx, dy = (columns - far * np.sin(angle)).astype(np.float32), (rows + far * np.cos(angle)).astype(np.float32)
@@ -287,7 +288,7 @@ class AnalysedFace:
 
     @cached_property
     def skin_tone(self) -> Array:
-        """Brightness of the skin, brought most of the way to a mean of 0.6 and a usual spread."""
+        """Brightness of the skin, normalised most of the way to a mean of 0.6 and a usual variance."""
         weight = self.skin * (1 - self.features)
         total = float(weight.sum()) + 1e-6
         mean = float((self.grey * weight).sum()) / total
@@ -298,13 +299,14 @@ class AnalysedFace:
 
     @cached_property
     def hair_tone(self) -> Array:
-        """Brightness within the hair, its mean near 0.4."""
+        """Brightness within the hair, with a mean near 0.4."""
         mean = float((self.grey * self.hair).sum() / (self.hair.sum() + 1e-6))
         return clip((self.grey - mean) * 1.6 + 0.4)
 
     @cached_property
     def matter(self) -> Array:
-        """Shading as if all were made of one material: no difference of skin, hair, brows and eyes in the large."""
+        """Shading as if everything were made of one material: no coarse difference between skin, hair, brows and
+        eyes."""
         fine = self.grey - self.blur(self.grey, 4)
         even = 1.1 * self.skin * (self.skin_tone - 0.6) + 0.7 * self.hair * (self.hair_tone - 0.4)
         return clip(
@@ -313,7 +315,7 @@ class AnalysedFace:
 
     @cached_property
     def lit(self) -> Array:
-        """The tone with the skin, of whatever colour, in a good light."""
+        """The tone, with skin of any colour in good light."""
         return np.asarray(self.tone + 0.6 * self.skin * (self.skin_tone - self.tone))
 
     def statue(self) -> Array:
@@ -329,26 +331,26 @@ class AnalysedFace:
         return self._lines[width, gain]
 
     def contours(self, width: float = 1.2, gain: float = 12.0) -> Array:
-        """The lines of a clean drawing: of the person alone, brows and the rims of the eyes made sure of."""
+        """The lines of a clean drawing: only of the person, with brows and eye rims always included."""
         rims = clip(self.grown(36, 42, 1.3, 0.4) + self.grown(42, 48, 1.3, 0.4)) * (1 - self.eyes)
         rims = rims * (1 - step(self.eye_tone, 0.2, 0.7)) * 0.6
         return clip(np.maximum(self.lines(width, gain) * (1 - self.back), np.maximum(rims, 0.7 * self.brow_ink)))
 
     @cached_property
     def brow_ink(self) -> Array:
-        """Brows where they are dark in the picture."""
+        """Brows, where they are dark in the picture."""
         return np.asarray(self.brows * (1 - step(self.skin_tone, 0.35, 0.6)))
 
     @cached_property
     def punch(self) -> float:
-        """How much stronger lines must be drawn than the contrast of the skin has them: 1 for a usual contrast."""
+        """How much lines must be amplified for the contrast of this skin: 1 for a usual contrast."""
         weight = self.skin * (1 - self.features)
         fine = np.abs(self.blur(self.tone, 2.2) - self.blur(self.tone, 0.6))
         return float(np.clip(0.02 / (float((fine * weight).sum()) / (float(weight.sum()) + 1e-6) + 1e-6), 0.6, 1.4))
 
     @cached_property
     def painted(self) -> Array:
-        """Kuwahara filter: every pixel takes the mean of the calmest of four neighbouring squares."""
+        """Kuwahara filter: every pixel takes the mean of the least varying of four neighbouring squares."""
         radius = max(1, round(1.6 * self.scale))
         k = (radius + 1, radius + 1)
         mean = cv2.blur(self.rgb, k)
@@ -367,7 +369,7 @@ class AnalysedFace:
         return step(np.hypot(self.x - 64, self.y - 64) / 90, 0.45, 1.05)
 
     def cel(self, count: int, vivid: float) -> Array:
-        """The picture in a few brightnesses, its hues kept."""
+        """The picture in a few levels of brightness, with its hues."""
         rgb = saturate(self.painted, vivid)
         tone = grey(np.ascontiguousarray(clip(rgb), np.float32)) + 0.02
         return np.asarray(clip(rgb) * (self.levels(tone * 1.1 + 0.05, count) / tone)[..., None])
@@ -382,7 +384,7 @@ class AnalysedFace:
         return step(wave + amount - 1, -0.14, 0.14)
 
     def levels(self, tone: Array, count: int) -> Array:
-        """Tone in a few soft steps."""
+        """The tone in a few soft steps."""
         t = tone * (count - 1)
         base = np.floor(t)
         return np.asarray((base + step(t - base, 0.35, 0.65)) / (count - 1))

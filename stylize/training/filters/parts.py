@@ -1,4 +1,4 @@
-"""What is skin, hair, background and clothes in an aligned face."""
+"""Segments an aligned face into skin, hair, background and clothes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ MEAN_LANDMARKS = np.array(
 
 @lru_cache(maxsize=1)
 def _usual_places(n: int) -> tuple[Array, Array]:
-    """Shares (4, n * n) of skin, hair, background and clothes, inside the face's outline and outside of it."""
+    """Prior shares (4, n * n) of skin, hair, background and clothes, inside and outside the face's outline."""
     u, v = np.meshgrid((np.arange(n) + 0.5) / n, (np.arange(n) + 0.5) / n)
     ring = 1 / (1 + np.exp((np.hypot((u - 0.5) / 0.42, (v - 0.5) / 0.5) - 1) * 9))
-    # The neck and shoulders fill the bottom; hair may fall at the sides.
+    # Neck and shoulders fill the bottom; hair may hang at the sides.
     low = 1 / (1 + np.exp((0.9 - v) * 25))
     neck = low * np.exp(-(((u - 0.5) / 0.2) ** 2))
     high = 1 / (1 + np.exp((v - 0.36) * 20))
@@ -48,15 +48,15 @@ def _usual_places(n: int) -> tuple[Array, Array]:
 
 
 def _quadratic(lab: Array) -> Array:
-    """(N, 3) -> (10, N): the monomials in which the logarithm of a Gaussian is linear."""
+    """(N, 3) -> (10, N): the monomials in which a Gaussian's logarithm is linear."""
     a, b, c = np.ascontiguousarray(lab.T)
     return np.stack([a * a, b * b, c * c, a * b, a * c, b * c, a, b, c, np.ones_like(a)])
 
 
 def _fit_clusters(features: Array, share: Array) -> Array:
-    """Gaussians of the four shares (4, N), as coefficients (4, 10) of _quadratic's features (10, N).
+    """Fits Gaussians to the four shares (4, N); coefficients (4, 10) of _quadratic's features (10, N).
 
-    Log-densities are tempered, because neighbouring pixels do not testify independently.
+    Log-densities are tempered, because neighbouring pixels are not independent.
     """
     moments = (share @ features.T).astype(np.float64)
     moments /= moments[:, 9:]
@@ -112,7 +112,7 @@ def find_parts(rgb: Array, oval: NDArray[np.float64]) -> Array:
 
 
 def _backdrop(rgb: Array, oval: NDArray[np.float64], likely: Array) -> Array:
-    """The background cut out along the picture's edges, from where it is likely to be."""
+    """The background, cut along the picture's edges, starting from its likely position."""
     n, size = 72, rgb.shape[0]
     small = (cv2.resize(rgb, (n, n), interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
     guess = cv2.resize(likely, (n, n), interpolation=cv2.INTER_AREA)
@@ -133,7 +133,7 @@ def _backdrop(rgb: Array, oval: NDArray[np.float64], likely: Array) -> Array:
 
 
 def _along_edges(guide: Array, mask: Array, reach: int) -> Array:
-    """Guided filter (He, Sun, Tang 2010): the mask with its rim moved to the guide's edges."""
+    """Guided filter (He, Sun, Tang 2010): moves the rim of the mask to the guide's edges."""
 
     def mean(x: Array) -> Array:
         return np.asarray(cv2.blur(x, (reach, reach)))

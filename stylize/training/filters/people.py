@@ -10,7 +10,7 @@ from stylize.training.filters.tools import BLACK, WHITE, Array, clip, flat, lerp
 
 
 def _grin(f: AnalysedFace) -> Array:
-    """A painted smile: the mouth drawn out in two curved, tapering points."""
+    """A painted smile: the mouth extended to two curved, tapering points."""
     middle = f.points[48:60].mean(0)
     out = f.grown(48, 60, 1.14, 0.5)
     for corner, jaw in ((48, 4), (54, 12)):

@@ -1,4 +1,4 @@
-"""Photographs: film, cameras and light of another kind."""
+"""Photographic looks: film, cameras and special light."""
 
 from __future__ import annotations
 

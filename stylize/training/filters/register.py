@@ -1,4 +1,4 @@
-"""The style filters by name."""
+"""The registry of style filters."""
 
 from __future__ import annotations
 

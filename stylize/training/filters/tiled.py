@@ -1,4 +1,4 @@
-"""Pictures put together from pieces."""
+"""Pictures assembled from pieces."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def stained_glass(f: AnalysedFace) -> Array:
 
 @lru_cache(maxsize=4)
 def _triangles(size: int) -> tuple[NDArray[np.intp], Array]:
-    """Triangles between fixed points, closer where an average face has its features: labels, and shading -1..1."""
+    """Triangles between fixed points, denser around the features of an average face: labels, and shading -1..1."""
     rng = np.random.default_rng(5)
     step_px = 7.4
     n = int(128 / step_px) + 1

@@ -1,4 +1,4 @@
-"""Small tools of the style filters, on float32 RGB (H, W, 3) and masks (H, W), all in [0, 1]."""
+"""Small helpers of the style filters, for float32 RGB (H, W, 3) and masks (H, W), all in [0, 1]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]  # float32; NumPy's type stubs lose the precision on the way
 Colour = tuple[float, float, float]
 
-# What a colour modifier makes of middle grey.
+# The colour that each tint gives to middle grey.
 TINTS: dict[str, Colour] = {
     "red": (0.86, 0.10, 0.12),
     "blue": (0.10, 0.32, 0.92),
@@ -48,7 +48,7 @@ def flat(colour: Colour) -> Array:
 
 
 def moved(mask: Array, right: int, down: int = 0) -> Array:
-    """A mask shifted by whole pixels; its border goes on."""
+    """A mask shifted by whole pixels, extending its border."""
     reach = max(abs(right), abs(down))
     height, width = mask.shape
     wide = np.pad(mask, reach, "edge")
@@ -73,7 +73,7 @@ def _table(stops: tuple[Colour, ...]) -> Array:
 
 
 def ramp(tone: Array, *stops: Colour) -> Array:
-    """Gradient map: tone 0..1 to the evenly spaced colours."""
+    """Gradient map: maps tone 0..1 to evenly spaced colours."""
     return np.take(_table(stops), (clip(tone) * 511).astype(np.intp), axis=0)
 
 
@@ -83,7 +83,7 @@ def saturate(rgb: Array, amount: float) -> Array:
 
 @lru_cache(maxsize=32)
 def texture(size: int, kind: str) -> Array:
-    """Zero-mean textures that tile; drawn once, and shifted by the seed."""
+    """Zero-mean tileable textures; drawn once, and shifted by the seed."""
     rng = np.random.default_rng(7)
     white = rng.standard_normal((size, size)).astype(np.float32)
     s = size / 128
@@ -136,7 +136,7 @@ def cells(size: int, step_px: float, jitter: float, variant: int) -> tuple[NDArr
 
 
 def cell_means(labels: NDArray[np.intp], rgb: Array) -> Array:
-    """Every cell in its mean colour."""
+    """Fills every cell with its mean colour."""
     flat_labels = labels.ravel()
     count = np.maximum(np.bincount(flat_labels), 1)
     means = [np.bincount(flat_labels, rgb[..., c].ravel()) / count for c in range(rgb.shape[2])]
@@ -148,7 +148,7 @@ ANGLES = 16  # orientations of strokes between 0 and pi
 
 @lru_cache(maxsize=16)
 def strokes(size: int, width: float, length: float) -> Array:
-    """(ANGLES, S, S): one noise of unit spread drawn out to strokes in every orientation; it repeats four times."""
+    """(ANGLES, S, S): noise of unit variance stretched to strokes in every orientation; it repeats four times."""
     tile = max(size // 4, 8)
     white = np.tile(np.random.default_rng(11).standard_normal((tile, tile)).astype(np.float32), (3, 3))
     reach = max(2, round(length * size / 128 * 1.5))
@@ -165,7 +165,7 @@ def strokes(size: int, width: float, length: float) -> Array:
 
 @lru_cache(maxsize=4)
 def swirls(size: int) -> tuple[Array, Array]:
-    """Cosine and sine of twice the angle of a fixed field of eddies, followed where the picture is calm."""
+    """Cosine and sine of twice the angle of a fixed field of eddies, used where the picture is flat."""
     x, y = pixel_grid(size)
     angle = np.zeros((size, size), np.float32)
     for cx, cy, turn in ((22, 24, 1), (104, 30, -1), (64, -10, 1), (12, 88, -1), (118, 92, 1)):
@@ -176,7 +176,7 @@ def swirls(size: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=16)
 def spots(size: int, step_px: float, jitter: float, variant: int) -> tuple[NDArray[np.intp], Array, Array]:
-    """Cells about fixed spots: labels, the distance to the own spot, and a number of its own, 0..2 pi."""
+    """Cells around fixed spots: labels, the distance to the cell's spot, and a random number per cell, 0..2 pi."""
     labels, _ = cells(size, step_px, jitter, variant)
     x, y = pixel_grid(size)
     middle = cell_means(labels, np.dstack([x, y]))
