@@ -105,7 +105,8 @@ class FaceModel:
         is none."""
         if self._encoder is None:
             raise StylizeError(
-                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another.", self.name
+                "The {} model has no encoder, so it cannot read photos; draw random samples, or use another model.",
+                self.name,
             )
         return self._encoder
 

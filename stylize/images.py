@@ -53,7 +53,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
     name = Path(source).name if isinstance(source, str | Path) else "The picture"
     data = _content(Path(source)) if isinstance(source, str | Path) else source
     if isinstance(data, bytes) and (kind := other_kind(data)):
-        raise PhotoError("{} is of the kind {}, which cannot be used; save it as JPEG or PNG.", name, kind)
+        raise PhotoError("{} has the unsupported format {}; save it as JPEG or PNG.", name, kind)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's warnings about odd files
@@ -71,7 +71,7 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
             "{} has too many pixels; use a picture of at most {} megapixels.", name, MAX_PIXELS // 10**6
         ) from None
     except Exception:  # on damaged files decoders raise almost any exception
-        raise PhotoError("{} is damaged or cut off; save it again, or use another picture.", name) from None
+        raise PhotoError("{} is damaged or incomplete; save it again, or use another picture.", name) from None
 
 
 def picture_kind(head: bytes) -> str | None:
@@ -108,7 +108,7 @@ def _content(path: Path) -> bytes:
             )
         return path.read_bytes()
     except OSError as error:
-        raise PhotoError("{} cannot be read ({}); check who may read it.", path.name, error.strerror) from None
+        raise PhotoError("{} cannot be read ({}); check its permissions.", path.name, error.strerror) from None
 
 
 def _check_size(image: Image.Image) -> None:

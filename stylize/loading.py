@@ -76,7 +76,7 @@ class ModelFolder:
         model = model or default_model()
         path = model_folder(model)
         if model == "full" and not (path / "generator.safetensors").is_file():
-            raise CheckpointError("The full model is not here; python -m stylize download full fetches it.")
+            raise CheckpointError("The full model is missing; run python -m stylize download full.")
         if not path.is_dir():
             raise CheckpointError("There is no model {!r}; use mini, full or the path of a model's folder.", model)
         return cls(model if model == "full" else path.name, path)

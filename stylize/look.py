@@ -35,15 +35,15 @@ class Look:
     def __post_init__(self) -> None:
         low, high = STRENGTHS
         if not low <= self.strength <= high:
-            raise StylizeError("The strength is {} but must lie between {:g} and {:g}.", self.strength, low, high)
+            raise StylizeError("The strength is {} but must be between {:g} and {:g}.", self.strength, low, high)
         if self.detail is not None and not 0 <= self.detail <= 1:
-            raise StylizeError("The detail is {} but must lie between 0 and 1.", self.detail)
+            raise StylizeError("The detail is {} but must be between 0 and 1.", self.detail)
         if not 0 <= self.style_mix <= 1:
-            raise StylizeError("The share of style mixing is {} but must lie between 0 and 1.", self.style_mix)
+            raise StylizeError("The share of style mixing is {} but must be between 0 and 1.", self.style_mix)
         low, high = EDITS
         for name, amount in self.edits.items():
             if not low <= amount <= high:
-                raise StylizeError("The edit {} is {} but must lie between {:g} and {:g}.", name, amount, low, high)
+                raise StylizeError("The edit {} is {} but must be between {:g} and {:g}.", name, amount, low, high)
 
     def in_domain(self, domain: Domain | None) -> Look:
         """The same look in another domain."""

@@ -82,7 +82,7 @@ class Stylizer(FaceModel):
     def folder(self) -> Path:
         """The model's folder. Raises StylizeError if the parts were passed in."""
         if self._folder is None:
-            raise StylizeError("The {} model lies in no folder; load one from a folder.", self.name)
+            raise StylizeError("The {} model was not loaded from a folder; load it from one.", self.name)
         return self._folder
 
     @cached_property
@@ -90,8 +90,8 @@ class Stylizer(FaceModel):
         """The text-image models, loaded on first use: the full model has ViT-B/32 and ViT-B/16."""
         if not self._clips:
             raise CheckpointError(
-                "The {} model has no clip.safetensors, which understands descriptions; "
-                "python -m stylize download full fetches that of the full model.",
+                "The {} model has no clip.safetensors to understand descriptions; "
+                "run python -m stylize download full to get the full model's.",
                 self.name,
             )
         return [clip.eval().requires_grad_(False).to(self.device) for clip in value_of(self._clips)]
@@ -210,17 +210,17 @@ class Stylizer(FaceModel):
         net = value_of(self._hypernet)
         if net is None:
             raise CheckpointError(
-                "The {} model has no hypernetwork; use a ready domain, or adapt to the description.", self.name
+                "The {} model has no hypernetwork; use a ready domain, or train on the description.", self.name
             )
         own = (self.fingerprint, tuple(self.generator.config.domain_sizes))
         if (net.generator or own[0], net.config.sizes) != own:
             maker = f"the generator {net.generator}" if net.generator else "another generator"
             raise CheckpointError(
-                "The hypernetwork was made for {}, not for {}; train it anew or use its own.", maker, self.fingerprint
+                "The hypernetwork was made for {}, not for {}; train it again or use its own.", maker, self.fingerprint
             )
         if net.config.embedding != (width := int(self.clip.settings["embed_dim"])):
             raise CheckpointError(
-                "The hypernetwork reads {} numbers of a description, but this text-image model "
+                "The hypernetwork takes embeddings of {} numbers, but this text-image model "
                 "gives {}; use the one it was trained with.",
                 net.config.embedding,
                 width,
@@ -236,7 +236,7 @@ class Stylizer(FaceModel):
 
     def _not_ready(self, text: str) -> DomainError:
         ready = ", ".join(self.ready())
-        return DomainError("There is no ready domain for {!r}; adapt to it, or use one of: {}.", text, ready)
+        return DomainError("There is no ready domain for {!r}; train it, or use one of: {}.", text, ready)
 
 
 def check_prompt(text: str) -> str:
@@ -247,5 +247,5 @@ def check_prompt(text: str) -> str:
     if len(text) > LONGEST_PROMPT:
         raise PromptError("The description has {} characters; use at most {}.", len(text), LONGEST_PROMPT)
     if not any(letter.isalnum() for letter in text):
-        raise PromptError("The description {!r} has no words; say it in words, such as 'pencil sketch'.", text)
+        raise PromptError("The description {!r} has no words; use words, such as 'pencil sketch'.", text)
     return text

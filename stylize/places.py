@@ -50,7 +50,9 @@ def atomic_write(path: Path, kind: type[StylizeError] = StylizeError) -> Iterato
         yield part
         part.replace(path)
     except OSError as error:
-        raise kind("{} cannot be written ({}); make room or choose another place.", path, error.strerror) from None
+        raise kind(
+            "{} cannot be written ({}); free some space or choose another place.", path, error.strerror
+        ) from None
     finally:
         with suppress(OSError):
             part.unlink()

@@ -146,7 +146,7 @@ def test_a_folder_of_photos(
     assert "2 of 3 photos" in said.out
     listed, last = said.err.splitlines()[-2:]
     assert listed.startswith("notes.txt: ")
-    assert last == "stylize: 1 of 3 photos could not be done, for the reasons above."
+    assert last == "stylize: 1 of 3 photos failed for the reasons above."
     (photos / "notes.txt").unlink()
     stylizer.calls.clear()
     (out / "b.jpg.png").unlink()
@@ -363,7 +363,7 @@ def test_a_full_disk_leaves_no_half_latents(
     monkeypatch.setattr(Path, "write_bytes", full)
     before = sorted(tmp_path.iterdir())
     assert run("invert", photo, "-o", tmp_path / "latents.safetensors") == 2
-    assert "cannot be written (No space left on device); make room" in capsys.readouterr().err
+    assert "cannot be written (No space left on device); free some space" in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -426,7 +426,7 @@ BAD = {
     "many": (["sample", "-o", "OUT.png", "-n", "100000"], "400"),
     "edit word": (["PHOTO", "--edit", "age", "-o", "OUT.png"], "age=2"),
     "photo as clip": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4"], "still picture"),
-    "no clip": (["TEXT", "--to", "sepia", "-o", "OUT.gif"], "not a video"),
+    "no clip": (["TEXT", "--to", "sepia", "-o", "OUT.gif"], "not a readable video"),
     "clip of a face": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4", "--aligned"], "belong to photos"),
     "nothing to do": (["PHOTO", "-o", "OUT.png"], "required: --to"),
     "unknown download": (["download", "everything"], "clip-vit-b-32"),

@@ -133,7 +133,7 @@ def test_a_model_with_features_draws_photos_with_them_and_samples_without(rich: 
 def test_an_encoder_of_another_width_is_told(rich: Stylizer) -> None:
     other = replace(ENCODER, features=5)
     save_checkpoint(rich.folder / "encoder.safetensors", Encoder(other).state_dict(), {"config": other.to_dict()})
-    with pytest.raises(CheckpointError, match="do not belong together"):
+    with pytest.raises(CheckpointError, match="do not match"):
         Stylizer.load(str(rich.folder), "cpu")
 
 

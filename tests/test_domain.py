@@ -218,30 +218,30 @@ def with_number(value: float) -> torch.Tensor:
     [
         ({"format": "something else"}, "not a domain file"),
         ({"order": "sideways"}, "order is 'sideways'"),
-        ({"order": ["pre_demod"]}, "lacks a part"),
-        ({"vector": with_number(float("nan"))}, "not finite"),
-        ({"vector": with_number(float("-inf"))}, "not finite"),
-        ({"vector": with_number(1e30)}, "no training makes"),
-        ({"vector": torch.zeros(7)}, "asks for 56 numbers"),
-        ({"vector": torch.zeros(CONFIG.domain_dim, dtype=torch.int32)}, "lacks a part"),
-        ({"sizes": [8, 8]}, "asks for 16 numbers"),
-        ({"sizes": [8.5, float("inf")]}, "lacks a part"),
-        ({"sizes": [CONFIG.domain_dim + 8, -8]}, "lacks a part"),
-        ({"sizes": "many"}, "lacks a part"),
-        ({"generator": None}, "lacks a part"),
-        ({"name": 7}, "lacks a part"),
-        ({"seed": "seven"}, "lacks a part"),
-        ({"settings": [1]}, "lacks a part"),
-        ({"method": "mix"}, "lacks a part"),
-        ({"method": "mix", "settings": {"ingredients": {"a": "b"}}}, "lacks a part"),
-        ({"method": "mix", "settings": {"ingredients": {"a": float("inf")}}}, "lacks a part"),
-        ({"method": "mix", "settings": {"ingredients": {"a": float("nan")}}}, "lacks a part"),
-        ({"method": "mix", "settings": {"ingredients": {"a": 10**400}}}, "lacks a part"),
-        ({"sizes": [10**4000] * 20}, "lacks a part"),
-        ({"sizes": [], "vector": torch.zeros(0)}, "lacks a part"),
-        ({"seed": 10**400}, "lacks a part"),
-        ({"style_share": 10**400}, "lacks a part"),
-        ({"style_share": float("nan")}, "lacks a part"),
+        ({"order": ["pre_demod"]}, "incomplete"),
+        ({"vector": with_number(float("nan"))}, "non-finite"),
+        ({"vector": with_number(float("-inf"))}, "non-finite"),
+        ({"vector": with_number(1e30)}, "no training produces"),
+        ({"vector": torch.zeros(7)}, "needs 56 numbers"),
+        ({"vector": torch.zeros(CONFIG.domain_dim, dtype=torch.int32)}, "incomplete"),
+        ({"sizes": [8, 8]}, "needs 16 numbers"),
+        ({"sizes": [8.5, float("inf")]}, "incomplete"),
+        ({"sizes": [CONFIG.domain_dim + 8, -8]}, "incomplete"),
+        ({"sizes": "many"}, "incomplete"),
+        ({"generator": None}, "incomplete"),
+        ({"name": 7}, "incomplete"),
+        ({"seed": "seven"}, "incomplete"),
+        ({"settings": [1]}, "incomplete"),
+        ({"method": "mix"}, "incomplete"),
+        ({"method": "mix", "settings": {"ingredients": {"a": "b"}}}, "incomplete"),
+        ({"method": "mix", "settings": {"ingredients": {"a": float("inf")}}}, "incomplete"),
+        ({"method": "mix", "settings": {"ingredients": {"a": float("nan")}}}, "incomplete"),
+        ({"method": "mix", "settings": {"ingredients": {"a": 10**400}}}, "incomplete"),
+        ({"sizes": [10**4000] * 20}, "incomplete"),
+        ({"sizes": [], "vector": torch.zeros(0)}, "incomplete"),
+        ({"seed": 10**400}, "incomplete"),
+        ({"style_share": 10**400}, "incomplete"),
+        ({"style_share": float("nan")}, "incomplete"),
         ({"vector": torch.zeros(CONFIG.domain_dim).to(torch.float8_e5m2)}, "not a domain file or is damaged"),
         ({"vector": torch.zeros(CONFIG.domain_dim, dtype=torch.complex64)}, "not a domain file or is damaged"),
         ({"name": "\ud800"}, "not a domain file or is damaged"),
@@ -315,7 +315,7 @@ def test_numbers_beyond_float32_end_in_one_sentence() -> None:
         lambda domain: domain.scaled(fine=float("nan")),
         lambda domain: mix([(1e300, domain)]),
     ):
-        with pytest.raises(DomainError, match="not finite"):
+        with pytest.raises(DomainError, match="non-finite"):
             change(make())
 
 
@@ -339,7 +339,9 @@ def test_a_file_may_be_read_by_whom_the_umask_lets(umask: int, tmp_path: Path) -
 def test_a_place_that_cannot_be_written_to_gives_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "a.safetensors", tmp_path / ("a" * 300)):
-        with pytest.raises(CheckpointError, match=r"cannot be written \(.*\); make room or choose another place\.$"):
+        with pytest.raises(
+            CheckpointError, match=r"cannot be written \(.*\); free some space or choose another place\.$"
+        ):
             make().save(path)
 
 

@@ -230,11 +230,11 @@ def test_what_is_gone_is_fetched_from_its_second_place(hub: Hub, status: int) ->
 
 def test_what_is_gone_everywhere_is_told_once(hub: Hub) -> None:
     hub.status = 404
-    assert "someone/something/tiny.pt is not there (404)" in refused(weight(also=(("another/place", "tiny.pt"),)))
+    assert "someone/something/tiny.pt was not found (404)" in refused(weight(also=(("another/place", "tiny.pt"),)))
 
 
 @pytest.mark.parametrize(
-    ("status", "words"), [(404, "is not there"), (401, "log in"), (403, "log in"), (503, "answers 503")]
+    ("status", "words"), [(404, "was not found"), (401, "log in"), (403, "log in"), (503, "answers 503")]
 )
 def test_the_hub_says_no(hub: Hub, status: int, words: str) -> None:
     hub.status = status

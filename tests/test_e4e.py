@@ -157,7 +157,7 @@ def test_a_file_rebuilds_its_encoder(kind: str, tmp_path: Path) -> None:
         ({"kind": "hyperstyle", "config": TINY.to_dict()}, "hyperstyle"),
         ({"kind": "e4e", "config": {"depth": 3}}, "depth"),
         ({"kind": "e4e"}, "settings"),
-        ({"kind": "e4e", "config": {**TINY.to_dict(), "num_ws": 10}}, "do not belong together"),
+        ({"kind": "e4e", "config": {**TINY.to_dict(), "num_ws": 10}}, "do not match"),
         ({"kind": "restyle_psp", "config": TINY.to_dict()}, "another architecture"),
     ],
 )

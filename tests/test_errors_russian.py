@@ -170,7 +170,7 @@ def test_values_come_through(english: str, values: list[str]) -> None:
         (
             Sentence.together(
                 [
-                    Sentence("No face was found in reference {}, so its middle was used as it is.", 2),
+                    Sentence("No face was found in reference {}, so its centre was used instead.", 2),
                     "",
                     Sentence("The training has converged after {} steps.", 9),
                 ]

@@ -146,7 +146,7 @@ def test_an_interrupted_comparison_goes_on(
     save_checkpoint(unfinished, {}, {"of": {"generator": "another"}, "styles": {"sepia": {}}})
     measure(model, tmp_path, *words)
     assert done == STYLES * 2
-    assert "beginning anew" in capsys.readouterr().err
+    assert "starting again" in capsys.readouterr().err
 
 
 def test_diversity_is_the_mean_distance_of_pairs() -> None:

@@ -45,9 +45,9 @@ BROKEN = {
     "malicious_legacy_format.pt": "refused: unpickling it would use io.open",
     "malicious_hdn_im2im.pt": "refused: unpickling it would use io.open",
     "malicious_global.pkl": "refused: unpickling it would use io.open",
-    "malicious_persistence.pkl": "holds no generator of StyleGAN2",  # its source code is a text that nobody runs
-    "truncated.pt": "cut short, damaged or not a checkpoint; download it again",
-    "truncated_head_only.pt": "cut short, damaged or not a checkpoint; download it again",
+    "malicious_persistence.pkl": "contains no StyleGAN2 generator",  # its source code is a text that nobody runs
+    "truncated.pt": "incomplete, damaged or not a checkpoint; download it again",
+    "truncated_head_only.pt": "incomplete, damaged or not a checkpoint; download it again",
     "empty.pt": "is empty; download it again",
     "quota_page.pt": "is a web page, not a checkpoint",
 }
@@ -297,10 +297,10 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
             recognised(save(tmp_path / "a.pt", {"g_ema": changed, "latent_avg": torch.zeros(16)}))
 
     without = {name: tensor for name, tensor in state.items() if name != "convs.2.activate.bias"}
-    refused(without, r"^a\.pt holds another architecture: missing convs\.3\.bias \(1 d")
+    refused(without, r"^a\.pt has a different architecture: missing convs\.3\.bias \(1 d")
     refused(state | {"extra": torch.zeros(1)}, r"unexpected extra")
     refused(state | {"input.input": torch.zeros(1, 9, 4, 4)}, r"convs\.0\.affine\.bias is \(8,\) instead of \(9,\)")
-    refused(state | {"style.1.bias": torch.full((16,), torch.nan)}, "not finite")
+    refused(state | {"style.1.bias": torch.full((16,), torch.nan)}, "non-finite")
     refused({"a": torch.zeros(3)}, r"no generator of StyleGAN2: a layer is missing \('const'\)")
     refused(state | {"style.9" + "9" * 5000 + ".bias": torch.zeros(1)}, "does not hold plain tensors")
     refused(state | {"a\x1b[31m": torch.zeros(1)}, "does not hold plain tensors")
@@ -366,10 +366,10 @@ def test_safetensors_of_something_else_are_told_from_damaged_ones(tmp_path: Path
     with pytest.raises(CheckpointError, match=r"^a\.safetensors is none of the checkpoints"):
         recognised(path)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match="cut short"):
+    with pytest.raises(CheckpointError, match="incomplete"):
         recognised(path)
     save_checkpoint(path, tiny_generator().state_dict(), {"config": GENERATOR.to_dict()})
-    with pytest.raises(CheckpointError, match="in this project's own form; use it as it is"):
+    with pytest.raises(CheckpointError, match="in this project's format; use it directly"):
         recognised(path)
 
 
@@ -635,7 +635,7 @@ def test_a_domain_may_know_its_generator(tmp_path: Path) -> None:
     saved_base(tmp_path, GENERATOR)
     with pytest.raises(CheckpointError, match=r"scales 2560 channels of 5 .* 32 px generator has 56 of 7"):
         convert(domain_file(tmp_path / "a.pt"), tmp_path / "a.safetensors", generator=tmp_path)
-    with pytest.raises(CheckpointError, match="no generator of this project"):
+    with pytest.raises(CheckpointError, match="not a generator of this project"):
         convert(domain_file(tmp_path / "a.pt"), tmp_path / "b.safetensors", generator=tmp_path / "a.safetensors")
 
 
@@ -646,12 +646,12 @@ def test_other_domains_are_refused(tmp_path: Path) -> None:
 
     refused("patches the generator by 'cin_delta'", patch_key="cin_delta")
     refused("the unknown kind 'other'", model_type="other")
-    refused("which size of generator", sg2_params={})
-    refused("which size of generator", sg2_params={"img_size": 2**70})
+    refused("which generator size", sg2_params={})
+    refused("which generator size", sg2_params={"img_size": 2**70})
     refused(r"missing heads\.conv_5\.params_in", sg2_params={"img_size": 32})
     refused("unexpected heads", sg2_params={"img_size": 8})
     refused("style rows", style_latents=torch.zeros(2, 11, 512))
-    refused("not finite", style_latents=torch.full((1, 3, 8), torch.inf))
+    refused("non-finite", style_latents=torch.full((1, 3, 8), torch.inf))
     refused("plain tensors", state_dict=None)
     assert recognised(domain_file(tmp_path / "a.pt", style_latents=None, patch_key="cin_mult")).style is None
 
@@ -676,7 +676,7 @@ def test_a_narrow_mapper(tmp_path: Path) -> None:
     close(net(torch.from_numpy(numbers["embeddings"])), numbers["offsets_48"], 1e-5)
     good = file["state_dict"].copy()
     file["state_dict"]["heads.conv_0.in.0.input_block.0.weight"] = torch.tensor(1.0)
-    with pytest.raises(CheckpointError, match=r"^mapper\.pt holds another architecture"):
+    with pytest.raises(CheckpointError, match=r"^mapper\.pt has a different architecture"):
         recognised(save(tmp_path / "mapper.pt", file))
     file["state_dict"] = {name: t for name, t in good.items() if name != "heads.conv_0.in.0.input_block.0.bias"}
     with pytest.raises(CheckpointError, match=r"^mapper\.pt cannot be used: .*missing"):
@@ -768,9 +768,9 @@ def test_directions_of_every_file_kind(tmp_path: Path) -> None:
         close(tensors[name], factor * age[0], 1e-6)
     convert(tmp_path / "two.npz", tmp_path / "one.safetensors")
     assert load_checkpoint(tmp_path / "one.safetensors")[1]["kind"] == "directions"
-    with pytest.raises(CheckpointError, match="Two files hold a direction called age"):
+    with pytest.raises(CheckpointError, match="Two files contain a direction called age"):
         join_directions([files[0], files[0]], tmp_path / "directions.safetensors")
-    with pytest.raises(CheckpointError, match=r"^a\.pt holds no directions"):
+    with pytest.raises(CheckpointError, match=r"^a\.pt contains no directions"):
         join_directions([files[0], domain_file(tmp_path / "a.pt")], tmp_path / "directions.safetensors")
 
 
@@ -802,8 +802,8 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for words, reason in (
         ((path, "-o", tmp_path / "a.txt"), "the name must end in .safetensors"),
         ((path, "-o", tmp_path / "none" / "a.safetensors"), "there is no folder"),
-        ((path, path, "-o", out), "holds no directions"),
-        ((path, "-o", out, "--decoder", tmp_path / "b.safetensors"), "holds no decoder"),
+        ((path, path, "-o", out), "contains no directions"),
+        ((path, "-o", out, "--decoder", tmp_path / "b.safetensors"), "contains no decoder"),
         ((path, "-o", out, "--generator", tmp_path / "no.safetensors"), "There is no file"),
         ((tmp_path / "no.pt", "-o", out), "There is no file"),
         ((path,), "required"),

@@ -265,14 +265,14 @@ def test_a_file_is_mapped_into_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize("settings", [{}, {"config": None}, {"config": {"width": 3}}, {"config": {"channels": [1]}}])
 def test_a_file_of_something_else_is_refused(settings: dict[str, object], tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a.safetensors", {}, settings)
-    with pytest.raises(CheckpointError, match=r"^a\.safetensors is not a generator; use a file that holds one\.$"):
+    with pytest.raises(CheckpointError, match=r"^a\.safetensors is not a generator; use a file that contains one\.$"):
         Generator.load(tmp_path / "a.safetensors")
 
 
 def test_strict_loading_names_what_differs() -> None:
     state = tiny().state_dict()
     missing = {name: tensor for name, tensor in state.items() if name != "convs.2.bias"}
-    with pytest.raises(CheckpointError, match=r"^a\.pt holds another architecture: missing convs\.2\.bias \(1 diff"):
+    with pytest.raises(CheckpointError, match=r"^a\.pt has a different architecture: missing convs\.2\.bias \(1 diff"):
         load_into(tiny(), missing, "a.pt")
     with pytest.raises(CheckpointError, match=r"unexpected extra \(1 diff"):
         load_into(tiny(), state | {"extra": torch.zeros(1)}, "a.pt")

@@ -55,5 +55,5 @@ def test_one_file_alone_is_not_enough(folder: Path, tmp_path: Path) -> None:
 
 def test_files_of_other_networks_are_refused(tmp_path: Path) -> None:
     torch.save({"features.0.weight": torch.zeros(64, 3, 11, 11)}, tmp_path / "alexnet.pth")
-    with pytest.raises(CheckpointError, match=r"alexnet\.pth holds another architecture"):
+    with pytest.raises(CheckpointError, match=r"alexnet\.pth has a different architecture"):
         convert(tmp_path / "alexnet.pth", tmp_path / "out.safetensors")

@@ -647,7 +647,7 @@ def entry(name: str, data: bytes = b"hello") -> bytes:
         (bomb(), "far too large"),
         (bomb()[:-200], "not a zip file"),
         (many(), "use packs of at most"),
-        (entry("readme.txt"), "holds no"),
+        (entry("readme.txt"), "contains no"),
         (entry("../../evil.safetensors"), "evil.safetensors is not a domain file"),
     ],
 )

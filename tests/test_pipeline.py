@@ -72,7 +72,7 @@ def test_pasting_changes_only_the_face(stylizer: Stylizer, face: Face, astronaut
 
 @pytest.mark.parametrize(("strength", "detail"), [(3.0, 1.0), (float("nan"), 1.0), (1.0, -0.1), (1.0, float("nan"))])
 def test_absurd_amounts_are_refused(stylizer: Stylizer, face: Face, strength: float, detail: float) -> None:
-    with pytest.raises(StylizeError, match="must lie between"):
+    with pytest.raises(StylizeError, match="must be between"):
         stylizer.render(face, None, strength, detail)
 
 
@@ -109,7 +109,7 @@ def test_useless_descriptions_are_refused(stylizer: Stylizer) -> None:
         ("йцукен", "does not know 'йцукен'; the nearest it knows"),
         ("not a zombie", "only says what not to draw"),
         ("elf", "not shapes such as 'elf'; the full model can"),
-        ("green hair", "cannot colour one part of the face alone, as 'green hair'"),
+        ("green hair", "cannot colour just one part of the face, as 'green hair'"),
         ("僵尸 🔥", "reads English and Russian, and does not know '僵尸'; the nearest it knows"),
         ("in the style of a", "does not know 'in the style of a'"),
     ):
@@ -126,7 +126,7 @@ def test_russian_descriptions_are_answered_everywhere(stylizer: Stylizer) -> Non
 def test_a_domain_of_another_generator_is_refused(stylizer: Stylizer, face: Face, tmp_path: Path) -> None:
     sizes = tuple(stylizer.generator.config.domain_sizes)
     Domain(torch.zeros(sum(sizes)), sizes, "pre_demod", "0" * 16, "foreign").save(tmp_path / "foreign.safetensors")
-    with pytest.raises(DomainError, match="make it anew"):
+    with pytest.raises(DomainError, match="create it again"):
         stylizer.domain(str(tmp_path / "foreign.safetensors"))
 
 
@@ -203,7 +203,7 @@ def test_english_models_take_any_english_words(tmp_path: Path) -> None:
     assert told(model, "  a wistful   qwertz, d\u00e9j\u00e0 vu ") == ("a wistful qwertz, d\u00e9j\u00e0 vu", [])
     words, notes = told(model, "грустная красная мозаика")
     assert words == "red mosaic"
-    assert notes[0] == "The text-image model reads English; it was told: red mosaic."
+    assert notes[0] == "The text-image model reads English; it was given: red mosaic."
     words, notes = told(model, "a face without wrinkles")
     assert words == "a face without wrinkles"
     assert "does not understand 'without'" in notes[0]

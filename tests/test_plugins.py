@@ -88,7 +88,7 @@ def test_a_model_is_made_of_the_parts_at_hand(toy: Any, tmp_path: Path, astronau
     preview = stylizer.preview("sepia")
     assert isinstance(preview, Image.Image)
     assert preview.size == (32, 32)
-    with pytest.raises(StylizeError, match="mine model lies in no folder"):
+    with pytest.raises(StylizeError, match="mine model was not loaded from a folder"):
         _ = stylizer.folder
 
 

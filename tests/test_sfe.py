@@ -246,10 +246,10 @@ def test_a_file_rebuilds_its_encoder_and_tells_the_generator(tmp_path: Path) -> 
     ("change", "message"),
     [
         ({"inject": 4}, None),
-        ({"inject": 3}, "do not belong together"),  # 8 px
+        ({"inject": 3}, "do not match"),  # 8 px
         ({"inject": 99}, "no convolution 99"),
-        ({"num_ws": 10}, "do not belong together"),
-        ({"features": 6}, "do not belong together"),
+        ({"num_ws": 10}, "do not match"),
+        ({"features": 6}, "do not match"),
         ({"depth": 7}, "another architecture"),
         ({"strides": (2, 2, 0, 2)}, "strides"),
         ({"widths": (8, 8)}, "four stages"),

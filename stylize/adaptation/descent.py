@@ -41,9 +41,9 @@ def choose_preset(presets: dict[str, dict[str, Any]], name: str) -> dict[str, An
 def check_training(steps: int, lr: float | None) -> None:
     """Raises StylizeError for settings that no training can use."""
     if not 1 <= steps <= 10_000:
-        raise StylizeError("{} steps cannot be trained; choose from 1 to 10,000.", steps)
+        raise StylizeError("Cannot train for {} steps; choose from 1 to 10,000.", steps)
     if lr is not None and not (math.isfinite(lr) and 0 < lr <= 1):
-        raise StylizeError("The learning rate is {} but must lie above 0 and up to 1.", lr)
+        raise StylizeError("The learning rate is {} but must be above 0 and at most 1.", lr)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ class State:
         shapes = (self.vector.shape, self.moments.shape, self.rng.shape) == ((size,), (2, size), rng.shape)
         numbers = torch.cat([self.vector.flatten(), self.moments.flatten(), self.history.flatten()])
         if not (shapes and self.rng.dtype == rng.dtype and self.history.ndim == 1 and bool(numbers.isfinite().all())):
-            raise StylizeError("What is left of this training does not fit the model or is damaged; begin it anew.")
+            raise StylizeError("The saved training does not fit the model or is damaged; start it again.")
         return self
 
 

@@ -89,7 +89,7 @@ class OneShotSettings:
     def __post_init__(self) -> None:
         check_training(self.steps, self.lr)
         if not 0 <= self.style_mix <= 1:
-            raise StylizeError("The share of style mixing is {} but must lie between 0 and 1.", self.style_mix)
+            raise StylizeError("The share of style mixing is {} but must be between 0 and 1.", self.style_mix)
 
 
 OFFICIAL: dict[str, Any] = {
@@ -141,13 +141,13 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
             side = min(photo.size)
             left, top = (photo.width - side) // 2, (photo.height - side) // 2
             aligned.append(photo.crop((left, top, left + side, top + side)))
-            words.append(Sentence("No face was found in reference {}, so its middle was used as it is.", number))
+            words.append(Sentence("No face was found in reference {}, so its centre was used instead.", number))
             continue
         aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
         width = face.box[2] - face.box[0]
         if width < MIN_REFERENCE_FACE:
             words.append(
-                Sentence("The face in reference {} is only {} px wide; a larger one teaches more.", number, width)
+                Sentence("The face in reference {} is only {} px wide; a larger one works better.", number, width)
             )
     return aligned, Sentence.together(words)
 

@@ -165,7 +165,7 @@ def number(word: str) -> float:
 
 def fraction(word: str) -> float:
     if not 0 <= (value := number(word)) <= 1:
-        raise argparse.ArgumentTypeError(f"{word} does not lie between 0 and 1")
+        raise argparse.ArgumentTypeError(f"{word} is not between 0 and 1")
     return value
 
 

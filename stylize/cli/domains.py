@@ -121,7 +121,7 @@ def read_state(path: Path, job: dict[str, Any]) -> State:
     different = sorted(name for name in job.keys() | theirs.keys() if job.get(name) != theirs.get(name))
     if different:
         raise StylizeError(
-            "{} is a training with another {}; give the same as before or leave out --continue.",
+            "{} is a training with another {}; use the same as before or leave out --continue.",
             path.name,
             different[0],
         )

@@ -182,7 +182,7 @@ def each_photo(
         print(f"{len(photos) - len(failed)} of {len(photos)} photos are in {out}")
         print(*failed, sep="\n", end="\n" if failed else "", file=sys.stderr)
         if failed:
-            raise StylizeError("{} of {} photos could not be done, for the reasons above.", len(failed), len(photos))
+            raise StylizeError("{} of {} photos failed for the reasons above.", len(failed), len(photos))
 
 
 def gathered(words: list[str], rank: int, size: int) -> list[str]:

@@ -138,7 +138,7 @@ def choose_weights(name: str) -> list[WeightsFile]:
     """The files of "full", or the file of that name. Raises CheckpointError."""
     table = {weight.name: weight for weight in WEIGHTS}
     if name != "full" and name not in table:
-        raise CheckpointError("There is nothing to download under {!r}; use full, {}.", name, ", ".join(table))
+        raise CheckpointError("There is no download called {!r}; use full, {}.", name, ", ".join(table))
     return [table[part] for part in REQUIRED] if name == "full" else [table[name]]
 
 

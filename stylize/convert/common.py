@@ -56,7 +56,7 @@ class Base:
             with torch.device("meta"):  # checks sizes before allocating memory
                 generator = Generator(config)
         except Exception:  # invalid settings may raise anything
-            raise CheckpointError("{} is no generator of this project; convert one first.", path.name) from None
+            raise CheckpointError("{} is not a generator of this project; convert one first.", path.name) from None
         load_into(generator, tensors, path.name)
         return cls(generator, generator.fingerprint())
 
@@ -69,7 +69,7 @@ def plain_tensors(state: Any, name: str) -> Tensors:
     items = state.items() if isinstance(state, dict) else [("", None)]
     tensors: dict[Any, Any] = {key: value.tensor if isinstance(value, Array) else value for key, value in items}
     if not all(printable(key) and isinstance(value, Tensor) and value.numel() for key, value in tensors.items()):
-        raise CheckpointError("{} does not hold plain tensors where its weights should be; use another file.", name)
+        raise CheckpointError("{} does not contain plain tensors for its weights; use another file.", name)
     return without_prefix(tensors, "module.")
 
 
@@ -91,13 +91,13 @@ def finite(tensors: Tensors, name: str) -> Tensors:
     """Converts to float32, except BatchNorm's counters. Raises CheckpointError if there are too many numbers or
     non-finite ones."""
     if sum(tensor.numel() for tensor in tensors.values()) > MAX_NUMBERS:
-        raise CheckpointError("{} holds far more numbers than a model of its kind has; use another file.", name)
+        raise CheckpointError("{} has far more numbers than a model of its kind; use another file.", name)
     if odd := next((key for key, tensor in tensors.items() if tensor.is_complex()), None):
-        raise CheckpointError("{} holds complex numbers in {}, which no model has; use another file.", name, odd)
+        raise CheckpointError("{} contains complex numbers in {}, which no model has; use another file.", name, odd)
     tensors = {k: t.long() if k.endswith("num_batches_tracked") else t.float() for k, t in tensors.items()}
     for key, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
-            raise CheckpointError("{} is damaged: {} holds numbers that are not finite; download it again.", name, key)
+            raise CheckpointError("{} is damaged: {} contains non-finite numbers; download it again.", name, key)
     return tensors
 
 
@@ -107,7 +107,7 @@ def checked(build: Callable[[], nn.Module], tensors: Tensors, name: str) -> Tens
         with torch.device("meta"):
             expected = build().state_dict()
     except Exception:  # sizes from which no module can be built
-        raise CheckpointError("{} holds another architecture than one of its kind; use another file.", name) from None
+        raise CheckpointError("{} has a different architecture than one of its kind; use another file.", name) from None
     check_tensors(expected, tensors, name)
     return finite(tensors, name)
 

@@ -74,7 +74,7 @@ def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
     if weight.path.is_file():
         return
     if constants.HF_HUB_OFFLINE:
-        raise CheckpointError("{} is not here, and HF_HUB_OFFLINE forbids to fetch it; unset it once.", weight.name)
+        raise CheckpointError("{} is missing, and HF_HUB_OFFLINE forbids downloading it; unset it once.", weight.name)
     part = weight.part
     place, others = weight, iter(weight.also)
     failures = 0
@@ -94,8 +94,8 @@ def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
             failures = 0 if there > before else failures + 1
             if failures == ATTEMPTS:
                 raise CheckpointError(
-                    "The connection to {} fails ({}) after "
-                    "{}; check the network or HF_ENDPOINT and repeat, which goes on from there.",
+                    "The connection to {} failed ({}) after {}; "
+                    "check the network or HF_ENDPOINT and try again to resume.",
                     place.origin,
                     getattr(error, "reason", error),
                     megabytes(there),
@@ -103,8 +103,8 @@ def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
             time.sleep(PAUSE)
         except OSError as error:
             raise CheckpointError(
-                "{} cannot be written to ({}); make room there or choose another HF_HOME, "
-                "and repeat, which goes on from there.",
+                "{} cannot be written to ({}); free some space there or choose another HF_HOME, "
+                "and try again to resume.",
                 part.parent,
                 error.strerror,
             ) from None
@@ -113,8 +113,8 @@ def fetch(weight: WeightsFile) -> Iterator[DownloadProgress]:
     if sha256 is not None and found != sha256:
         part.unlink()
         raise CheckpointError(
-            "{} came whole, but its SHA-256 is {}... instead of {}...; "
-            "it was thrown away: try again, or through another HF_ENDPOINT.",
+            "{} was downloaded, but its SHA-256 is {}... instead of {}...; "
+            "it was deleted: try again, or use another HF_ENDPOINT.",
             place.origin,
             found[:16],
             sha256[:16],
@@ -158,14 +158,14 @@ def _transfer(weight: WeightsFile, part: Path) -> Generator[DownloadProgress, No
         return weight.sha256 or _as_sha256(redirects.linked)
     with response:
         if response.headers.get_content_type() == "text/html":
-            raise CheckpointError("{} is a web page instead of a file of weights; try again later.", weight.origin)
+            raise CheckpointError("{} is a web page instead of a weights file; try again later.", weight.origin)
         if response.status != 206:
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length else None
         if weight.sha256 and total not in (None, weight.size):
             raise CheckpointError(
-                "{} has {} bytes instead of {}: it is another file.", weight.origin, total, weight.size
+                "{} has {} bytes instead of {}: it is a different file.", weight.origin, total, weight.size
             )
         with part.open("ab" if have else "wb") as file:
             yield DownloadProgress(weight, "download", have, total)
@@ -197,16 +197,17 @@ def _as_sha256(etag: str) -> str | None:
 def _explain(weight: WeightsFile, error: urllib.error.HTTPError) -> str:
     if error.code in (401, 403):
         return Sentence(
-            "{} asks for permission ({}): accept its terms on its page and log in with hf auth login.",
+            "{} requires permission ({}): accept its terms on its page and log in with hf auth login.",
             weight.origin,
             error.code,
         )
     if error.code == 404:
         return Sentence(
-            "{} is not there (404); get the file elsewhere and read it with python -m stylize convert.", weight.origin
+            "{} was not found (404); get the file elsewhere and convert it with python -m stylize convert.",
+            weight.origin,
         )
     return Sentence(
-        "{} cannot be had now (the server answers {}); repeat later, it goes on from there.", weight.origin, error.code
+        "{} is not available now (the server answers {}); try again later to resume.", weight.origin, error.code
     )
 
 
@@ -226,7 +227,7 @@ def _check_disk(weights: Sequence[WeightsFile], folder: Path) -> None:
         if free < need:
             raise CheckpointError(
                 "The download needs {} but the disk of {} has {} free; "
-                "make room, or choose other places with HF_HOME and STYLIZE_FULL.",
+                "make space, or choose other places with HF_HOME and STYLIZE_FULL.",
                 megabytes(need),
                 place,
                 megabytes(free),
@@ -258,7 +259,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     """Unpacks hypernetworks into ``folder`` and domains into its domain folder, all for the generator found there."""
     generator = folder / "generator.safetensors"
     if not generator.is_file():
-        raise CheckpointError("The domains need their generator; python -m stylize download full fetches it first.")
+        raise CheckpointError("The domains need their generator; run python -m stylize download full first.")
     with TemporaryDirectory(dir=folder) as scratch:
         for path in convert(archive, Path(scratch), generator):
             place = folder if path.stem.startswith("mapper") else folder / "domains"

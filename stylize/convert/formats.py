@@ -98,9 +98,11 @@ def join_directions(paths: Sequence[Path], out: Path) -> list[Path]:
         with _opened(path) as stream:
             found = recognise(read(stream, path.name), path.name)
         if not isinstance(found, ConvertedWeights) or found.settings.get("kind") != "directions":
-            raise CheckpointError("{} holds no directions; convert it alone, only directions can be joined.", path.name)
+            raise CheckpointError(
+                "{} contains no directions; convert it alone, since only directions can be joined.", path.name
+            )
         if repeated := tensors.keys() & found.tensors.keys():
-            raise CheckpointError("Two files hold a direction called {}; rename one.", min(repeated))
+            raise CheckpointError("Two files contain a direction called {}; rename one.", min(repeated))
         tensors |= found.tensors
     return _saved({out: ConvertedWeights(tensors, {"kind": "directions"})})
 
@@ -111,7 +113,7 @@ def _opened(path: Path) -> IO[bytes]:
     try:
         return path.open("rb")
     except OSError as error:
-        raise CheckpointError("{} cannot be read ({}); check who may read it.", path, error.strerror) from None
+        raise CheckpointError("{} cannot be read ({}); check its permissions.", path, error.strerror) from None
 
 
 def _saved(results: Mapping[Path, Converted], tell: Callable[[str], None] = lambda note: None) -> list[Path]:
@@ -130,7 +132,9 @@ def _convert_archive(
 ) -> Iterator[Path]:
     """Converts every ``.pt`` in an archive, keeping its path, into the folder ``out``."""
     if out.suffix == ".safetensors" or out.is_file():
-        raise CheckpointError("{} holds several checkpoints; name a folder for them instead of the file {}.", name, out)
+        raise CheckpointError(
+            "{} contains several checkpoints; name a folder for them instead of the file {}.", name, out
+        )
     entries = {entry: size for entry, size in _entries(stream).items() if entry.endswith(".pt")}
     entries = {entry: size for entry, size in entries.items() if not entry.startswith("__MACOSX/")}
     if sum(entries.values()) > MAX_UNPACKED:
@@ -207,9 +211,9 @@ def _safetensors(data: bytes, name: str) -> Tensors:
         metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
         tensors = load_safetensors(data)
     except Exception:  # JSON and safetensors raise their own exceptions
-        raise CheckpointError("{} is cut short, damaged or not a checkpoint; download it again.", name) from None
+        raise CheckpointError("{} is incomplete, damaged or not a checkpoint; download it again.", name) from None
     if "settings" in metadata:
-        raise CheckpointError("{} is in this project's own form; use it as it is.", name)
+        raise CheckpointError("{} is already in this project's format; use it directly.", name)
     return tensors
 
 
@@ -296,7 +300,7 @@ def _encoder(content: dict[str, Any], name: str, base: Base | None) -> Converted
     try:
         width = tensors["styles.0.linear.weight"].shape[0]
     except LookupError:
-        raise CheckpointError("{} holds no encoder of W+: its heads are missing.", name) from None
+        raise CheckpointError("{} contains no encoder to W+: its heads are missing.", name) from None
     config = E4eConfig(num_ws=count(r"styles\.\d+\.linear\.weight", tensors), w_dim=width)
     latent_avg = content.get("latent_avg")
     if latent_avg is None:
@@ -320,7 +324,7 @@ def _decoder(content: Any, name: str, base: Base | None = None) -> ConvertedWeig
     state = content.get("state_dict") if isinstance(content, dict) else None
     held = part_of(plain_tensors(state, name), "decoder.") if isinstance(state, dict) else {}
     if not held:
-        raise CheckpointError("{} holds no decoder; only files of e4e and ReStyle do.", name)
+        raise CheckpointError("{} contains no decoder; only files of e4e and ReStyle do.", name)
     tensors = from_rosinality(held)
     return generator(tensors, row(content.get("latent_avg"), name), "rosinality, of an encoder", name, base)
 

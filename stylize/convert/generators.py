@@ -174,14 +174,16 @@ def generator(tensors: Tensors, w_avg: Tensor | None, source: str, name: str, ba
         channels = [tensors["const"].shape[1], *(tensors[f"convs.{i}.weight"].shape[0] for i in range(1, convs, 2))]
         z_dim, w_dim = tensors["mapping.layers.0.weight"].shape[1], tensors["convs.0.affine.weight"].shape[1]
     except LookupError as error:
-        raise CheckpointError("{} holds no generator of StyleGAN2: a layer is missing ({}).", name, error) from None
+        raise CheckpointError("{} contains no StyleGAN2 generator: a layer is missing ({}).", name, error) from None
     if len(channels) > MAX_LEVELS:
         raise CheckpointError(
-            "{} holds a generator of more than {} px; use a smaller one.", name, 2 ** (MAX_LEVELS + 1)
+            "{} contains a generator of more than {} px; use a smaller one.", name, 2 ** (MAX_LEVELS + 1)
         )
     config = GeneratorConfig(4 * 2 ** (len(channels) - 1), tuple(channels), z_dim, w_dim, layers)
     if max(*channels, z_dim, w_dim) > MAX_WIDTH:
-        raise CheckpointError("{} holds a generator with layers wider than {:,}; use a smaller one.", name, MAX_WIDTH)
+        raise CheckpointError(
+            "{} contains a generator with layers wider than {:,}; use a smaller one.", name, MAX_WIDTH
+        )
     origin = {"file": name, "format": source}
     note = ""
     if not any(key.endswith(".noise") for key in tensors):

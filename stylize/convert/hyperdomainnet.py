@@ -36,7 +36,9 @@ def hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Con
         return generator(tensors, None, "HyperDomainNet, fine-tuned", name, base)
     if patch != "cin_mult":
         raise CheckpointError(
-            "{} patches the generator by {}; only cin_mult, the scaling of input channels, works.", name, shown(patch)
+            "{} patches the generator by {}; only cin_mult, the scaling of input channels, is supported.",
+            name,
+            shown(patch),
         )
     if kind == "mapper":
         return _mapper(content, state, name, base)
@@ -48,7 +50,7 @@ def hyperdomainnet(content: dict[str, Any], name: str, base: Base | None) -> Con
 def _domain(content: dict[str, Any], state: Tensors, name: str, base: Base | None) -> Domain:
     resolution = plain(content.get("sg2_params")).get("img_size", 0)
     if resolution not in [4 * 2**level for level in range(MAX_LEVELS)]:
-        raise CheckpointError("{} does not say for which size of generator it was made; use another file.", name)
+        raise CheckpointError("{} does not say which generator size it was made for; use another file.", name)
     sizes = GeneratorConfig.official(resolution).domain_sizes
     expected = {f"heads.conv_{i}.params_in": torch.empty(1, 1, size, 1, 1) for i, size in enumerate(sizes)}
     check_tensors(expected, state, name)
@@ -83,7 +85,7 @@ def _mapper(content: dict[str, Any], state: Tensors, name: str, base: Base | Non
     except CheckpointError as error:
         raise CheckpointError("{} cannot be used: {}", name, error) from None
     except TypeError:  # a single number where a matrix should be
-        raise CheckpointError("{} holds another architecture than a mapper's; use another file.", name) from None
+        raise CheckpointError("{} has a different architecture than a mapper's; use another file.", name) from None
     _check_base(list(net.config.sizes), name, base)
     net.generator = base.fingerprint if base else ""
     net.settings = {

@@ -51,4 +51,6 @@ def _config(tensors: Tensors, editor: bool, name: str) -> SfeConfig:
             editor=editor,
         )
     except LookupError as error:
-        raise CheckpointError("{} holds no whole StyleFeatureEditor: a layer is missing ({}).", name, error) from None
+        raise CheckpointError(
+            "{} contains no complete StyleFeatureEditor: a layer is missing ({}).", name, error
+        ) from None

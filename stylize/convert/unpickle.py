@@ -69,7 +69,7 @@ def load(stream: IO[bytes], name: str) -> Any:
     except _Refusal as refusal:
         raise CheckpointError(f"{name} {refusal}") from None
     except Exception:  # on damaged files torch, zipfile and pickletools raise many kinds of exception
-        raise CheckpointError(f"{name} is cut short, damaged or not a checkpoint; download it again.") from None
+        raise CheckpointError(f"{name} is incomplete, damaged or not a checkpoint; download it again.") from None
 
 
 def _zip(archive: zipfile.ZipFile, length: int) -> Any:
@@ -78,7 +78,7 @@ def _zip(archive: zipfile.ZipFile, length: int) -> Any:
     (record,) = (entry for entry in archive.namelist() if entry.endswith("/data.pkl"))
     folder = record.removesuffix("data.pkl")
     if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
-        raise _Refusal("was written on a big-endian machine; write it again on an ordinary one.")
+        raise _Refusal("was written on a big-endian machine; save it again on a little-endian one.")
     storages: dict[str, Tensor] = {}
 
     def storage(dtype: torch.dtype, key: str, count: int) -> Tensor:
@@ -100,13 +100,13 @@ def _legacy(stream: IO[bytes]) -> Any:
         if key not in storages:
             left -= count * dtype.itemsize
             if left < 0:
-                raise _Refusal("is cut short; download it again.")
+                raise _Refusal("is incomplete; download it again.")
             storages[key] = torch.empty(count, dtype=dtype)
         return storages[key]
 
     _pickle(stream), _pickle(stream)
     if _pickle(stream).get("little_endian") is not True:
-        raise _Refusal("was written on a big-endian machine; write it again on an ordinary one.")
+        raise _Refusal("was written on a big-endian machine; save it again on a little-endian one.")
     content = _pickle(stream, storage)
     if sorted(keys := _pickle(stream)) != sorted(storages):
         raise ValueError("the keys are not those of the storages")
@@ -157,7 +157,7 @@ def _pickle(stream: IO[bytes], storage: Callable[[torch.dtype, str, int], Tensor
     operations: Iterable[tuple[pickletools.OpcodeInfo, Any, int | None]] = pickletools.genops(stream)
     for step, (opcode, arg, _) in enumerate(operations):
         if step > MAX_STEPS:
-            raise _Refusal("is far too intricate for a checkpoint; use another file.")
+            raise _Refusal("is far too complex for a checkpoint; use another file.")
         op = opcode.name
         if op in LITERALS:
             stack.append(arg)

@@ -265,7 +265,7 @@ def kept_styles(
         return {}, {}
     rows, kept = load_checkpoint(unfinished(args))
     if kept.get("of") != json.loads(json.dumps(settings)):
-        print(f"{unfinished(args).name} is of other settings: beginning anew.", file=sys.stderr)
+        print(f"{unfinished(args).name} is of other settings: starting again.", file=sys.stderr)
         return {}, {}
     return rows, kept["styles"]
 

@@ -98,7 +98,7 @@ def check_tensors(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], orig
     ]
     if problems:
         shown = "; ".join(sorted(problems)[:4])
-        raise CheckpointError("{} holds another architecture: {} ({} differences).", origin, shown, len(problems))
+        raise CheckpointError("{} has a different architecture: {} ({} differences).", origin, shown, len(problems))
 
 
 def load_into(module: torch.nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:

@@ -62,16 +62,16 @@ class Domain:
         object.__setattr__(self, "vector", self.vector.detach().to("cpu", torch.float32, copy=True))
         if self.vector.shape != (sum(self.sizes),):
             raise DomainError(
-                "The domain's vector has the shape {} but its layout asks for {} numbers; make it anew.",
+                "The domain's vector has the shape {} but its layout needs {} numbers; create it again.",
                 tuple(self.vector.shape),
                 sum(self.sizes),
             )
         if self.style is not None:
             object.__setattr__(self, "style", self.style.detach().to("cpu", torch.float32, copy=True))
             if self.style.ndim != 2 or not 0 <= self.style_share <= 1:
-                raise DomainError("The style rows of the domain {!r} are damaged; make it anew.", self.label)
+                raise DomainError("The style rows of the domain {!r} are damaged; create it again.", self.label)
         if not all(bool(tensor.isfinite().all()) for tensor in self._tensors().values()):
-            raise DomainError("The domain {!r} holds numbers that are not finite; make it anew.", self.label)
+            raise DomainError("The domain {!r} contains non-finite numbers; create it again.", self.label)
         if self.order not in get_args(Order):
             raise DomainError(
                 "The domain's order is {!r} but must be one of {}.", self.order, ", ".join(get_args(Order))
@@ -102,9 +102,9 @@ class Domain:
         try:
             tensors, values = load_checkpoint(path)
         except CheckpointError:
-            raise DomainError("{} is not a domain file or is damaged; make it anew.", path.name) from None
+            raise DomainError("{} is not a domain file or is damaged; create it again.", path.name) from None
         if values.get("format") != FORMAT:
-            raise DomainError("{} is not a domain file; use one that `adapt` or `mix` wrote.", path.name)
+            raise DomainError("{} is not a domain file; use one written by `adapt` or `mix`.", path.name)
         sizes, seed, settings = (values.get(name) for name in ("sizes", "seed", "settings"))
         share = values.get("style_share", 1.0)
         if not (
@@ -121,9 +121,11 @@ class Domain:
             and isinstance(settings.get("levels", []), list)
             and (values["method"] != "mix" or _weights(settings.get("ingredients")))
         ):
-            raise DomainError("{} lacks a part of a domain file or is damaged; make it anew.", path.name)
+            raise DomainError("{} is an incomplete or damaged domain file; create it again.", path.name)
         if any(bool((tensor.isfinite() & (tensor.abs() > LARGEST_NUMBER)).any()) for tensor in tensors.values()):
-            raise DomainError("{} holds numbers that no training makes, or is damaged; make it anew.", path.name)
+            raise DomainError(
+                "{} contains numbers that no training produces, or is damaged; create it again.", path.name
+            )
         try:
             texts = {name: values[name] for name in TEXTS}
             style = tensors.get("style")
@@ -151,13 +153,15 @@ class Domain:
             )
         if self.generator not in ("", fingerprint):
             raise DomainError(
-                "The domain {!r} was made for the generator {}, not for {}; make it anew.",
+                "The domain {!r} was made for the generator {}, not for {}; create it again.",
                 self.label,
                 self.generator,
                 fingerprint,
             )
         if self.style is not None and (self.style.shape[1] != config.w_dim or len(self.style) > config.num_ws):
-            raise DomainError("The style rows of the domain {!r} do not fit this generator; make it anew.", self.label)
+            raise DomainError(
+                "The style rows of the domain {!r} do not fit this generator; create it again.", self.label
+            )
 
     def mixed_in(self, ws: Tensor, amount: float) -> Tensor:
         """W+ (N, num_ws, w_dim) with its last rows moved towards ``style`` by ``amount`` times ``style_share``."""
@@ -249,7 +253,7 @@ def mix(weighted: Sequence[tuple[float, Domain]], spherical: bool = False) -> Do
     styles = [(max(0.0, weight) * d.style_share, d.style) for weight, d in weighted if d.style is not None]
     share = sum(weight for weight, _ in styles)
     if len({style.shape for _, style in styles}) > 1:
-        raise DomainError("These domains carry styles of different sizes; mix those of one kind.")
+        raise DomainError("These domains have style rows of different sizes; mix ones of the same kind.")
     return replace(
         first,
         vector=torch.stack([weight * domain.vector for weight, domain in weighted]).sum(0),
@@ -343,8 +347,8 @@ def blend(parts: Sequence[tuple[MixPart, Domain]], spherical: bool = False) -> D
     alone = len(weighted) == 1 and weighted[0][0] == 1
     domain = weighted[0][1] if alone else mix(weighted, spherical)
     if not any(weight for weight, _ in weighted):
-        raise DomainError("All weights are 0, so nothing is left of the styles; move one of them.")
+        raise DomainError("All weights are 0, so nothing is left of the styles; change one of them.")
     if domain.vector.abs().max() < 1e-6 and domain.style is None:
         names = " and ".join(part.text for part, _ in parts)
-        raise DomainError("The weights of {} cancel out, so nothing is left; move one of them.", names)
+        raise DomainError("The weights of {} cancel out, so nothing is left; change one of them.", names)
     return domain

@@ -92,7 +92,7 @@ def load_encoder(path: Path, generator: Generator) -> nn.Module:
         or (features and (not target.inject or features != target.features_shape[0]))
         or (isinstance(made, Sfe) and made.config.side != target.features_shape[1])
     ):
-        raise CheckpointError("The encoder and the generator in {} do not belong together.", path.parent)
+        raise CheckpointError("The encoder and the generator in {} do not match.", path.parent)
     load_into(made, tensors, path.name)
     if isinstance(made, Sfe) and made.editor is not None:
         beside = path.with_name(BASE)
@@ -109,4 +109,4 @@ def _settings_of(path: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError("{} has settings that this version does not know ({}).", path.name, error) from None
+        raise CheckpointError("{} has settings unknown to this version ({}).", path.name, error) from None

@@ -156,7 +156,7 @@ class Generator(nn.Module):
             with torch.device("meta"):  # no random initial weights, since the file replaces them
                 generator = cls(GeneratorConfig(**settings["config"]))
         except (KeyError, TypeError, ValueError):
-            raise CheckpointError("{} is not a generator; use a file that holds one.", Path(path).name) from None
+            raise CheckpointError("{} is not a generator; use a file that contains one.", Path(path).name) from None
         load_into(generator, tensors, Path(path).name)
         return generator
 

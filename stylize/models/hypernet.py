@@ -134,7 +134,9 @@ def from_official(state_dict: Mapping[str, Tensor], clip: str = "ViT-B-32") -> H
         width, embedding = tensors["backbone.0.lin.weight"].shape
         inner = len(tensors["heads.0.0.input_block.0.weight"])
     except (KeyError, ValueError):
-        raise CheckpointError("This is not a mapper of the kind residual_channelin; no other kind is known.") from None
+        raise CheckpointError(
+            "This is not a mapper of the kind residual_channelin; no other kind is supported."
+        ) from None
     heads = sum(bool(re.fullmatch(r"heads\.\d+\.1\.weight", name)) for name in tensors)
     depth = 1 + sum(bool(re.fullmatch(r"backbone\.\d+\.input_block\.0\.weight", name)) for name in tensors)
     sizes = tuple(len(tensors.get(f"heads.{i}.1.weight", ())) for i in range(heads))

@@ -125,15 +125,16 @@ class TextImageModel(nn.Module):
             return prompt.notes
         said: list[str] = []
         if _foreign(prompt.text):
-            said.append(Sentence("The text-image model reads English; it was told: {}.", prompt.caption))
+            said.append(Sentence("The text-image model reads English; it was given: {}.", prompt.caption))
             said += [
-                Sentence("Left out: {}, for it could not be told in English.", words) for words in prompt.uncaptioned
+                Sentence("Left out: {}, because it could not be translated into English.", words)
+                for words in prompt.uncaptioned
             ]
         elif prompt.negated:
             said.append(
                 Sentence(
-                    "The text-image model does not understand {!r} and may draw what follows it; say only "
-                    "what should be seen.",
+                    "The text-image model does not understand {!r} and may draw what it rules out; "
+                    "describe only what should be visible.",
                     prompt.negated,
                 )
             )

@@ -94,13 +94,15 @@ class Prompt:
             nearest_ = ", ".join((*self.styles, *self.colours))
             said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.confidence))
         said += [
-            Sentence("Left out: {}, for a part of the face cannot be coloured alone.", words) for words in self.parts
+            Sentence("Left out: {}, because a single part of the face cannot be coloured.", words)
+            for words in self.parts
         ]
         said += [
-            Sentence("Left out: {}, for it needs another shape; the full model can.", words) for words in self.shapes
+            Sentence("Left out: {}, because it needs another shape; the full model can draw it.", words)
+            for words in self.shapes
         ]
         if self.named and self.unknown:
-            said.append(Sentence("Left out: {}, for it is not known.", ", ".join(self.unknown)))
+            said.append(Sentence("Left out, because unknown: {}.", ", ".join(self.unknown)))
         return said
 
     @property
@@ -140,7 +142,7 @@ class Prompt:
             )
         elif self.parts:
             said = Sentence(
-                "The {} model cannot colour one part of the face alone, as {!r} asks; name a colour for all of it.",
+                "The {} model cannot colour just one part of the face, as {!r} asks; name a colour for the whole face.",
                 model,
                 self.parts[0],
             )

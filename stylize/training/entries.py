@@ -49,7 +49,7 @@ def read_entries(path: Path) -> list[Entry]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise StylizeError("The list of domains {} cannot be read; give a text file in UTF-8.", path) from None
+        raise StylizeError("The list of domains {} cannot be read; use a text file in UTF-8.", path) from None
     entries = []
     for line in lines:
         target, _, source = line.split("#")[0].partition(" - ")
@@ -59,7 +59,7 @@ def read_entries(path: Path) -> list[Entry]:
         if target:
             entries.append(Entry((target,), source, kind_of(target)))
     if len(entries) < 2:
-        raise StylizeError("{} lists {} domains; write at least two, one on each line.", path, len(entries))
+        raise StylizeError("{} lists {} domains; list at least two, one per line.", path, len(entries))
     return entries
 
 

@@ -198,7 +198,7 @@ class Api:
         """
         with sentences():
             if not 1 <= fps <= 60:
-                raise StylizeError("{} pictures a second cannot be shown; choose from 1 to 60.", fps)
+                raise StylizeError("Cannot show {} pictures a second; choose from 1 to 60.", fps)
             domains = [self.studio.domain(text, {}) for text in texts or ()]
             if not domains:
                 raise DomainError("There is nothing to walk through; give at least one style.")

@@ -78,7 +78,7 @@ def read_pack(path: Path) -> dict[str, Domain]:
         with zipfile.ZipFile(path) as pack:
             entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
             if not entries:
-                raise DomainError("{} holds no {} files; use a pack that this page exported.", path.name, SUFFIX)
+                raise DomainError("{} holds no {} files; use a pack exported by this page.", path.name, SUFFIX)
             if len(pack.infolist()) > MAX_ENTRIES or len(entries) > MAX_KEPT:
                 raise DomainError(
                     "{} holds {} files; use packs of at most {}.", path.name, len(pack.infolist()), MAX_KEPT
@@ -97,7 +97,7 @@ def read_pack(path: Path) -> dict[str, Domain]:
     except DomainError:
         raise
     except Exception:  # of zip's parts each raises its own
-        raise DomainError("{} is not a zip file that can be read; export it again.", path.name) from None
+        raise DomainError("{} is not a readable zip file; export it again.", path.name) from None
 
 
 def unused(name: str, used: Any) -> str:

@@ -187,7 +187,7 @@ class Turn:
 def _check_size(path: Path, size: tuple[int, int]) -> None:
     if min(size) < MIN_SIDE or size[0] * size[1] > MAX_PIXELS:
         raise VideoError(
-            "{} has {}x{} pixels; use one from {} px a side to {} megapixels.",
+            "{} has {}x{} pixels; use one with sides of at least {} px and at most {} megapixels.",
             path.name,
             size[0],
             size[1],
@@ -232,7 +232,7 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
         file = _open_video(path)
     except Exception:  # on damaged files decoders raise almost any exception
         raise VideoError(
-            "{} is not a video that can be read, or is cut off; use MP4, MOV, WebM, GIF or WebP.", path.name
+            "{} is not a readable video, or is incomplete; use MP4, MOV, WebM, GIF or WebP.", path.name
         ) from None
     with file, _sentences(path):
         stream = _picture_stream(file)
@@ -241,7 +241,10 @@ def _read_video(path: Path) -> tuple[tuple[int, int], list[float], str]:
         packets = [packet for packet in file.demux(stream) if packet.size]
         if len(packets) < 0.9 * stream.frames:  # the index lists more frames
             raise VideoError(
-                "{} is cut off: {} of its {} frames are there; save it again.", path.name, len(packets), stream.frames
+                "{} is incomplete: only {} of its {} frames are there; save it again.",
+                path.name,
+                len(packets),
+                stream.frames,
             )
         stamps = [(packet.dts if packet.pts is None else packet.pts, packet.time_base) for packet in packets]
         times = sorted(float(stamp * base) for stamp, base in stamps if stamp is not None)
@@ -282,7 +285,7 @@ def _sentences(path: Path) -> Iterator[None]:
     except VideoError:
         raise
     except Exception:  # on damaged files decoders raise almost any exception
-        raise VideoError("{} is damaged or cut off; save it again, or use another file.", path.name) from None
+        raise VideoError("{} is damaged or incomplete; save it again, or use another file.", path.name) from None
 
 
 # --- writing ------------------------------------------------------------------------------------------

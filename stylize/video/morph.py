@@ -27,7 +27,9 @@ def path(domains: Sequence[Domain], frames: int, spherical: bool = False) -> Ite
     """
     stops = list(domains) if len(domains) > 1 else [domains[0] * 0.0, domains[0]]
     if not len(stops) <= frames <= MAX_FRAMES:
-        raise StylizeError("{} frames cannot show this walk; choose from {} to {}.", frames, len(stops), MAX_FRAMES)
+        raise StylizeError(
+            "This walk cannot be shown in {} frames; choose from {} to {}.", frames, len(stops), MAX_FRAMES
+        )
     legs = list(pairwise(stops))
     for frame in range(frames):
         place = frame / (frames - 1) * len(legs)
@@ -57,7 +59,7 @@ def save_moving(frames: Sequence[Image.Image], out: Path, fps: int = 24) -> None
     kind = out.suffix.lower()
     if kind not in FORMATS or not frames:
         raise StylizeError(
-            "Cannot write {}: moving pictures need frames and a name in {}.", out.name, ", ".join(FORMATS)
+            "Cannot write {}: an animation needs frames and a name ending in {}.", out.name, ", ".join(FORMATS)
         )
     width, height = frames[0].size
     if kind == ".mp4":

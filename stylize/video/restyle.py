@@ -93,8 +93,8 @@ def restyle(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> Iter
     yield from _faces(stylizer, video, tracks)
     if not tracks:
         raise NoFaceError(
-            "No face found in {}; use a video with a face seen from the front, about a tenth of the "
-            "picture wide or more.",
+            "No face found in {}; use a video with a face seen from the front, at least about "
+            "a tenth of the picture wide.",
             video.path.name,
         )
     keys: list[Keyframes] = []
