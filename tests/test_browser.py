@@ -187,7 +187,7 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     page.locator("#grid img").click(position={"x": 8, "y": 8})  # the corner of the first style
     expect(page.locator("#status")).to_contain_text("1 zombie + 0 neon")
     page.locator("#levels-2").get_by_role("button").first.click()
-    page.locator("#way").get_by_label("turning", exact=True).check()
+    page.locator("#way").get_by_label("rotating", exact=True).check()
     fine, link = page.locator("#fine-2 input[type=number]"), page.locator("#link textarea, #link input")
 
     links: list[str] = []
@@ -209,7 +209,7 @@ def test_a_typed_style_is_drawn_mixed_and_shared(
     page.locator("#keep").click()
     expect(page.locator("#status")).to_contain_text("Kept as “1 zombie + 0 neon”")
 
-    page.get_by_role("button", name="Style from a picture, at once").click()
+    page.get_by_role("button", name="Instant style from a picture").click()
     page.locator("#pictured-picture input[type=file]").set_input_files(str(me))
     expect(page.locator("#status")).to_contain_text("0.5 picture me")
     page.locator("#ready button", has_text="vampire").click()  # alone again
@@ -398,7 +398,7 @@ def test_photos_that_browsers_cannot_show_are_shown(
     expect(page.locator("#status")).to_contain_text("Choose a photo")
     upload(page, tmp_path / f"nobody.{kind}", "No face")
     until(lambda: shown.evaluate("picture => picture.naturalWidth"), 200)
-    page.get_by_role("button", name="Style from a picture, at once").click()
+    page.get_by_role("button", name="Instant style from a picture").click()
     page.locator("#pictured-picture input[type=file]").set_input_files(str(tmp_path / f"me.{kind}"))
     until(lambda: page.locator("#pictured-picture img").evaluate("picture => picture.naturalWidth"), 1024)
     expect(page.locator("#text textarea")).to_have_value("picture me")
@@ -434,7 +434,7 @@ def test_near_styles_are_buttons(browser: Browser, address: str, me: Path, local
 
 @pytest.mark.parametrize(
     ("locale", "kind", "size"),
-    [("en-US", "not of the kind", "larger than 100 MB"), ("ru-RU", "другого рода", "больше 100 МБ")],
+    [("en-US", "This kind of file", "larger than 100 MB"), ("ru-RU", "другого рода", "больше 100 МБ")],
 )
 def test_refused_uploads_get_a_sentence(
     browser: Browser, address: str, tmp_path: Path, locale: str, kind: str, size: str

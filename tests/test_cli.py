@@ -427,7 +427,7 @@ BAD = {
     "edit word": (["PHOTO", "--edit", "age", "-o", "OUT.png"], "age=2"),
     "photo as clip": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4"], "still picture"),
     "no clip": (["TEXT", "--to", "sepia", "-o", "OUT.gif"], "not a readable video"),
-    "clip of a face": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4", "--aligned"], "belong to photos"),
+    "clip of a face": (["PHOTO", "--to", "sepia", "-o", "OUT.mp4", "--aligned"], "only for photos"),
     "nothing to do": (["PHOTO", "-o", "OUT.png"], "required: --to"),
     "unknown download": (["download", "everything"], "clip-vit-b-32"),
     "mix word": (["mix", "sepia,fine=much", "-o", "OUT.safetensors"], "sepia=0.5"),

@@ -301,7 +301,7 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     refused(state | {"extra": torch.zeros(1)}, r"unexpected extra")
     refused(state | {"input.input": torch.zeros(1, 9, 4, 4)}, r"convs\.0\.affine\.bias is \(8,\) instead of \(9,\)")
     refused(state | {"style.1.bias": torch.full((16,), torch.nan)}, "non-finite")
-    refused({"a": torch.zeros(3)}, r"no generator of StyleGAN2: a layer is missing \('const'\)")
+    refused({"a": torch.zeros(3)}, r"no StyleGAN2 generator: a layer is missing \('const'\)")
     refused(state | {"style.9" + "9" * 5000 + ".bias": torch.zeros(1)}, "does not hold plain tensors")
     refused(state | {"a\x1b[31m": torch.zeros(1)}, "does not hold plain tensors")
     refused({}, "no generator of StyleGAN2")

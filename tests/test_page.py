@@ -157,8 +157,8 @@ def test_faces_that_are_left_as_they_are_are_told(page: Page, photo: str, tmp_pa
     crowd.save(tmp_path / "crowd.png")
     opened, marked, *_ = page.shared.open(str(tmp_path / "crowd.png"), None, ENGLISH)
     assert greeting(opened, ENGLISH) == (
-        "One face found. Now describe a style or pick one. Too small to be changed, narrower than 30 px: 1, in grey "
-        "under “All faces”."
+        "One face found. Now describe a style or pick one. Too small to change (narrower than 30 px): 1, "
+        "shown in grey under “All faces”."
     )
     left, top, right, bottom = opened.small[0]
     assert 302 < left < right < 398

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 TENSORS = (".safetensors",)
-DOMAIN_HELP = "a ready domain, a domain file, a description, or a picture of the style (its colours and tones at once)"
+DOMAIN_HELP = "a ready domain, a domain file, a description, or a picture of the style (uses its colours and tones)"
 HELP = {
     "invert": "Turn the faces of a photo into latents (W+).",
     "sample": "Draw random faces.",
     "adapt": "Train a domain from a description or from pictures.",
     "mix": "Mix domains by weight into a new one.",
-    "morph": "Walk from domain to domain, as a moving picture.",
+    "morph": "Animate a walk from domain to domain.",
     "domains": "List the ready domains.",
-    "download": "Fetch the full model, or a part of it.",
-    "convert": "Read a checkpoint of another project.",
+    "download": "Download the full model, or a part of it.",
+    "convert": "Convert a checkpoint of another project.",
     "train": "Train the mini model, or one of its parts.",
     "evaluate": "Measure reconstruction, samples and styles.",
-    "serve": "Serve the page in the browser.",
+    "serve": "Serve the page for the browser.",
 }
 
 
@@ -51,10 +51,10 @@ def command_parser(command: str, description: str, epilog: str | None = None) ->
         allow_abbrev=False,
         conflict_handler="resolve",  # a training command may describe a common option itself
     )
-    parser.add_argument("--seed", type=whole_number, default=0, help="seed of everything random (default: 0)")
+    parser.add_argument("--seed", type=whole_number, default=0, help="random seed (default: 0)")
     parser.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the best one there is)")
     parser.add_argument(
-        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if it is there, else mini)"
+        "--model", help="mini, full or a model's folder (default: STYLIZE_MODEL, else full if present, else mini)"
     )
     return parser
 
@@ -149,7 +149,7 @@ def add_method(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=("auto", "instant", "adapt"),
         default="auto",
-        help="instant: ready, a file or by the hypernetwork; adapt: train on the words; auto: instant, else adapt",
+        help="instant: a ready domain, a file or the hypernetwork; adapt: train on words; auto: instant, else adapt",
     )
 
 

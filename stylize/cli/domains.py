@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 PRESET_NAMES = ("fast", "balanced", "strong")
 SAVED_EVERY = 5  # steps: a killed training loses at most this many
-MIX = """Each PART is a DOMAIN and, after =, its weight (1 where it is left out). A strength for its levels may follow:
-coarse (structure), medium (features) and fine (colours), 1 where they are left out.
+MIX = """Each PART is a DOMAIN with =WEIGHT (default: 1), optionally followed by strengths for its levels:
+coarse (structure), medium (features) and fine (colours), each 1 by default.
 
   sepia=0.5 red.safetensors=0.5
   "pencil sketch=1,coarse=1,fine=0" "bronze statue=0.8,coarse=0" painting.jpg=0.3"""
@@ -49,23 +49,23 @@ coarse (structure), medium (features) and fine (colours), 1 where they are left 
 def adapt(words: list[str]) -> None:
     parser = command_parser("adapt", HELP["adapt"])
     goal = parser.add_mutually_exclusive_group(required=True)
-    goal.add_argument("--text", help="what the faces become, such as 'a pencil sketch'")
+    goal.add_argument("--text", help="what the faces should become, such as 'a pencil sketch'")
     goal.add_argument("--image", type=Path, nargs="+", metavar="PICTURE", help="1 to 10 pictures in the style to learn")
     parser.add_argument("--source", metavar="TEXT", help="what they are now (default: a photo of a face)")
     parser.add_argument("--preset", choices=PRESET_NAMES, default="balanced", help="default: balanced")
     parser.add_argument("--steps", type=count, metavar="N", help="training steps (default: the preset's)")
     parser.add_argument(
-        "--style-mix", type=fraction, metavar="X", help="with --image: share of its fine latents that comes along"
+        "--style-mix", type=fraction, metavar="X", help="with --image: how much of its fine latents to use, 0 to 1"
     )
     parser.add_argument(
-        "--continue", dest="go_on", action="store_true", help="go on where a training for the same output was killed"
+        "--continue", dest="go_on", action="store_true", help="resume a killed training for the same output"
     )
     add_output(parser, "DOMAIN.safetensors", "domain file to write")
     args = parser.parse_args(words)
     if args.image and args.source:
-        parser.error("--source belongs to --text")
+        parser.error("--source needs --text")
     if args.text is not None and args.style_mix is not None:
-        parser.error("--style-mix belongs to --image")
+        parser.error("--style-mix needs --image")
     check_output(args.output, TENSORS, args.image or ())
     given = {"steps": args.steps, "style_mix": args.style_mix}
     numbers = {"seed": args.seed, **{name: value for name, value in given.items() if value is not None}}
@@ -133,7 +133,7 @@ def read_state(path: Path, job: dict[str, Any]) -> State:
 def mix_domains(words: list[str]) -> None:
     parser = command_parser("mix", HELP["mix"], MIX)
     parser.add_argument("parts", nargs="+", metavar="PART", help=f"DOMAIN=WEIGHT; DOMAIN is {DOMAIN_HELP}")
-    parser.add_argument("--spherical", action="store_true", help="turn between the domains instead of blending them")
+    parser.add_argument("--spherical", action="store_true", help="rotate between the domains instead of blending them")
     add_output(parser, "DOMAIN.safetensors", "domain file to write")
     add_method(parser)
     args = parser.parse_args(words)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from stylize.cli.arguments import HELP, TENSORS, add_output, check_output, command_parser, count, wrote
 
-CONVERT = """What FILE is shows in its contents:
+CONVERT = """FILE is recognised by its contents:
   generators  StyleGAN2 of rosinality (.pt, also StyleGAN-NADA) and of NVIDIA (.pkl of stylegan2-ada-pytorch)
   encoders    e4e, ReStyle, StyleFeatureEditor
   domains     HyperDomainNet: single domains, mappers, the published checkpoints.zip
   directions  InterFaceGAN (.npy, .npz, .pt, .pkl)
-  losses      LPIPS (vgg.pth), and the VGG16 of torchvision under it
+  losses      LPIPS (vgg.pth), and torchvision's VGG16 for it
 No code in a file is run."""
 # Each module has add_arguments(parser) and run(args).
 TRAINING = {
@@ -30,13 +30,16 @@ EVALUATE = "stylize.evaluation.report"
 def convert_files(words: list[str]) -> None:
     parser = command_parser("convert", HELP["convert"], CONVERT)
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="checkpoint; several files of directions become one"
+        "files", nargs="+", type=Path, metavar="FILE", help="checkpoint; several direction files are joined into one"
     )
-    add_output(parser, "OUT", "safetensors file to write; for an archive of checkpoints a folder")
+    add_output(parser, "OUT", "safetensors file to write; a folder for an archive of checkpoints")
     parser.add_argument(
-        "--generator", type=Path, metavar="PATH", help="generator that domains belong to: converted file or its folder"
+        "--generator",
+        type=Path,
+        metavar="PATH",
+        help="generator that the domains belong to: converted file or its folder",
     )
-    parser.add_argument("--decoder", type=Path, metavar="OUT", help="write the generator inside an encoder's file too")
+    parser.add_argument("--decoder", type=Path, metavar="OUT", help="also write the generator inside an encoder's file")
     args = parser.parse_args(words)
     for path in (args.output, args.decoder):
         if path is not None and path.suffix.lower() in TENSORS:
@@ -54,7 +57,7 @@ def convert_files(words: list[str]) -> None:
 
 def download_files(words: list[str]) -> None:
     parser = command_parser("download", HELP["download"])
-    parser.add_argument("name", metavar="NAME", help="full, or one part of it by its name")
+    parser.add_argument("name", metavar="NAME", help="full, or the name of one part")
     args = parser.parse_args(words)
 
     from tqdm import tqdm
@@ -101,7 +104,9 @@ def run_module(command: str, name: str, words: list[str]) -> None:
 
 def serve_page(words: list[str]) -> None:
     parser = command_parser("serve", HELP["serve"])
-    parser.add_argument("--host", default="127.0.0.1", help="address, 0.0.0.0 for all (default: %(default)s)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address, 0.0.0.0 for all interfaces (default: %(default)s)"
+    )
     parser.add_argument("--port", type=count, default=7860, help="port (default: %(default)s)")
     args = parser.parse_args(words)
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")

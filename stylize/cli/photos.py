@@ -48,17 +48,20 @@ def stylise(words: list[str]) -> None:
     others = "".join(f"\n  {name:10}{text}" for name, text in HELP.items())
     parser = command_parser(
         "",
-        "Stylise every face of a photo, a video or an animated picture, or of all in a folder, and paste it back.",
+        "Stylise every face of a photo, a video, an animation, or a folder of them, and paste it back.",
         f"other commands (each has --help):{others}",
     )
     parser.add_argument(
-        "photo", type=Path, metavar="PHOTO", help="a photo, a short video or a folder of them; OUT is then one too"
+        "photo",
+        type=Path,
+        metavar="PHOTO",
+        help="a photo, a short video or a folder of them; for a folder, OUT is a folder too",
     )
     parser.add_argument("--to", metavar="TEXT", help=DOMAIN_HELP)
     parser.add_argument(
-        "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; the model must have directions"
+        "--edit", action="append", default=[], metavar="NAME=X", help="such as age=2; needs a model with directions"
     )
-    add_output(parser, "OUT", "picture to write (of a moving one .mp4, .gif or .webp), or the folder for them")
+    add_output(parser, "OUT", "picture to write (.mp4, .gif or .webp for a moving one), or the folder for them")
     add_method(parser)
     parser.add_argument(
         "--strength", type=number, metavar="X", default=1.0, help="0 leaves the face as it is (default: 1)"
@@ -67,10 +70,10 @@ def stylise(words: list[str]) -> None:
         "--detail",
         type=fraction,
         metavar="X",
-        help="0 is the model's own picture, 1 keeps all detail of the photo (default: the model's)",
+        help="0 is the model's own picture, 1 keeps all detail of the photo (default: depends on the model)",
     )
     parser.add_argument("--keep-colours", action="store_true", help="take only light and shade from the style")
-    parser.add_argument("--background", action="store_true", help="let the style reach what is behind the head")
+    parser.add_argument("--background", action="store_true", help="stylise the background behind the head too")
     parser.add_argument("--face", type=count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--aligned", action="store_true", help="write the face only, without pasting it back")
     args = parser.parse_args(words)
@@ -92,7 +95,7 @@ def stylise(words: list[str]) -> None:
         moving = makes_video(args.photo, args.output)
         check_output(args.output, tuple(LIMITS) if moving else PICTURE_ENDINGS, [args.photo])
         if moving and (args.aligned or args.face is not None):
-            parser.error("--face and --aligned belong to photos")
+            parser.error("--face and --aligned are only for photos")
 
     load = cache(lambda: load_model(args))  # once, after the first photo that can be read
     make = cache(lambda: None if args.to is None else wanted_domain(load(), args.to, args))
@@ -130,7 +133,7 @@ def restyle_video(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -
     from stylize.video.restyle import restyle
 
     if video.hdr:
-        words = f"has high dynamic range ({video.hdr}); its colours become ordinary ones."
+        words = f"has high dynamic range ({video.hdr}), which is converted to standard range."
         print(f"{video.path.name} {words}", file=sys.stderr)
     if video.reduced:
         size = f"{video.size[0]}x{video.size[1]} px, {video.fps:.0f} frames a second"
@@ -160,11 +163,11 @@ def each_photo(
     from tqdm import tqdm
 
     if out.exists() and (not out.is_dir() or out.samefile(folder)):
-        raise StylizeError("Cannot write to {}: give another folder for the results of a folder.", out)
+        raise StylizeError("Cannot write to {}: use another folder for the results.", out)
     out.mkdir(parents=True, exist_ok=True)
     photos = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     if not photos:
-        raise StylizeError("There are no files in {}; give a folder of photos.", folder)
+        raise StylizeError("There are no files in {}; use a folder of photos.", folder)
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     targets = [(path, out / f"{path.name}{ending(path)}") for path in photos[rank::size]]
     todo = [pair for pair in targets if not pair[1].exists()]
@@ -175,7 +178,7 @@ def each_photo(
         try:
             work(path, target)
         except (StylizeError, OSError, MemoryError, RuntimeError) as error:
-            reason = of_system(error) if isinstance(error, OSError) else str(error) or "There is too little memory."
+            reason = of_system(error) if isinstance(error, OSError) else str(error) or "There is not enough memory."
             failed.append(f"{path.name}: {reason}")
     failed = gathered(failed, rank, size)
     if rank == 0:
@@ -203,7 +206,7 @@ def invert(words: list[str]) -> None:
     parser = command_parser("invert", HELP["invert"])
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     add_output(parser, "LATENTS.safetensors", "file for ws (faces, rows, width) and quads (faces, 4, 2)")
-    parser.add_argument("--reconstruction", type=Path, metavar="OUT", help="write the reconstructed aligned face too")
+    parser.add_argument("--reconstruction", type=Path, metavar="OUT", help="also write the reconstructed aligned face")
     parser.add_argument("--face", type=count, metavar="N", help="only the N-th face, 1 being the largest")
     parser.add_argument("--refine", type=count, metavar="N", help="steps of optimisation towards the photo")
     args = parser.parse_args(words)
@@ -236,13 +239,13 @@ def invert(words: list[str]) -> None:
 
 def sample(words: list[str]) -> None:
     parser = command_parser("sample", HELP["sample"])
-    add_output(parser, "OUT.png", "picture to write, the faces side by side")
+    add_output(parser, "OUT.png", "picture to write, with the faces side by side")
     parser.add_argument("-n", dest="number", type=count, metavar="N", default=1, help="default: 1")
     parser.add_argument("--to", metavar="TEXT", help=DOMAIN_HELP)
     add_method(parser)
     args = parser.parse_args(words)
     if args.number > MAX_SAMPLES:
-        raise StylizeError("{} faces do not fit in one picture; ask for at most {}.", args.number, MAX_SAMPLES)
+        raise StylizeError("{} faces do not fit in one picture; use at most {}.", args.number, MAX_SAMPLES)
     check_output(args.output, PICTURE_ENDINGS)
     check_styles([args.to] if args.to else [])
 
@@ -259,16 +262,16 @@ def morph(words: list[str]) -> None:
     parser = command_parser("morph", HELP["morph"])
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     parser.add_argument(
-        "--to", action="append", required=True, metavar="TEXT", help=f"{DOMAIN_HELP}; again for the next"
+        "--to", action="append", required=True, metavar="TEXT", help=f"{DOMAIN_HELP}; repeat for the next one"
     )
-    add_output(parser, "OUT.mp4", "moving picture to write: .mp4, .gif or .webp")
+    add_output(parser, "OUT.mp4", "animation to write: .mp4, .gif or .webp")
     add_method(parser)
     parser.add_argument("--frames", type=count, metavar="N", default=48, help="default: 48")
     parser.add_argument("--fps", type=count, metavar="N", default=24, help="frames a second (default: 24)")
-    parser.add_argument("--spherical", action="store_true", help="turn from domain to domain instead of blending")
-    parser.add_argument("--detail", type=fraction, metavar="X", help="as for a photo (default: the model's)")
+    parser.add_argument("--spherical", action="store_true", help="rotate from domain to domain instead of blending")
+    parser.add_argument("--detail", type=fraction, metavar="X", help="as for a photo (default: depends on the model)")
     parser.add_argument("--face", type=count, metavar="N", help="only the N-th face, 1 being the largest")
-    parser.add_argument("--aligned", action="store_true", help="show the face only, without pasting it back")
+    parser.add_argument("--aligned", action="store_true", help="only the face, without pasting it back")
     args = parser.parse_args(words)
     check_output(args.output, (".mp4", ".gif", ".webp"), [args.photo])
     check_styles(args.to)

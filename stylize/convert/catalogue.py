@@ -78,7 +78,7 @@ WEIGHTS = (
     WeightsFile(
         name="sfe-ffhq",
         purpose="better encoder of faces, beside e4e: keeps glasses, earrings, background (StyleFeatureEditor)",
-        licence="MIT for the code, the weights' own on their page",
+        licence="MIT for the code; see their page for the weights",
         target="encoder_sfe.safetensors",
         repo="AIRI-Institute/StyleFeatureEditor",
         file="pretrained_models/sfe_editor_light.pt",
@@ -113,7 +113,7 @@ WEIGHTS = (
     ),
     WeightsFile(
         name="vgg16",
-        purpose="features in which LPIPS compares pictures (torchvision's VGG16)",
+        purpose="network whose features LPIPS compares (torchvision's VGG16)",
         licence="BSD-3-Clause",
         target="vgg16.safetensors",
         url="https://download.pytorch.org/models/vgg16-397923af.pth",
@@ -122,7 +122,7 @@ WEIGHTS = (
     ),
     WeightsFile(
         name="lpips",
-        purpose="what each of these features weighs (LPIPS 0.1)",
+        purpose="weights of these features (LPIPS 0.1)",
         licence="BSD-2-Clause",
         target="lpips.safetensors",
         url="https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1/vgg.pth",

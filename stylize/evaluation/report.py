@@ -45,25 +45,32 @@ def rounded(value: Any) -> Any:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "what", choices=[*MEASURES, "tables"], help="tables: put the figures in docs/results into docs/results.md"
+        "what", choices=[*MEASURES, "tables"], help="tables: write the figures in docs/results into docs/results.md"
     )
-    parser.add_argument("--data", type=Path, help="folder with the face tars, of which the test split is used")
+    parser.add_argument("--data", type=Path, help="folder with the face tars, whose test split is used")
     parser.add_argument("--photos", type=Path, help="folder of ordinary photos, each with a face")
     parser.add_argument("--limit", type=int, metavar="N", help="at most N pictures of each set")
-    parser.add_argument("--styles", nargs="+", choices=NAMES, metavar="NAME", help="default: all that ship")
+    parser.add_argument("--styles", nargs="+", choices=NAMES, metavar="NAME", help="default: all ready ones")
     parser.add_argument(
         "--domains",
         choices=("ready", "adapted", "adapted-from-zero", "one-shot", "one-shot-new"),
         default="ready",
-        help="those that ship; or trained now: by text guidance from the nearest ready ones or from nothing; on one "
+        help="the ready ones; or trained now: by text from the nearest ready ones or from zero; on one "
         "filtered picture, with all ready ones or without the style's own",
     )
     parser.add_argument(
-        "--nets", nargs="*", default=[], type=Path, metavar="FILE", help="hypernetworks of fewer domains, for a curve"
+        "--nets",
+        nargs="*",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="hypernetworks trained on fewer domains, for a curve",
     )
     parser.add_argument("--descriptions", type=int, metavar="N", help="hypernet: at most N of each group")
-    parser.add_argument("--unseen", action="store_true", help="the held-out pairs of colour and style instead")
-    parser.add_argument("--detail", type=float, help="of looks and contact sheet, 0 to 1 (default: the model's)")
+    parser.add_argument("--unseen", action="store_true", help="use the held-out pairs of colour and style instead")
+    parser.add_argument(
+        "--detail", type=float, help="of looks and contact sheet, 0 to 1 (default: depends on the model)"
+    )
     parser.add_argument("--out", type=Path, default=Path("contact-sheet.jpg"), help="the picture's file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
 

@@ -22,7 +22,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "faces": "All faces",
         "faces_info": "All are stylised unless you choose some",
         "strength": "Strength",
-        "strength_info": "right: more of the style. 0 is your own face, 1 the style as made, below 0 its opposite",
+        "strength_info": "right: more style. 0 is your own face, 1 the full style, below 0 its opposite",
         "detail": "Detail",
         "detail_info": "right: more of your photo; left: the model's own picture and its strokes",
         "own_colours": "Keep my colours",
@@ -31,7 +31,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "keep_shown": "Keep the style",
         "copy_link": "Copy link",
         "link": "Link to these settings",
-        "link_info": "copied; it carries the styles and the random face, never your photo",
+        "link_info": "copied; it includes the styles and the random face, never your photo",
         "tab_instant": "Instant",
         "tab_text": "By words",
         "tab_oneshot": "By picture",
@@ -39,16 +39,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "tab_library": "Library",
         "ready": "Ready styles: click one",
         "describe": "Describe a style",
-        "describe_info": "The picture follows as soon as you stop typing",
-        "describe_info_ready": (
-            "A ready style, with a colour if you like; the picture follows as soon as you stop typing"
-        ),
+        "describe_info": "The picture updates when you stop typing",
+        "describe_info_ready": ("A ready style, with a colour if you like; the picture updates when you stop typing"),
         "describe_hint": "teal ink, pink watercolour, frozen zombie ...",
         "ideas": "Ideas: click one",
         "mix": "Mix up to four styles",
         "mix_info": (
-            "Add styles to the one above: ready, described, or your own. To the right a style counts more, 0 "
-            "leaves it out, below 0 takes it away."
+            "Add styles to the one above: ready, described, or your own. Right: more of it; 0 "
+            "leaves it out, below 0 subtracts it."
         ),
         "style_2": "Second style",
         "style_3": "Third style",
@@ -63,56 +61,56 @@ TEXTS: dict[str, dict[str, str]] = {
         "levels_3": "Structure, features, colours of the third",
         "levels_4": "Structure, features, colours of the fourth",
         "way": "Between the styles",
-        "way_info": "in the mix, the grid and the movie; turning keeps a mix as strong as its styles",
+        "way_info": "in the mix, the grid and the animation; rotating keeps a mix as strong as its styles",
         "straight": "straight",
-        "turning": "turning",
-        "pictured": "Style from a picture, at once",
+        "turning": "rotating",
+        "pictured": "Instant style from a picture",
         "pictured_info": (
             "Takes the colours and tones of a picture and adds it to the mix. A picture that looks like an ordinary "
-            "photo changes little, and strokes do not come along: for those, train it in the tab “By picture”."
+            "photo changes little, and strokes are not copied: for those, train it in the tab “By picture”."
         ),
         "pictured_label": "Picture of the style",
         "picture_name": "picture {name}",
         "levels": "Structure, features, colours of all",
         "coarse": "Structure (coarse)",
-        "coarse_info": "right: more of the style in shapes and pose; 0 keeps yours",
+        "coarse_info": "right: more of the style's shapes and pose; 0 keeps yours",
         "medium": "Features (medium)",
-        "medium_info": "right: more of the style in eyes, mouth and hair; 0 keeps yours",
+        "medium_info": "right: more of the style's eyes, mouth and hair; 0 keeps yours",
         "fine": "Colours and texture (fine)",
-        "fine_info": "right: more of the style in colours and strokes; 0 keeps yours",
+        "fine_info": "right: more of the style's colours and strokes; 0 keeps yours",
         "edits": "Change the face",
-        "edit_info": "right: more; visible where Detail is low",
+        "edit_info": "right: more; only visible when Detail is low",
         "grid": "Grid between the styles",
         "grid_info": (
-            "One picture with your styles in its corners and their mixes in between. Click a place in it to use "
+            "One picture with your styles in its corners and their mixes in between. Click anywhere in it to use "
             "that mix."
         ),
         "grid_go": "Draw the grid",
-        "grid_done": "The grid is drawn; click a place in it to use that mix.",
-        "morph": "Moving picture",
-        "morph_info": "Your face walks from its own look through every style above.",
+        "grid_done": "The grid is ready; click anywhere in it to use that mix.",
+        "morph": "Animation",
+        "morph_info": "Your face changes from its own look through every style above.",
         "format": "File",
         "seconds": "Seconds for each style",
         "seconds_info": "right: slower, and longer to draw",
-        "morph_go": "Draw the movie",
-        "moving": "Your moving picture",
+        "morph_go": "Draw the animation",
+        "moving": "Your animation",
         "drawing": "Drawing picture {n} of {of}, about {left} s left.",
-        "morph_done": "The moving picture is ready to download.",
+        "morph_done": "The animation is ready to download.",
         "stop": "Stop",
         "halted": "Stopped.",
         "left": "about {left} s left",
         "continue": "Continue",
         "text_info": (
             "Trains a style of your own for a description. It takes about a minute on a small machine; you "
-            "watch it and stop when you like it."
+            "can watch it and stop when you like it."
         ),
         "describe_target": "What the face becomes",
         "source": "What the face is now",
         "source_face": "a photo of a face",
         "source_info": "the training moves from this description to the one above",
         "more": "More settings",
-        "preset": "How long",
-        "preset_info": "right: takes longer, goes further",
+        "preset": "Training length",
+        "preset_info": "right: takes longer, changes more",
         "fast": "fast",
         "balanced": "balanced",
         "strong": "strong",
@@ -123,7 +121,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "preview": "So far: your face, then random faces",
         "loss": "Loss",
         "name": "Name",
-        "name_info": "under which you keep it",
+        "name_info": "for your library",
         "keep": "Keep",
         "apply": "Apply",
         "download": "Download",
@@ -131,11 +129,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "domain_file": "The style as a file",
         "oneshot_info": (
             "Trains a style from one to ten pictures of it: a drawing, a painting, a filtered portrait. Faces "
-            "are best. Your own colours stay with “Keep my colours” under the result."
+            "work best. To keep your own colours, use “Keep my colours” under the result."
         ),
         "references": "Pictures of the style, 1 to 10",
         "style_mix": "Style of the picture",
-        "style_mix_info": "right: more of the picture's own texture and colours; left: only what was learnt",
+        "style_mix_info": "right: more of the picture's own texture and colours; left: only what was learned",
         "video_info": (
             "Every face of a short video or GIF in the style of the tab “Instant”, with the strength, detail and "
             "colours set under the result. The sound stays. Up to 60 s (as GIF or WebP 20 s)."
@@ -145,12 +143,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "video_frame": "So far",
         "video_done": "Your video",
         "video_waiting": "Reading the video ...",
-        "video_faces": "Following the faces: {percent} %, about {left} s left.",
-        "video_encode": "Understanding the faces: {percent} %, about {left} s left.",
+        "video_faces": "Tracking the faces: {percent} %, about {left} s left.",
+        "video_encode": "Analysing the faces: {percent} %, about {left} s left.",
         "video_draw": "Drawing: {percent} %, about {left} s left.",
         "video_ready": "Ready in {seconds} s, {rate} frames a second.",
-        "video_smaller": "It is drawn at {width}x{height} px and {fps} frames a second, to be quicker.",
-        "video_hdr": "It has high dynamic range ({kind}); its colours become ordinary ones.",
+        "video_smaller": "It is drawn at {width}x{height} px and {fps} frames a second, to save time.",
+        "video_hdr": "It has high dynamic range ({kind}), which is converted to standard range.",
         "video_stopped": "Stopped; nothing is kept.",
         "need_video": "Choose a video or a GIF first.",
         "live": "Live camera",
@@ -160,18 +158,18 @@ TEXTS: dict[str, dict[str, str]] = {
         "library": "Styles",
         "library_info": "Ready styles first, then yours (★). Yours are kept in this browser only.",
         "library_info_shared": (
-            "Ready styles first, then those that are kept (★). They are shared with everybody who uses this page."
+            "Ready styles first, then the saved ones (★), which everybody who uses this page shares."
         ),
         "library_pick": "Click a style to use, rename, download or delete it.",
         "picked": "“{name}” is yours: use, rename, download or delete it.",
         "picked_ready": "“{name}” is a ready style: use or download it.",
-        "only_own": "Ready styles stay as they are; pick one of yours (★).",
+        "only_own": "Ready styles cannot be changed; pick one of yours (★).",
         "rename": "Rename",
         "delete": "Delete",
         "import": "Import files or packs",
         "export": "Export all as a pack",
-        "style_file": "File of the style",
-        "renamed": "It is called “{name}” now.",
+        "style_file": "Style file",
+        "renamed": "It is now called “{name}”.",
         "name_taken": "The name “{name}” is empty or taken; choose another.",
         "deleted": "“{name}” is deleted.",
         "imported": "{n} styles imported.",
@@ -179,23 +177,23 @@ TEXTS: dict[str, dict[str, str]] = {
         "model": "Model",
         "encoders": "Encoders",
         "reads_sfe": "Photos are read by StyleFeatureEditor, which keeps glasses, earrings and background.",
-        "reads_e4e": "Photos are read by e4e, which keeps the face; “download sfe-ffhq” fetches a better encoder.",
+        "reads_e4e": "Photos are read by e4e, which keeps the face; “download sfe-ffhq” gets a better encoder.",
         "reads_own": "Photos are read by the model's own encoder.",
         "full_info": (
             "This is the small model. The full one draws 1024 px and understands any English description; it "
-            "takes 2.5 GB and a fast machine."
+            "needs 2.5 GB and a fast machine."
         ),
         "full_get": "Get the full model",
         "full_only_here": "Only someone on this computer can download the full model.",
-        "full_done": "The full model is here; start the page again to use it.",
+        "full_done": "The full model is ready; restart the page to use it.",
         "example": "Example",
         "empty": "Nothing here yet",
         "too_large": "The file is larger than {size} MB; make it smaller first.",
-        "wrong_kind": "The file is not of the kind that is asked for here; choose another.",
+        "wrong_kind": "This kind of file does not work here; choose another.",
         "start": "Choose a photo with a face to begin.",
         "found_one": "One face found. Now describe a style or pick one.",
         "found_many": "{n} faces found. Now describe a style or pick one.",
-        "too_small": "Too small to be changed, narrower than {least} px: {n}, in grey under “All faces”.",
+        "too_small": "Too small to change (narrower than {least} px): {n}, shown in grey under “All faces”.",
         "random_face": "A random face, number {seed}. Now describe a style or pick one.",
         "need_photo": "Choose a photo with a face first.",
         "need_style": "Describe a style or pick a ready one.",
@@ -205,7 +203,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "stopped": "Stopped after step {step}; keep it, apply it, or continue.",
         "nothing_trained": "Nothing is trained yet; press Train first.",
         "kept": "Kept as “{name}”; it is in the library.",
-        "link_own": "The link calls for “{names}”, which only you have: send the file too (Library, Download).",
+        "link_own": "The link uses “{names}”, which only you have: send the file too (Library, Download).",
         "done": "Done: {name}.",
     },
     "ru": {
