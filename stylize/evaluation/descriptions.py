@@ -27,7 +27,7 @@ SHEET = (
 )  # fmt: skip
 
 
-LISTS = ("open_words_eval.tsv", "open_words_eval_2.tsv")
+LISTS = ("open_words_eval.tsv", "open_words_eval_2.tsv", "open_words_eval_3.tsv")
 
 
 def expectations(name: str) -> list[tuple[str, list[str]]]:

@@ -8,10 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
-import numpy as np
-
 from stylize.errors import PromptError, Sentence
-from stylize.prompts.reader import SHAPE, Mix, descriptions, likeness, pieces, spelled
+from stylize.prompts.reader import SHAPE, Mix, astray, descriptions, likest, looks, made_of_words
 from stylize.prompts.russian import CYRILLIC, PATTERNS, russian_name
 from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
 
@@ -36,6 +34,10 @@ AROUND = FILLERS | frozenset(
     """)
 )
 UNSAID = AROUND | SILENT
+# Words that have the stem of a description and mean nothing by themselves, such as "лет", years, beside summer:
+EMPTY = (
+    NEGATIONS | TURNS | frozenset(AMOUNTS) | frozenset(SHARES) | frozenset(tokens("may лет нас тот час сел дел рад"))
+)
 ENDINGS = tokens(
     "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
     "ам ям ия ию ии а я о е ы и у ю ь й"
@@ -53,8 +55,9 @@ class Prompt:
     """``text`` as it was written, tidied. ``styles`` and ``colours``: canonical names with weights, heaviest first.
     ``without``: what it says it is not. ``shapes``: words that ask for another shape; ``parts``: for a colour of one
     part of the face. ``unknown``: words that nothing is known of. ``sure``: how likely these styles are what is meant,
-    0 to 1. ``named``: whether its words name the styles, which else are the likest in meaning. ``described``: whether
-    it is a look at all, and not letters or a sentence of something else. ``nearest``: three names to offer."""
+    0 to 1. ``named``: whether its words are known, which else stand for the likest in meaning. ``evoked``: whether they
+    are known as something that these styles look like. ``described``: whether it is a look at all, and not letters or a
+    sentence of something else. ``nearest``: three names to offer."""
 
     text: str
     styles: Mix
@@ -65,6 +68,7 @@ class Prompt:
     unknown: tuple[str, ...] = ()
     sure: float = 1.0
     named: bool = True
+    evoked: bool = False
     described: bool = True
     nearest: tuple[str, ...] = ()
 
@@ -90,6 +94,8 @@ class Prompt:
         if not self.named and not self.photo:
             nearest_ = ", ".join((*self.styles, *self.colours))
             said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.sure))
+        elif self.evoked:
+            said.append(Sentence("What was drawn for it: {}.", ", ".join((*self.styles, *self.colours))))
         said += [
             Sentence("Left out: {}, for a part of the face cannot be coloured alone.", words) for words in self.parts
         ]
@@ -178,14 +184,26 @@ def key(text: str) -> tuple[str, ...]:
 
 
 @cache
+def _named() -> dict[tuple[str, ...], Mix]:
+    """What names a style or a colour itself."""
+    colours = {(stem(word),): {name: 1.0} for name, words in COLOUR_WORDS.items() for word in words}
+    return colours | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
+
+
+@cache
+def _looks() -> dict[tuple[str, ...], Mix]:
+    return {key(text): mix for text, mix in reversed(looks().items())} | _named()
+
+
+@cache
 def lexicon() -> dict[tuple[str, ...], Mix]:
-    table = {key(text): mix for text, mix in reversed(descriptions().items())}
-    return table | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
+    """All that is known, by its key."""
+    return {key(text): mix for text, mix in reversed(descriptions().items())} | _looks()
 
 
 @cache
 def _single() -> list[str]:
-    return [words[0] for words in lexicon() if len(words) == 1 and len(words[0]) > 3]
+    return [words[0] for words in _looks() if len(words) == 1 and len(words[0]) > 3]
 
 
 @cache
@@ -201,6 +219,12 @@ class _Found:
     share: bool
     negated: bool
 
+    @property
+    def subject(self) -> bool:
+        """Whether it is something that a picture may be of, and no look."""
+        own = key(self.words)
+        return own in lexicon() and own not in _looks()
+
 
 def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
     """(what is named, colours of parts, unknown words, letters that are understood, all that matter)."""
@@ -212,7 +236,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
     factor, share, negated = 1.0, False, False
     while place < len(tokens):
         word, start, end = tokens[place]
-        if word.isdigit() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
+        if word.isdecimal() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
             factor, share = min(int(word[:4]), 100) / 100, True
             place += 2
             continue
@@ -264,7 +288,7 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
             break
         if other not in AROUND:
             stems.append(stem(other))
-            mix = lexicon().get(tuple(stems), {})
+            mix = {} if count == 1 and other in EMPTY else lexicon().get(tuple(stems), {})
             if mix and (SHAPE not in mix or len(stems) == count):  # an "old photo of a man" is no old man
                 best = max(best, (mix, count), key=lambda pair: pair[1])
         elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
@@ -300,48 +324,6 @@ def _heaviest(mix: Mix, count: int = 3) -> Mix:
     return {name: round(weight * total, 3) for name, weight in kept.items()}
 
 
-def likest(text: str, known: Collection[str], without: Collection[str] = ()) -> tuple[Mix, float]:
-    """(the mix of what is likest in meaning, how sure that is): how often one of the first three styles is right, by
-    logistic regression from the cosine to the likest and how much its neighbours agree. 65 % are, of 1,200 descriptions
-    of the table, each held out with all that share a word with it."""
-    alike = likeness(text)
-    if alike is None:
-        return {}, 0.0
-    mixes = list(descriptions().values())
-    order = [i for i in np.argsort(-alike[0])[:60] if _drawn(mixes[i], known, without)][:6]
-    if not order:
-        return {}, 0.0
-    top = alike[0][order].astype(float)
-    weights = np.exp(14 * (top - top[0]))
-    mix: Mix = {}
-    for i, weight in zip(order, weights / weights.sum(), strict=True):
-        for name, share in mixes[i].items():
-            if name not in without:
-                mix[name] = mix.get(name, 0.0) + float(weight) * share
-    agreement = max(mix.values()) / sum(mix.values())
-    return mix, float(1 / (1 + np.exp(2.4 - 2.8 * top[0] - 2.9 * agreement)))
-
-
-def astray(text: str) -> bool:
-    """Whether a text is about something else than looks, such as "buy milk", by the cosines to the likest description
-    and to the likest sentence of what else people type: logistic regression on the same 1,200, of which 3 % are, and on
-    223 such sentences, each held out in the same way, of which 74 % are."""
-    alike = likeness(text)
-    return alike is not None and 15.9 * alike[1] > 10 * float(alike[0].max()) + 2.4
-
-
-def made_of_words(text: str) -> bool:
-    """Whether a text is no row of letters: logistic regression on the same 1,200, of which 98 % are made of words, and
-    on 350 rows of keys or random letters, of which 3 % are."""
-    alike = likeness(text)
-    return alike is not None and 7.2 * float(alike[0].max()) - 6.9 * pieces(text) + 8.9 * spelled(text) > 6.9
-
-
-def _drawn(mix: Mix, known: Collection[str], without: Collection[str]) -> bool:
-    names = [name for name in mix if name not in without]
-    return any(name in known or name in COLOUR_WORDS or name == SHAPE for name in names)
-
-
 def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     """Reads a description, as far as a model that draws the styles ``known`` can follow it."""
     text = " ".join(text.split())
@@ -349,34 +331,37 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     without = {name for item in found if item.negated for name in item.mix}
     wanted = [item for item in found if not item.negated]
     shapes = tuple(item.words for item in wanted if SHAPE in item.mix)
-    looks = [item for item in wanted if SHAPE not in item.mix]
-    if looks:  # whom a picture is of, not what they should become
+    asked = [item for item in wanted if SHAPE not in item.mix]
+    if asked:  # whom a picture is of, not what they should become
         shapes = tuple(words for words in shapes if words.lower() not in PEOPLE)
-    if any(item.words.lower() not in FORMS for item in looks):
-        looks = [item for item in looks if item.words.lower() not in FORMS]
+    if any(item.words.lower() not in FORMS for item in asked):
+        asked = [item for item in asked if item.words.lower() not in FORMS]
         unknown = [word for word in unknown if word.lower() not in FORMS]
-    styled = [item for item in looks if set(item.mix) & set(NAMES)]
+    if any(set(item.mix) & set(NAMES) and not item.subject for item in asked):  # a pencil sketch of a sailor
+        asked = [item for item in asked if not item.subject]
+    evoked = any(len(item.mix) > 1 or item.subject for item in asked)
+    styled = [item for item in asked if set(item.mix) & set(NAMES)]
     even = 1.0 if any(item.share for item in styled) else 1 / max(1, len(styled))
-    weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in looks]
+    weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in asked]
     styles, colours = _scaled([(w, {n: x for n, x in mix.items() if n not in without}) for w, mix in weighted], known)
     covered = understood / letters if letters else 0.0
     sure, named = 1.0 if not unknown else 0.6 + 0.4 * covered, True
     offered: Mix = {}
     described = True
-    if looks and not (styles or colours):  # known, but this model ships nothing of it
-        unknown, covered, looks = [*unknown, *(item.words for item in looks)], 0.0, []
+    if asked and not (styles or colours):  # known, but this model ships nothing of it
+        unknown, covered, asked = [*unknown, *(item.words for item in asked)], 0.0, []
     if unknown and astray(text):  # whatever single words of it mean
         shapes, described = (), False
     elif unknown and covered < 0.5:
         offered, alike_sure = likest(text, known, without)
         described = made_of_words(text)
-        if offered.get(SHAPE, 0) > 0.5 * sum(offered.values()) and described and not looks:
+        if offered.get(SHAPE, 0) > 0.5 * sum(offered.values()) and described and not asked:
             shapes = shapes or (text,)
             styles, colours, sure = {}, {}, alike_sure
-        elif described or not looks:
+        elif described or not asked:
             mix = {name: weight for name, weight in offered.items() if name != SHAPE and weight >= SEEN}
             alike = _scaled([(1.0, mix)], known)
-            if looks:
+            if asked:
                 alike = _scaled([(0.6, {**styles, **colours}), (0.4, {**alike[0], **alike[1]})], known)
             styles, colours = alike
             sure, named = alike_sure, False
@@ -384,7 +369,7 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
             described = True
     prompt = Prompt(
         text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(sure, 2), named,
-        described,
+        evoked, described,
     )  # fmt: skip
     if prompt.drawable and (named or sure >= DOUBT):
         return prompt
