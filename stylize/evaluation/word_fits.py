@@ -72,7 +72,7 @@ def _similarities(text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _logistic(truth: list[bool], features: list[list[float]], kept: float | None = None) -> dict[str, Any]:
-    """Coefficients, the constant last, where a positive sum means true, and the accuracy for both classes. ``kept``: the
+    """Coefficients, the constant last, where a positive sum means true, and accuracy of both classes. ``kept``: the
     share of true ones that must be accepted."""
     x = F.pad(torch.tensor(features, dtype=torch.float64), (0, 1), value=1.0)
     y = torch.tensor(truth, dtype=torch.float64)

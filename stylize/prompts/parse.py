@@ -94,7 +94,7 @@ class Prompt:
         said: list[str] = []
         if not self.named and not self.photo:
             nearest_ = ", ".join((*self.styles, *self.colours))
-            said.append(Sentence("The nearest that can be drawn: {} ({:.0%} confidence).", nearest_, self.confidence))
+            said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.confidence))
         elif self.evoked:
             said.append(Sentence("What was drawn for it: {}.", ", ".join((*self.styles, *self.colours))))
         said += [
