@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, StylizeError
-from stylize.faces.align import DetectedFace, FaceFinder, crop_face
-from stylize.faces.cover import Cover, covered, uncovered
+from stylize.faces.align import Array, DetectedFace, FaceFinder, crop_face
+from stylize.faces.cover import Cover, cover, hidden_shares, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
 from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
@@ -194,17 +194,27 @@ class FaceModel:
         ]
         codes = self.encode(crops)
         return [
-            Face(face, crop, code, self.draw(code), face.beside(found), self.cover(crop, code, face))
+            Face(
+                face,
+                crop,
+                code,
+                self.draw(code),
+                face.beside(found),
+                cover(self.hidden([crop], code, [face.points])[0], face.points, self.resolution),
+            )
             for face, crop, code in zip(found, crops, codes, strict=True)
         ]
 
-    def cover(self, crop: Image.Image, code: Code, face: DetectedFace) -> Cover | None:
-        """What hides a part of an aligned face; None if nothing does, or if the code is W+ alone."""
+    @torch.no_grad()
+    def hidden(self, crops: Sequence[Image.Image], code: Code, points: Sequence[Array]) -> NDArray[np.float32]:
+        """How much of the mouths and eyes of aligned faces is hidden, (N, 2) in [0, 1], from their landmarks in unit
+        coordinates; nothing where W+ is all that the code has."""
         if code.features is None:
-            return None
+            return np.zeros((len(crops), 2), np.float32)
         plain = self.draw(code.ws)
-        small = crop.resize((plain.shape[-1],) * 2, Image.Resampling.LANCZOS)
-        return covered(to_tensor(small), plain, face.points)
+        size = (plain.shape[-1],) * 2
+        photos = [to_tensor(crop.resize(size, Image.Resampling.LANCZOS)) for crop in crops]
+        return np.stack([hidden_shares(*one) for one in zip(photos, plain.cpu().split(1), points, strict=True)])
 
     @torch.no_grad()
     def render(

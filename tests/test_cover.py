@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from clips import write_clip
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from stylize.faces.cover import EYES, MOUTH, Cover, covered, similarity, uncovered
+from stylize.faces.cover import EYES, MOUTH, Cover, cover, hidden_shares, similarity, uncovered
 from stylize.images import read_photo
+from stylize.look import Look
 from stylize.pipeline import Stylizer
 from stylize.places import EXAMPLES
+from stylize.video import restyle as video
+from stylize.video.files import VideoFile
+from stylize.video.restyle import restyle, restyle_live, steady_shares
 
 Points = NDArray[np.float64]
 
@@ -134,5 +140,37 @@ def test_likeness_is_that_of_light_and_colour() -> None:
         assert similarity(picture, 255 - picture, points, part) < -0.9
         assert similarity(picture, 255 - picture, points + 0.5, part) == 1  # outside of the frame nobody knows
     tensor = torch.from_numpy(picture / 127.5 - 1).permute(2, 0, 1)[None]
-    assert covered(tensor, tensor, points) is None
-    assert covered(tensor, -tensor, points) is not None
+    assert hidden_shares(tensor, tensor, points).tolist() == [0, 0]
+    assert hidden_shares(tensor, -tensor, points).tolist() == [1, 1]
+    assert cover(np.zeros(2, np.float32), points, 64) is None
+    found = cover(np.array([1, 0], np.float32), points, 64)
+    assert found is not None
+    assert found.hidden.shape == found.beside.shape == (1, 1, 64, 64)
+
+
+def test_no_eyes_are_painted_on_dark_glasses_in_a_film_or_before_a_camera(
+    mini: Stylizer, astronaut: Image.Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (found,) = mini.find(astronaut)[0]
+    photo, look = in_dark_glasses(astronaut, found.landmarks), Look(mini.domain("zombie"))
+    source = write_clip(tmp_path / "in.mp4", [np.asarray(photo)] * 6)
+    eye = found.landmarks[36:42]
+    left, top, right, bottom = (int(v) for v in (*eye.min(0), *eye.max(0)))
+
+    def contrasts() -> NDArray[np.float64]:
+        *_, last = restyle(mini, VideoFile.open(source), look, tmp_path / "out.mp4")
+        assert last.picture is not None
+        shown, _ = restyle_live(mini, photo, look, [])
+        return np.array([np.asarray(one).mean(2)[top:bottom, left:right].std() for one in (last.picture, shown)])
+
+    without = contrasts()
+    monkeypatch.setattr(video, "cover", lambda *_: None)
+    assert (without < 0.6 * contrasts()).all()
+
+
+def test_what_is_hidden_for_a_moment_in_a_film_is_not_hidden() -> None:
+    shares = np.zeros((9, 2), np.float32)
+    shares[4, 0] = 1
+    shares[3:, 1] = 1
+    assert steady_shares(shares)[:, 0].tolist() == [0] * 9
+    assert steady_shares(shares)[:, 1].tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1]

@@ -7,7 +7,6 @@ surroundings is used there instead of the style's own picture.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -56,8 +55,8 @@ def similarity(photo: NDArray[np.float32], plain: NDArray[np.float32], points: N
     return correlation - float(np.abs(photo[window].mean((0, 1)) - plain[window].mean((0, 1))).max()) / COLOUR
 
 
-def covered(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> Cover | None:
-    """The covered parts of a face; None if all are visible.
+def hidden_shares(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> NDArray[np.float32]:
+    """How much of mouth and eyes is hidden, (2,) in [0, 1].
 
     photo: the aligned face; plain: the generator's picture of its W+ alone, both (1, 3, R, R) in [-1, 1]; points: (68,
     2) landmarks in unit coordinates. Glasses count if they hide both eyes.
@@ -65,25 +64,26 @@ def covered(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> Cover 
     levels: Any
     bare: Any
     levels, bare = ((picture[0].permute(1, 2, 0).float().cpu().numpy() + 1) * 127.5 for picture in (photo, plain))
-    alike = {"mouth": similarity(levels, bare, points, MOUTH)}
-    alike["eyes"] = max(similarity(levels, bare, points, eye) for eye in EYES)
-    hidden = {name: min(1.0, (ALIKE - value) / (ALIKE - UNLIKE)) for name, value in alike.items() if value < ALIKE}
-    if not hidden:
+    alike = [similarity(levels, bare, points, MOUTH), max(similarity(levels, bare, points, eye) for eye in EYES)]
+    return ((ALIKE - np.array(alike, np.float32)) / (ALIKE - UNLIKE)).clip(0, 1)
+
+
+def cover(shares: NDArray[np.float32], points: NDArray[np.float64], side: int) -> Cover | None:
+    """Where mouth and eyes are hidden by ``shares`` (2,) in an aligned face of ``side`` px; None where both show."""
+    if not shares.any():
         return None
-    side = photo.shape[-1]
     axis = (np.arange(side, dtype=np.float32) + 0.5) / side
-    cover = np.zeros((side, side), np.float32)
-    for name, share in hidden.items():
-        parts: Sequence[Any] = (MOUTH,) if name == "mouth" else EYES
+    hidden = np.zeros((side, side), np.float32)
+    for share, parts in zip(shares, ((MOUTH,), EYES), strict=True):
         for ids, _, (wide, high) in parts:
             own = points[ids]
             (x, y), width = (own.min(0) + own.max(0)) / 2, float(np.ptp(own[:, 0]))
             away = np.hypot((axis[None] - x) / (wide * width), (axis[:, None] - y) / (high * width))
-            cover = np.maximum(cover, share * ((1.15 - away) / 0.3).clip(0, 1).astype(np.float32))
+            hidden = np.maximum(hidden, share * ((1.15 - away) / 0.3).clip(0, 1).astype(np.float32))
     hull = cv2.convexHull((points.clip(0, 1) * side).astype(np.int32))
     face: Any = cv2.fillConvexPoly(np.zeros((side, side), np.float32), hull, 1.0)
-    beside = np.maximum(face * (cover == 0), 1e-6)
-    return Cover(*(torch.from_numpy(plane)[None, None] for plane in (cover, beside)))
+    beside = np.maximum(face * (hidden == 0), 1e-6)
+    return Cover(*(torch.from_numpy(plane)[None, None] for plane in (hidden, beside)))
 
 
 @torch.no_grad()

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from stylize.errors import NoFaceError
 from stylize.faces.align import MIN_FACE, MIN_SCORE, Array, DetectedFace, crop_face, overlap, plausible
+from stylize.faces.cover import cover, uncovered
 from stylize.faces.detail import fit_change, keep_colours, share_of_photo
 from stylize.faces.paste import HEAD_SIDE, Place, edge_mask, head_mask, paste_mask
 from stylize.look import Look
@@ -73,12 +74,14 @@ class Change:
 
 @dataclass(frozen=True)
 class Keyframes:
-    """A track's faces at the frames ``at``: their codes and head masks (len(at), n, n), uint8."""
+    """A track's faces at the frames ``at``: their codes, heads (len(at), n, n), uint8, and how much of mouth and eyes
+    is hidden (len(at), 2), in [0, 1]."""
 
     track: Track
     at: Sequence[int]
     code: Code
     heads: NDArray[np.uint8]
+    hidden: Planes
 
 
 def restyle(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> Iterator[RestyleProgress]:
@@ -136,12 +139,15 @@ def _encode(
     at = [sorted({*range(track.first, track.last, KEY_EVERY), track.last}) for track in tracks]
     codes: list[list[Code]] = [[] for _ in tracks]
     heads: list[list[NDArray[np.uint8]]] = [[] for _ in tracks]
-    waiting: list[tuple[int, Image.Image]] = []
+    hidden: list[list[Planes]] = [[] for _ in tracks]
+    waiting: list[tuple[int, Image.Image, Array]] = []
 
     def encode() -> None:
-        seen = stylizer.encode([crop for _, crop in waiting])
-        for (index, _), code in zip(waiting, seen, strict=True):
+        crops, points = [crop for _, crop, _ in waiting], [own for _, _, own in waiting]
+        seen = stylizer.encode(crops)
+        for (index, _, _), code, shares in zip(waiting, seen, stylizer.hidden(crops, seen, points), strict=True):
             codes[index].append(code.light())
+            hidden[index].append(shares)
         waiting.clear()
 
     for number, (_, frame) in enumerate(video.frames()):
@@ -152,7 +158,7 @@ def _encode(
                 crop = crop_face(picture, face.quad, ENCODED_SIDE)
                 head = head_mask(crop, face.points, face.beside(faces.values()))
                 heads[index].append(np.rint(head * 255).astype(np.uint8))
-                waiting.append((index, crop))
+                waiting.append((index, crop, face.points))
         if len(waiting) >= BATCH:
             encode()
         yield _progress("encode", number, video)
@@ -161,7 +167,7 @@ def _encode(
     for index, track in enumerate(tracks):
         code, deviation = cat(codes[index]), STEADY_SECONDS * video.fps
         rows, smooth = steady_keys(code.rows, np.stack(heads[index]), at[index], deviation)
-        keys.append(Keyframes(track, at[index], code.with_rows(rows), smooth))
+        keys.append(Keyframes(track, at[index], code.with_rows(rows), smooth, steady_shares(np.stack(hidden[index]))))
 
 
 def steady_keys(
@@ -183,6 +189,11 @@ def steady_keys(
     weights = _bell(apart / STEADY_HEADS).cpu().numpy()
     smooth = [np.tensordot(row[row > 0.001], heads[row > 0.001], 1) for row in weights]
     return mixed.view(ws.shape), np.rint(smooth).clip(0, 255).astype(np.uint8)
+
+
+def steady_shares(hidden: Planes) -> Planes:
+    """How much is hidden (n, 2), by the majority of every five in a row: what covers a face stays for a while."""
+    return np.median([hidden[np.arange(i - 2, i + 3).clip(0, len(hidden) - 1)] for i in range(len(hidden))], axis=1)
 
 
 def _bell(*distances: Tensor) -> Tensor:
@@ -215,14 +226,23 @@ def _changes(stylizer: Stylizer, keys: Keyframes, look: Look) -> Iterator[Change
     batch = BATCH if stylizer.resolution <= ONE_AT_A_TIME else 1
     for start in range(0, len(keys.at), batch):
         part = slice(start, start + batch)
-        yield from changes(stylizer, keys.code[part], np.float32(1 / 255) * keys.heads[part], look)
+        points = [keys.track.face(frame).points for frame in keys.at[part]]
+        heads = np.float32(1 / 255) * keys.heads[part]
+        yield from changes(stylizer, keys.code[part], heads, keys.hidden[part], points, look)
 
 
 @torch.no_grad()
-def changes(stylizer: Stylizer, code: Code, heads: Planes, look: Look) -> list[Change]:
-    """The effect of the look on faces: their codes, and heads (N, n, n) in [0, 1]. Raises StylizeError."""
+def changes(
+    stylizer: Stylizer, code: Code, heads: Planes, hidden: Planes, points: Sequence[Array], look: Look
+) -> list[Change]:
+    """What the look does to faces: their codes, heads (N, n, n) and how much of mouth and eyes is hidden (N, 2), in
+    [0, 1], and landmarks (68, 2) in unit coordinates. Raises StylizeError."""
     source = stylizer.draw(code)
     target = stylizer.draw(stylizer.edit(code, look.edits), look.domain, look.strength, look.style_mix)
+    changed = look.domain is not None or bool(look.edits)
+    for i, (shares, own) in enumerate(zip(hidden, points, strict=True)):
+        if changed and (covered := cover(shares, own, stylizer.resolution)) is not None:
+            target[i : i + 1] = uncovered(source[i : i + 1], target[i : i + 1], covered)
     maps = torch.cat(fit_change(source, target), 1)
     return [
         Change(*planes) for planes in zip(maps.float().cpu().numpy(), target.float().cpu().numpy(), heads, strict=True)
@@ -272,11 +292,13 @@ def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
 
 @dataclass(frozen=True)
 class LiveFace:
-    """A face in the last camera frame, smoothed; ``head`` (n, n) in [0, 1]."""
+    """A face in the last frame of a camera, steadied; ``head`` (n, n) and how much of mouth and eyes is ``hidden``
+    (2,), in [0, 1]."""
 
     face: DetectedFace
     code: Code
     head: Planes
+    hidden: Planes
 
 
 def restyle_live(
@@ -293,12 +315,16 @@ def restyle_live(
     if not faces:
         return picture, []
     crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
+    codes = stylizer.encode(crops)
+    hidden = stylizer.hidden(crops, codes, [face.points for face in faces])
     seen = [
-        _steadied(LiveFace(face, code, head_mask(crop, face.points, face.beside(faces))), before)
-        for face, code, crop in zip(faces, stylizer.encode(crops), crops, strict=True)
+        _steadied(LiveFace(face, code, head_mask(crop, face.points, face.beside(faces)), shares), before)
+        for face, code, crop, shares in zip(faces, codes, crops, hidden, strict=True)
     ]
     frame = np.array(picture)
-    drawn = changes(stylizer, cat([face.code for face in seen]), np.stack([face.head for face in seen]), look)
+    heads, hidden = np.stack([face.head for face in seen]), np.stack([face.hidden for face in seen])
+    points = [face.face.points for face in seen]
+    drawn = changes(stylizer, cat([face.code for face in seen]), heads, hidden, points, look)
     for face, change in zip(seen, drawn, strict=True):
         lay(frame, face.face.quad, change, look)
     return Image.fromarray(frame), seen
@@ -314,4 +340,5 @@ def _steadied(new: LiveFace, before: Sequence[LiveFace]) -> LiveFace:
     points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
     head = old.head + np.float32(share) * (new.head - old.head)
     code = new.code.with_rows(torch.lerp(old.code.rows, new.code.rows, share))
-    return LiveFace(replace(new.face, landmarks=points), code, head)
+    hidden = old.hidden + np.float32(share) * (new.hidden - old.hidden)
+    return LiveFace(replace(new.face, landmarks=points), code, head, hidden)
