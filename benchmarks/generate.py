@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=1024, choices=[2**level for level in range(5, 11)])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of which the median is taken")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds to take the median of")
     parser.add_argument("--threads", type=int, help="of the CPU (default: PyTorch's)")
     parser.add_argument("--batch", type=int, default=4, help="domains of one face that are drawn at once")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too, which takes minutes first")

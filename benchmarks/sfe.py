@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sfe", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of which the median is taken")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds to take the median of")
     args = parser.parse_args()
     report(measure(args), pick_device(args.device), args.json)
 

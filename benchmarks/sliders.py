@@ -119,7 +119,7 @@ def redrawing(studio: Studio, side: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sliders", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15, help="redraws of which the median is taken")
+    parser.add_argument("--repeats", type=int, default=15, help="redraws to take the median of")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     args = parser.parse_args()
     stylizer = Stylizer.load("mini", "cpu")
