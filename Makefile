@@ -1,7 +1,7 @@
 # make run    install if needed, then serve the page on 127.0.0.1:7860 (PORT=8000 changes the port)
 # make test   install if needed, then run all tests
 # make check  lint and the quick tests, below three minutes: for in between
-# make torture  how far the page can be trusted, in MINUTES=10: docs/trust.md
+# make torture  how robust the page is, in MINUTES=10: docs/trust.md
 # Others: install, lint, bench.
 
 PORT ?= 7860

@@ -1,9 +1,10 @@
-"""The published way of computing StyleGAN2 with domain modulation, in its plainest form: what the product is held to.
+"""The published implementation of StyleGAN2 with domain modulation, in its plainest form: the reference for
+comparisons.
 
-Every sample gets convolution weights of its own, run as one grouped convolution; up- and down-sampling is the "native"
-upfirdn2d of zeros inserted, padding and a depth-wise filter (Karras et al. 2020, section 2.2 and appendix B). The
-domain vector scales the input channels before (HyperDomainNet, the article) or after (its code) the demodulation.
-It reads the weights of a ``stylize.models.generator.Generator``.
+Every sample gets its own convolution weights, run as one grouped convolution; up- and down-sampling is the "native"
+upfirdn2d: inserting zeros, padding and a depth-wise filter (Karras et al. 2020, section 2.2 and appendix B). The domain
+vector scales the input channels before (HyperDomainNet, the paper) or after (its code) the demodulation. It reads the
+weights of a ``stylize.models.generator.Generator``.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Speed and memory of text-guided adaptation against the published way, in one run.
+"""Speed and memory of text-guided adaptation compared with the published implementation, in one run.
 
-The published way draws source and target pictures anew in every step, each sample with convolution weights of its own,
-embeds both and the descriptions, and keeps the graph of all weights though only the domain vector is stepped
-(StyleGAN-NADA, HyperDomainNet). Both are timed in turns, so that other work on the machine falls on both, and judged
-by one loss on faces that neither trains on. Memory is measured in processes of their own.
+The published implementation redraws source and target pictures in every step, with convolution weights per sample,
+embeds both and the descriptions, and keeps the graph of all weights although only the domain vector is updated
+(StyleGAN-NADA, HyperDomainNet). The two are timed alternately, so that other work on the machine affects both, and
+judged by one loss on faces that neither trains on. Memory is measured in separate processes.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from stylize.prompts.vocabulary import SOURCE
 
 TARGET = "pencil sketch"
 JUDGED = 16  # faces
-NEAR = 0.98  # of the way that the published loss falls counts as there: the rest is the noise of the faces drawn
+NEAR = 0.98  # of the published decrease in loss counts as reached: the rest is sampling noise
 RATE = 0.1
-SETTINGS = AdaptSettings(reach=0.0, norm=0.0, patience=0)  # the published loss: direction alone
+SETTINGS = AdaptSettings(reach=0.0, norm=0.0, patience=0)  # the published loss: only the direction
 VIT_B_32: dict[str, Any] = {
     "embed_dim": 512,
     "vision_cfg": {"image_size": 224, "layers": 12, "width": 768, "patch_size": 32},
@@ -60,7 +60,7 @@ class Job:
 
 
 def build(args: argparse.Namespace) -> Job:
-    """The mini model, or one of full size with random weights, which take the same time and memory."""
+    """The mini model, or one of full size with random weights, which needs the same time and memory."""
     device = pick_device(args.device)
     if args.resolution is None:
         stylizer = Stylizer.load(args.model, args.device)
@@ -95,7 +95,7 @@ def published(job: Job) -> Iterator[Tensor]:
 
 
 def ours(job: Job) -> Iterator[Tensor]:
-    """The same by the product."""
+    """The same with this project."""
     generator, s = job.generator.requires_grad_(False), SETTINGS
     ws = job.faces(s.pool, 0)
     guide = TextGuide(generator, [job.clip], ws, SOURCE, TARGET)
@@ -113,7 +113,7 @@ METHODS = {"published": published, "stylize": ours}
 
 
 class Judge:
-    """The directional loss on faces that nobody trains on."""
+    """The directional loss on held-out faces."""
 
     @torch.no_grad()
     def __init__(self, job: Job) -> None:
@@ -171,7 +171,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def probe(name: str, args: argparse.Namespace) -> float:
-    """Bytes that three steps take at most above the models, in a fresh process."""
+    """Peak bytes of three steps beyond the models, in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.adapt", "--probe", name, "--model", args.model]
     for option in ("resolution", "device", "batch", "threads"):
         if (value := getattr(args, option)) is not None:
@@ -180,7 +180,7 @@ def probe(name: str, args: argparse.Namespace) -> float:
 
 
 def probe_memory(name: str, args: argparse.Namespace) -> float:
-    """What loading the models took at most does not count."""
+    """Excludes the memory of loading the models."""
     job = build(args)
     if job.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -1,6 +1,6 @@
-"""What a visitor waits for: the page in headless Chromium, from starting the server to a new picture after a slider.
+"""The waits of a visitor: the page in headless Chromium, from starting the server to a new picture after a slider.
 
-Needs Chromium and playwright (requirements-dev.txt). Times are medians of ``--repeats`` visits.
+Needs Chromium and playwright (requirements-dev.txt). Times are medians over ``--repeats`` visits.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def serve(port: int) -> tuple[subprocess.Popen[bytes], float]:
 
 
 def visit(browser: Browser, address: str) -> dict[str, float]:
-    """One new visitor: seconds until each thing is seen, and megabytes fetched until the page stands."""
+    """One new visitor: seconds until each thing is visible, and megabytes downloaded until the page is complete."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000}, locale="en-US")
     page = context.new_page()
     fetched: list[Request] = []

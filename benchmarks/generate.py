@@ -1,7 +1,7 @@
-"""Speed and memory of the generator at full size, against the published way of computing, in one run.
+"""Speed and memory of the generator at full size compared with the published implementation, in one run.
 
-The two are timed in turns, so that other work on the machine falls on both. Memory and loading are measured in
-processes of their own. The weights are random; the time does not depend on them.
+The two are timed alternately, so that other work on the machine affects both. Memory and loading are measured in
+separate processes. The weights are random; the time does not depend on them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Draw = Callable[[], Tensor]
 
 
 def build(resolution: int, device: torch.device) -> tuple[Generator, Tensor, Tensor]:
-    """(generator whose noise counts, ws (1, num_ws, w_dim), domain vector), all random."""
+    """(generator with active noise, ws (1, num_ws, w_dim), domain vector), all random."""
     config = GeneratorConfig.official(resolution)
     rng = torch.Generator().manual_seed(0)
     with torch.random.fork_rng(devices=[]):
@@ -58,7 +58,7 @@ def seconds(draw: Callable[[], Any], device: torch.device) -> float:
 
 
 def in_turns(draws: dict[str, Draw], repeats: int, device: torch.device) -> dict[str, float]:
-    """Median seconds of each, after one call that does not count."""
+    """Median seconds of each, timed alternately after one warm-up call."""
     times: dict[str, list[float]] = {name: [] for name in draws}
     for turn in range(repeats + 1):
         for name, draw in draws.items():
@@ -69,8 +69,8 @@ def in_turns(draws: dict[str, Draw], repeats: int, device: torch.device) -> dict
 
 
 def flops(config: GeneratorConfig) -> float:
-    """Operations (two a multiply-add) of the convolutions of one picture, ToRGB included, as the article computes them:
-    an up-sampling convolution runs at the resolution below."""
+    """Operations (two per multiply-add) of the convolutions of one picture, including ToRGB, as in the paper: an
+    up-sampling convolution counts at the lower resolution."""
     total = 0
     for i, (c_in, c_out) in enumerate(config.conv_widths):
         side = 4 * 2 ** (i // 2)  # of its input
@@ -79,20 +79,20 @@ def flops(config: GeneratorConfig) -> float:
 
 
 def matmul_speed(dtype: torch.dtype, device: torch.device) -> float:
-    """Operations a second of the machine's own matrix product, the best of several."""
+    """Operations per second of the machine's own matrix product, the best of several."""
     size = 8192 if device.type == "cuda" else 2048
     a = torch.randn(size, size, device=device).to(dtype)
     return 2 * size**3 / min(seconds(lambda: a @ a, device) for _ in range(8))
 
 
 def memory(kind: str) -> int:
-    """Bytes of memory that this process has in use now (VmRSS) or has had at most (VmHWM). Linux only."""
+    """Bytes of memory this process uses now (VmRSS) or used at most (VmHWM). Linux only."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(kind)) * 1024
 
 
 def memory_before() -> int:
-    """What is in use now; the peak counts from here."""
+    """The memory in use now; resets the peak."""
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return memory("VmRSS")
 
@@ -122,11 +122,11 @@ def captured(draw: Draw) -> Draw:
     return replay
 
 
-# What runs in a process of its own.
+# Run in a separate process.
 
 
 def probe_memory(name: str, args: argparse.Namespace) -> dict[str, float]:
-    """Peak memory of drawing one picture, above that of the generator and its inputs."""
+    """Peak memory of drawing one picture, beyond the generator and its inputs."""
     device = pick_device(args.device)
     draw = drawer(name, *build(args.resolution, device))
     if device.type == "cuda":
@@ -139,7 +139,7 @@ def probe_memory(name: str, args: argparse.Namespace) -> dict[str, float]:
 
 
 def probe_loading(file: str, args: argparse.Namespace) -> dict[str, float]:
-    """Seconds and memory from the file to a generator on the device, with its fingerprint taken."""
+    """Seconds and memory to load a generator from a file to the device, including its fingerprint."""
     device = pick_device(args.device)
     before, start = memory_before(), time.perf_counter()
     generator = Generator.load(file).eval().requires_grad_(False)
@@ -228,7 +228,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """What made the figures: command, commit, device and date, and how busy the machine was."""
+    """The provenance of the figures: command, commit, device, date and load average."""
     git = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     cpu = f"{platform.machine()} CPU ({torch.backends.cpu.get_cpu_capability()}), {torch.get_num_threads()} threads"
     return {
@@ -242,7 +242,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
 
 
 def rounded(value: Any) -> Any:
-    """Floats with four digits that count, so that files stay readable."""
+    """Rounds floats to four significant digits, to keep the files readable."""
     if isinstance(value, dict):
         return {key: rounded(part) for key, part in value.items()}
     return float(f"{value:.4g}") if isinstance(value, float) else value
@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=1024, choices=[2**level for level in range(5, 11)])
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of which the median is taken")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds to take the median of")
     parser.add_argument("--threads", type=int, help="of the CPU (default: PyTorch's)")
     parser.add_argument("--batch", type=int, default=4, help="domains of one face that are drawn at once")
     parser.add_argument("--compile", action="store_true", help="measure torch.compile too, which takes minutes first")

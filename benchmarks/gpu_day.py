@@ -1,8 +1,8 @@
-"""All that waits for a GPU, in under ten minutes: synthesis and adaptation against the reference in the same run, the
-tests marked gpu and the live camera. ``--small`` rehearses it on any machine.
+"""All measurements that need a GPU, in under ten minutes: synthesis and adaptation compared with the reference in the
+same run, the tests marked gpu and the live camera. ``--small`` rehearses it on any machine.
 
-Each part is a process of its own with its share of the time; one that fails or takes too long is written down so, and
-the others go on.
+Each part is a separate process with its share of the time; one that fails or takes too long is recorded as such, and
+the others continue.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Any
 from benchmarks.generate import report, seconds
 
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES = {"generate": 3.0, "adapt": 3.0, "tests": 2.0, "live": 1.0}  # at most, nine together
-PATIENT = 5  # times as long in a rehearsal, where processes start beside other work
-FRAMES, WARM = 40, 5  # of the camera; the first do not count
+MINUTES = {"generate": 3.0, "adapt": 3.0, "tests": 2.0, "live": 1.0}  # at most; nine in total
+PATIENT = 5  # this many times as long in a rehearsal beside other work
+FRAMES, WARM = 40, 5  # camera frames; the first are warm-up
 
 
 def commands(small: bool, device: str, out: Path) -> dict[str, list[str]]:
@@ -46,7 +46,7 @@ def commands(small: bool, device: str, out: Path) -> dict[str, list[str]]:
 
 
 def run(name: str, command: list[str], out: Path, minutes: float) -> dict[str, Any]:
-    """Its figures, or how it failed."""
+    """The figures, or how it failed."""
     began = time.monotonic()
     try:
         done = subprocess.run(
@@ -63,7 +63,7 @@ def run(name: str, command: list[str], out: Path, minutes: float) -> dict[str, A
 
 
 def camera(device: str, count: int) -> dict[str, float]:
-    """Frames a second of the page's live camera: a face that moves by a pixel from frame to frame."""
+    """Frames per second of the page's live camera, for a face that moves by a pixel per frame."""
     import torch
     from PIL import Image, ImageChops
 

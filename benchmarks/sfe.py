@@ -1,8 +1,8 @@
-"""What feature-space inversion costs at full size, against e4e alone: to read a photo, and to follow a slider.
+"""The cost of feature-space inversion at full size compared with e4e alone: reading a photo, and following a slider.
 
-All steps are timed in turns, so that other work on the machine falls on all of them; *work* is that of one core alone,
-which other programs do not add to. The weights are random; the time does not depend on them. The largest difference is
-that of the picture in the product's type from the one in float32, as a share of its largest value.
+All steps are timed alternately, so that other work on the machine affects all of them; *work* is the CPU time of one
+core, which other programs do not affect. The weights are random; the time does not depend on them. The largest
+difference is between pictures in the product's dtype and in float32, relative to the largest value.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def work(step: Callable[[], Any], repeats: int) -> float:
 
 
 def megabytes(code: Code) -> float:
-    """What a photo's code takes beside its W+."""
+    """The size of a photo's code beside its W+."""
     assert code.inversion is not None
     kept = [getattr(code.inversion, part.name) for part in fields(code.inversion)]
     return sum(tensor.nbytes for tensor in kept if tensor is not None) / 1e6
@@ -72,7 +72,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     peaks: dict[str, float] = {}
 
     def first(name: str, step: Callable[[], Any]) -> Any:
-        """A first call, and the memory that it takes above what is in use, with the weights that it reads."""
+        """A first call, and its memory beyond what is in use, including the weights it reads."""
         before = memory_before() if device.type == "cpu" else 0
         made = step()
         if device.type == "cpu":
@@ -121,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sfe", description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--device", help="cpu, cuda, ... (default: the best there is)")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of which the median is taken")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds to take the median of")
     args = parser.parse_args()
     report(measure(args), pick_device(args.device), args.json)
 

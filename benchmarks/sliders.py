@@ -1,8 +1,8 @@
 """How smoothly and how fast the picture follows a slider, on the mini model.
 
-Smoothness: random faces are drawn at every step of a slider, 0.05 apart; a step's size is the mean absolute difference,
-in grey levels of 255, between neighbouring pictures. A slider is smooth when its largest step is not much larger than
-its mean one. Speed: the astronaut is drawn anew with another weight, as the page does it, up to the JPEG that is sent.
+Smoothness: random faces are drawn at slider steps of 0.05; the size of a step is the mean absolute difference between
+neighbouring pictures, in grey levels of 255. A slider is smooth if its largest step is not much larger than its mean.
+Speed: the astronaut is redrawn with another weight, as the page does it, up to the JPEG that is sent.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ PHOTO = Path(__file__).resolve().parent.parent / "examples" / "astronaut.jpg"
 PAIRS = (("pencil sketch", "bronze statue"), ("zombie", "a blue mosaic"), ("golden charcoal drawing", "neon"))
 SIDE = 256  # px of the faces of the walks
 VIEWS = (512, 1024)  # px of the photo that is redrawn
-WIDE = np.linspace(-1, 2, 61)  # what the sliders of the page go through
+WIDE = np.linspace(-1, 2, 61)  # positions of the sliders
 SHARES = np.linspace(0, 1, 21)
 
 Walk = Iterator[Domain]
 
 
 def walks(a: Domain, b: Domain) -> dict[str, Walk]:
-    """What each slider goes through."""
+    """The domains along each slider."""
     return {
         "strength": (x * a for x in WIDE.tolist()),
         "weight": (mix([(1.0, a), (x, b)]) for x in WIDE.tolist()),
@@ -53,8 +53,8 @@ def difference(a: Image.Image, b: Image.Image) -> float:
 
 
 def smoothness(stylizer: Stylizer, face: Face, walk: Walk) -> dict[str, float]:
-    """Mean and largest step of a walk, their ratio, and how far the picture halfway is from the unstylised face, as a
-    share of how far the two ends are."""
+    """Mean and largest step of a walk, their ratio, and the distance of the middle picture from the unstylised face,
+    relative to that of the two ends."""
     pictures = [stylizer.render(face, domain) for domain in walk]
     steps = [difference(a, b) for a, b in pairwise(pictures)]
     first, middle, last = (
@@ -65,10 +65,10 @@ def smoothness(stylizer: Stylizer, face: Face, walk: Walk) -> dict[str, float]:
 
 
 def smooth(stylizer: Stylizer, studio: Studio) -> dict[str, dict[str, float]]:
-    """Of each slider: the mean over the pairs of styles, and the worst ratio of them."""
+    """For each slider: the mean over the pairs of styles, and the worst ratio."""
     rows: dict[str, list[dict[str, float]]] = {}
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # is faster where others work too
+    torch.set_num_threads(1)  # is faster on a shared machine
     for seed, names in enumerate(PAIRS):
         face = nearer(studio.random(seed).faces[0], 1.0, SIDE)
         for name, walk in walks(*(stylizer.domain(text) for text in names)).items():
@@ -94,7 +94,7 @@ def redraws(studio: Studio, opened: OpenPhoto) -> Callable[[], None]:
 
 
 def milliseconds(work: Callable[[], None], repeats: int, clock: Callable[[], float]) -> list[float]:
-    work()  # reads the styles, finds the head
+    work()  # warm-up: reads the styles, finds the head
     times = []
     for _ in range(repeats):
         start = clock()
@@ -104,7 +104,7 @@ def milliseconds(work: Callable[[], None], repeats: int, clock: Callable[[], flo
 
 
 def redrawing(studio: Studio, side: int, repeats: int) -> dict[str, float]:
-    """Median and fastest time of a redraw, and the work of one core in it, which other programs do not add to."""
+    """Median and fastest time of a redraw, and its CPU time on one core, which other programs do not affect."""
     with tempfile.TemporaryDirectory() as folder, Image.open(PHOTO) as photo:
         path = Path(folder) / "photo.png"
         photo.convert("RGB").resize((side, side), Image.Resampling.LANCZOS).save(path)
@@ -119,7 +119,7 @@ def redrawing(studio: Studio, side: int, repeats: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sliders", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15, help="redraws of which the median is taken")
+    parser.add_argument("--repeats", type=int, default=15, help="redraws to take the median of")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     args = parser.parse_args()
     stylizer = Stylizer.load("mini", "cpu")

@@ -207,8 +207,8 @@ class FaceModel:
 
     @torch.no_grad()
     def hidden(self, crops: Sequence[Image.Image], code: Code, points: Sequence[Array]) -> NDArray[np.float32]:
-        """How much of the mouths and eyes of aligned faces is hidden, (N, 2) in [0, 1], from their landmarks in unit
-        coordinates; nothing where W+ is all that the code has."""
+        """The hidden share of mouth and eyes of aligned faces, (N, 2) in [0, 1], given landmarks in unit coordinates;
+        zeros if the code is W+ alone."""
         if code.features is None:
             return np.zeros((len(crops), 2), np.float32)
         plain = self.draw(code.ws)

@@ -1,6 +1,6 @@
-"""Trust, measured: hostile files, load, kills, privacy, a soak and the start-up, by one command, ``make torture``.
+"""Robustness measured by one command, ``make torture``: hostile files, load, kills, privacy, a soak test and start-up.
 
-Bounded in time and seeded; everything listens on, and asks, 127.0.0.1 alone.
+Bounded in time and seeded; everything listens on and connects to 127.0.0.1 only.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Row:
-    """One line of the table: what was measured, what is wanted, and whether that is met. ``figures`` go into the JSON;
-    ``why`` explains a limit that is not met."""
+    """One row of the table: what was measured, the target, and whether it is met. ``figures`` go into the JSON; ``why``
+    explains a target that is not met."""
 
     part: str
     name: str
@@ -31,9 +31,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a part may use: seconds, a seed, and how many visitors come at once."""
+    """The budget of a part: seconds, a seed, and the number of simultaneous visitors."""
 
     seconds: float
     seed: int
     visitors: int
-    folder: Path  # for files that are worth a look afterwards
+    folder: Path  # for files to inspect afterwards

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.trust import ROOT, Budget, Row
 
-# Parts in the order in which they run, and the share of the minutes of each.
+# The parts in order, and their shares of the time.
 SHARES = {"startup": 0.08, "files": 0.34, "privacy": 0.06, "kills": 0.2, "load": 0.22, "soak": 0.1}
 
 
@@ -44,7 +44,7 @@ def main() -> None:
         rows[part] = measure(Budget(seconds, args.seed, args.visitors, args.found))
         spent[part] = time.monotonic() - began
         print(table(rows[part]), flush=True)
-        if args.json:  # after every part: a stopped run keeps what it has
+        if args.json:  # after every part, so that a stopped run keeps its results
             write(args.json, rows, spent, args.note)
     print("\n" + table([row for part in chosen for row in rows[part]]))
 

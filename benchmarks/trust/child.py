@@ -1,7 +1,7 @@
-"""Reads damaged files of one kind, in a process that may die of it: ``python -m benchmarks.trust.child``.
+"""Reads damaged files of one kind, in a process that may crash: ``python -m benchmarks.trust.child``.
 
-Before every file its number goes into ``at``, and every finding into ``found`` at once, so that nothing is lost with
-the process.
+The number of every file is written to ``at`` before reading it, and every finding to ``found`` immediately, so that
+nothing is lost in a crash.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.trust import mutants
 from stylize.errors import StylizeError
 
 Reader = Callable[[Path], object]
-SLOW = 10.0  # seconds of the processor in one call: other work on the machine does not count
+SLOW = 10.0  # seconds of CPU time in one call: other work on the machine does not count
 
 
 def photo(path: Path) -> object:
@@ -84,7 +84,7 @@ READERS: dict[str, tuple[Callable[[Path], mutants.Files], Reader]] = {
 
 
 def calls(kind: str, seed: int, folder: Path) -> Callable[[int], Callable[[], object]]:
-    """What is to be called for the number of a file; everything that it needs is imported by then."""
+    """The call for a file's number; everything it needs is imported by then."""
     if kind == "recipes":
         from stylize.pipeline import Stylizer
 
@@ -144,7 +144,7 @@ def main() -> None:
             if spent > SLOW:
                 tell(kind="slow", index=index, seconds=wall, processor_seconds=spent)
             longest, done = max(longest, wall), done + 1
-            if done == 200:  # everything is imported and has its room
+            if done == 200:  # everything is imported and allocated
                 start_mb = peak_mb()
         tell(kind="end", done=done, longest=longest, start_mb=start_mb or peak_mb(), peak_mb=peak_mb())
 

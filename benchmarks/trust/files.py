@@ -1,4 +1,4 @@
-"""Hostile files and words: reading them raises the project's own errors only, in time and in bounded memory."""
+"""Hostile files and words: reading them raises only the project's own errors, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from benchmarks.trust import ROOT, Budget, Row, mutants
 
 COUNTS = {"pictures": 10_000, "films": 2_000, "domains": 10_000, "checkpoints": 5_000, "packs": 2_000, "recipes": 5_000}
 SHARES = {"pictures": 0.3, "films": 0.25, "domains": 0.12, "checkpoints": 0.13, "packs": 0.05, "recipes": 0.15}
-STUCK = 60.0  # seconds in one file, after which its process is killed
-PATIENCE = 300.0  # seconds until it begins
-LIMIT = 1024  # MB that one kind may take above what it began with
+STUCK = 60.0  # seconds for one file before its process is killed
+PATIENCE = 300.0  # seconds to start
+LIMIT = 1024  # MB that one kind may use beyond its initial memory
 
 
 def run(kind: str, budget: Budget) -> dict[str, Any]:
-    """All findings of one kind: children read on where one before them died."""
+    """All findings of one kind: after a crash, another child continues."""
     until = time.monotonic() + budget.seconds * SHARES[kind]
     total: dict[str, Any] = {
         "done": 0, "wanted": COUNTS[kind], "foreign": 0, "no_sentence": 0, "crashes": 0, "slow": 0, "longest_s": 0.0,
@@ -36,7 +36,7 @@ def run(kind: str, budget: Budget) -> dict[str, Any]:
             with (folder / "log").open("wb") as log:
                 process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
                 stuck, waited = wait(process, folder / "at")
-                until += waited  # starting is not measured here
+                until += waited  # start-up is not measured here
             ended = collect(folder, total)
             at = (folder / "at").read_text() if (folder / "at").exists() else ""
             if ended and process.returncode == 0:
@@ -54,7 +54,7 @@ def run(kind: str, budget: Budget) -> dict[str, Any]:
 
 
 def wait(process: subprocess.Popen[bytes], at: Path) -> tuple[bool, float]:
-    """Until it ends; (whether it was killed because it was stuck in one file, the seconds until its first one)."""
+    """Waits until it ends: (whether it was killed because it was stuck on one file, seconds until its first file)."""
     seen, since, began = "", time.monotonic(), 0.0
     start = since
     while process.poll() is None:
@@ -71,7 +71,7 @@ def wait(process: subprocess.Popen[bytes], at: Path) -> tuple[bool, float]:
 
 
 def collect(folder: Path, total: dict[str, Any]) -> bool:
-    """Adds what a child found; whether it came to its end."""
+    """Adds a child's findings; returns whether it finished."""
     ended = False
     found = folder / "found"
     for line in found.read_text().splitlines() if found.exists() else ():
@@ -89,7 +89,7 @@ def collect(folder: Path, total: dict[str, Any]) -> bool:
 
 
 def keep(kind: str, budget: Budget, examples: list[dict[str, Any]]) -> None:
-    """The files behind the findings, for a look."""
+    """Saves the files behind the findings for inspection."""
     if kind == "recipes" or not examples:
         return
     from benchmarks.trust.child import READERS

@@ -1,5 +1,5 @@
-"""Kill -9 in the middle of work: no file is broken by it, and the next start goes on. Full disks and closed folders end
-in one sentence. The work runs in forks of a process that has imported everything, see ``benchmarks.trust.victims``."""
+"""Kill -9 during work: no file is corrupted, and the next start resumes. Full disks and read-only folders end in one
+sentence. The work runs in forks of a process that has imported everything, see ``benchmarks.trust.victims``."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def measure(budget: Budget) -> list[Row]:
 
 
 def nursery(kind: str, seconds: float, seed: int) -> dict[str, Any]:
-    """What the process for one kind of work found."""
+    """The findings of the process for one kind of work."""
     with TemporaryDirectory() as name:
         out = Path(name) / "out.json"
         command = [sys.executable, "-m", "benchmarks.trust.victims", kind, name, str(out)]

@@ -1,4 +1,5 @@
-"""Many visitors at once with mixed work: nobody gets an error or another's picture, and nobody waits far longer."""
+"""Many simultaneous visitors with mixed work: nobody gets an error or another visitor's picture, and nobody waits much
+longer."""
 
 from __future__ import annotations
 
@@ -11,16 +12,16 @@ from benchmarks.trust import Budget, Row, pages
 from benchmarks.trust.startup import settled
 from benchmarks.trust.visitors import WORK, Visitor
 
-QUICK = ("photo", "slider", "invert")  # of one queue, whose waits can be compared
+QUICK = ("photo", "slider", "invert")  # all in one queue, so that waits are comparable
 FAIR = 3.0  # times the median
-MORE = 0.10  # of the memory before
+MORE = 0.10  # relative to the memory before
 
 
 def measure(budget: Budget) -> list[Row]:
     with pages.served() as page:
         settled(page)
         first = Visitor(0, 1, page.address)
-        for kind in dict.fromkeys(WORK):  # what is loaded once is loaded now
+        for kind in dict.fromkeys(WORK):  # everything that is loaded once is loaded by now
             first.do(kind, 0)
         before = settled(page)
         guests = [Visitor(number, budget.visitors, page.address) for number in range(budget.visitors)]

@@ -1,4 +1,4 @@
-"""Good files of every kind that the project reads, and how they are damaged: the same numbers give the same bytes."""
+"""Valid files of every supported kind, and how they are damaged; deterministic in the number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save as save_tensors
 
-import stylize.images  # noqa: F401 (which teaches Pillow HEIC)
+import stylize.images  # noqa: F401 (registers HEIC with Pillow)
 from benchmarks.trust import ROOT
 
 SIDE = 48  # px: small files, in which a changed byte matters
@@ -38,7 +38,7 @@ def picture(size: int = SIDE) -> Image.Image:
 
 @cache
 def pictures() -> Files:
-    """Of every kind, in several ways each."""
+    """Pictures of every kind, in several variants each."""
     base, files = picture(), {}
     exif = Image.Exif()
     exif[0x0112], exif[0x010E] = 6, "a portrait"
@@ -125,7 +125,7 @@ FILMS = {
 
 
 def films(folder: Path) -> Files:
-    """Films, animated pictures, and songs, which are films without a picture."""
+    """Videos, animations, and songs, which are videos without a picture."""
     files = {name: data for name, data in pictures().items() if name in ("4.png", "2.webp", "1.gif")}
     for name, (codec, sound) in FILMS.items():
         try:
@@ -149,7 +149,7 @@ def domains() -> Files:
 
 @cache
 def checkpoints() -> Files:
-    """Small ones of several projects: torch's two kinds of file, pickles, safetensors, archives, arrays."""
+    """Small checkpoints of several projects: torch's two file formats, pickles, safetensors, archives, arrays."""
     files = {path.name: path.read_bytes() for path in sorted(GOLDEN.iterdir()) if path.stat().st_size < 100_000}
     state = {
         "style.1.weight": torch.zeros(8, 8),
@@ -221,14 +221,14 @@ def _noise(data: bytearray, rng: random.Random) -> None:
 
 
 def _swap(data: bytearray, rng: random.Random) -> None:
-    """Of two pieces of text or numbers, as in JSON."""
+    """Swaps two pieces of text or numbers, as in JSON."""
     digits = [place for place, byte in enumerate(data[:4000]) if chr(byte) in '0123456789"[]{},:']
     for place in rng.sample(digits, min(len(digits), rng.choice((1, 2, 3)))):
         data[place] = rng.choice(b'0123456789"[]{},:-.eE')
 
 
 def _place(data: bytearray, rng: random.Random) -> int:
-    """Anywhere, more often near the beginning, where the file says what it is."""
+    """A random position, more often near the beginning, where the header is."""
     length = max(1, len(data))
     return rng.randrange(min(length, 256)) if rng.random() < 0.5 else rng.randrange(length)
 

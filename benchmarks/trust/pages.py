@@ -1,4 +1,4 @@
-"""The page as a child process on a free port of 127.0.0.1, its visitors, and what its processes have in memory."""
+"""The page as a child process on a free port of 127.0.0.1, its visitors, and its processes' memory."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PATIENCE = 300.0  # seconds until the page answers
 
 @dataclass
 class Served:
-    """A page that runs: its address, process, folder of temporary files and log; the seconds of the clock and of the
-    processor until it first answered."""
+    """A running page: its address, process, folder of temporary files and log; the wall-clock and CPU seconds until its
+    first answer."""
 
     address: str
     process: subprocess.Popen[bytes]
@@ -38,7 +38,7 @@ class Served:
         return Client(self.address, verbose=False, download_files=str(self.temporary.parent / "fetched"))
 
     def kept(self) -> list[Path]:
-        """The temporary files that it holds now."""
+        """The page's current temporary files."""
         return [path for path in self.temporary.rglob("*") if path.is_file()]
 
 
@@ -50,7 +50,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(before: str = "", **variables: str) -> Iterator[Served]:
-    """The mini model's page, with its temporary files in a folder of its own; ``before`` is run first."""
+    """Runs the mini model's page, with its temporary files in its own folder; ``before`` is executed first."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         (folder / "tmp").mkdir()
@@ -91,7 +91,7 @@ def answers(address: str) -> bool:
 
 
 def processor(process: int) -> float:
-    """Seconds of the processor that a process has used; Linux only."""
+    """CPU seconds that a process has used; Linux only."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -103,7 +103,7 @@ def memory(process: int) -> float:
 
 
 def mapped(process: int, words: tuple[str, ...]) -> float:
-    """Resident megabytes of the files that a process has mapped and whose names hold one of the words."""
+    """Resident megabytes of a process's mapped files whose names contain one of the words."""
     total, counted = 0, False
     for line in Path(f"/proc/{process}/smaps").read_text(encoding="utf-8", errors="replace").splitlines():
         head = line.split(None, 5)
@@ -115,7 +115,7 @@ def mapped(process: int, words: tuple[str, ...]) -> float:
 
 
 def traces(log: Path) -> list[str]:
-    """The last line of every trace in a log: an error that nobody turned into a sentence."""
+    """The last line of every traceback in a log: errors that were not turned into a sentence."""
     found, inside = [], False
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("Traceback "):
@@ -127,8 +127,8 @@ def traces(log: Path) -> list[str]:
 
 
 def call(address: str, name: str, values: list[Any], timeout: float = 600) -> tuple[str, Any]:
-    """(event, what the endpoint answers) as a script without Gradio's client gets it: "complete" with a list, or
-    "error" with a sentence."""
+    """(event, the endpoint's answer) as a script without Gradio's client gets it: "complete" with a list, or "error"
+    with a sentence."""
     import json
 
     url = f"{address}gradio_api/call/{name}"
@@ -142,6 +142,6 @@ def call(address: str, name: str, values: list[Any], timeout: float = 600) -> tu
 
 
 def upload(address: str, data: bytes, name: str) -> dict[str, Any]:
-    """The file as an endpoint takes it."""
+    """Uploads a file, in the form an endpoint takes."""
     (path,) = httpx.post(f"{address}gradio_api/upload", files={"files": (name, data)}, timeout=300).json()
     return {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": name}

@@ -1,4 +1,4 @@
-"""What one visitor can get of another or of the machine, what is left of a visit, and what the log tells of it; then
+"""What a visitor can learn about other visitors or the machine, what remains of a visit, and what the log reveals; then
 arguments of every kind for every endpoint."""
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import httpx
 from benchmarks.trust import ROOT, Budget, Row, mutants, pages
 from benchmarks.trust.visitors import colour, owner, photo
 
-KEPT = 24  # seconds, in the place of an hour
-NAME = "grandmother-at-the-lake"  # of the photo: no word of it may be in the log
+KEPT = 24  # seconds, standing for an hour
+NAME = "grandmother-at-the-lake"  # words in the photo's metadata that must not be in the log
 GUESSES = 200  # ids tried
 OUTSIDE = (
     "/etc/passwd", "/proc/self/environ", "/root/.ssh/id_rsa", "app.py", "stylize/pipeline.py", ".git/config",
@@ -32,7 +32,7 @@ def measure(budget: Budget) -> list[Row]:
         given, answer = visit(page)
         rows = [strangers(page, given, answer)]
         rows.append(arguments(page, budget, given))
-        visit(page)  # the last, whose files are still there
+        visit(page)  # the last visit, whose files still exist
         rows.append(deleted(page, known))
         rows.append(log(page))
     return rows
@@ -47,7 +47,7 @@ def visit(page: pages.Served) -> tuple[dict[str, Any], Any]:
 
 
 def strangers(page: pages.Served, given: dict[str, Any], answer: Any) -> Row:
-    """Every way to a file or an answer that is not one's own."""
+    """Every way to a file or an answer that belongs to others."""
     got: list[str] = []
     tried = 0
     folders = {str(parent) for name in (given["path"], answer[0]["path"]) for parent in list(Path(name).parents)[:4]}
@@ -78,7 +78,7 @@ def strangers(page: pages.Served, given: dict[str, Any], answer: Any) -> Row:
 
 
 def leaked(client: httpx.Client, path: str) -> bool:
-    """Whether an address gives anything but a refusal or the page itself."""
+    """Whether an address returns anything but a refusal or the page itself."""
     try:
         with client.stream("GET", path) as response:
             if response.status_code != 200:
@@ -90,7 +90,7 @@ def leaked(client: httpx.Client, path: str) -> bool:
 
 
 def begun(client: httpx.Client, path: str) -> str:
-    """The first words of an answer that may never end."""
+    """The start of an answer that may never end."""
     try:
         with client.stream("GET", path, timeout=2) as response:
             return next(response.iter_text(), "")
@@ -99,7 +99,7 @@ def begun(client: httpx.Client, path: str) -> str:
 
 
 def arguments(page: pages.Served, budget: Budget, given: dict[str, Any]) -> Row:
-    """Random values for every endpoint: an answer or one sentence."""
+    """Random values for every endpoint: each must give an answer or one sentence."""
     endpoints = httpx.get(f"{page.address}gradio_api/info", timeout=60).json()["named_endpoints"]
     rng, until = random.Random(budget.seed), time.monotonic() + budget.seconds / 2
     calls, bad, before = 0, [], len(pages.traces(page.log))
@@ -143,7 +143,7 @@ def value(rng: random.Random, given: dict[str, Any], index: int) -> Any:
 
 
 def deleted(page: pages.Served, known: set[Path]) -> Row:
-    """Files of visits once their time is over, which is short here. What was there before anyone came stays."""
+    """Files of visits after their time is over, which is short here. Files that existed before any visit stay."""
     began, left = time.monotonic(), [Path()]
     while left and time.monotonic() - began < 6 * KEPT:
         time.sleep(1)
@@ -161,7 +161,7 @@ def deleted(page: pages.Served, known: set[Path]) -> Row:
 
 
 def log(page: pages.Served) -> Row:
-    """What was written while photos came, good and bad ones."""
+    """The log while valid and invalid photos were uploaded."""
     pages.call(page.address, "invert", [pages.upload(page.address, b"no picture", f"{NAME}.png")])
     time.sleep(1)
     text = page.log.read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""A visitor a second: what the server's memory gains with every one of them, as the slope of a line."""
+"""A visitor per second: the growth of the server's memory per visitor, as the slope of a line."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from benchmarks.trust import Budget, Row, pages
 from benchmarks.trust.startup import settled
 from benchmarks.trust.visitors import Visitor
 
-AT_ONCE = 8  # a slow machine gets the next only when one of so many is done
-LIMIT = 20.0  # MB in a thousand visitors
+AT_ONCE = 8  # at most this many at once on a slow machine
+LIMIT = 20.0  # MB per thousand visitors
 WORK = ("photo", "slider", "mix", "invert")
 
 
 def measure(budget: Budget) -> list[Row]:
     with pages.served() as page:
         settled(page)
-        for turn in range(8):  # its rooms fill
+        for turn in range(8):  # its caches fill
             Visitor(0, 1, page.address, WORK).do(WORK[turn % len(WORK)], turn)
         free, errors, sizes, came = threading.Semaphore(AT_ONCE), [], [], 0
         until = time.monotonic() + budget.seconds
@@ -58,7 +58,7 @@ def measure(budget: Budget) -> list[Row]:
 
 
 def line(sizes: list[tuple[int, float]]) -> tuple[float, float]:
-    """(slope in MB a thousand visitors, its standard error) of the second half."""
+    """(slope in MB per thousand visitors, its standard error) over the second half."""
     x, y = np.array(sizes[len(sizes) // 2 :], float).T
     if len(x) < 4:
         return 0.0, float("inf")

@@ -1,5 +1,5 @@
-"""How long it takes from nothing to the first page, and what the server has in memory; in turns with the imports that
-nothing can begin without, so that the ratio counts on a busy machine too."""
+"""The time from process start to the first page, and the server's memory; alternating with bare imports of PyTorch and
+Gradio, so that the ratio is meaningful on a busy machine too."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ CUDA = (
     "cupti",
 )
 FLOOR = "import torch, gradio; open('/proc/self/stat')"
-SETTLED = 5.0  # seconds in which the memory no longer grows
+SETTLED = 5.0  # seconds without growth of memory
 
 
 def floor() -> tuple[float, float]:
-    """(seconds of the clock, of the processor) of importing PyTorch and Gradio in a fresh process."""
+    """(wall-clock seconds, CPU seconds) of importing PyTorch and Gradio in a fresh process."""
     before, began = os.times(), time.monotonic()
     subprocess.run([sys.executable, "-c", FLOOR], cwd=ROOT, check=True)
     after = os.times()
@@ -38,14 +38,14 @@ def floor() -> tuple[float, float]:
 
 
 def torch_alone() -> float:
-    """Resident megabytes of a process that has imported PyTorch and nothing else."""
+    """Resident megabytes of a process that has only imported PyTorch."""
     code = "import torch; print(open('/proc/self/statm').read().split()[1])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     return int(done.stdout) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def settled(page: pages.Served, most: float = 90.0) -> float:
-    """Its megabytes once the examples are open and nothing grows any more."""
+    """The page's megabytes once the examples are open and memory no longer grows."""
     until, last, since = time.monotonic() + most, 0.0, time.monotonic()
     while time.monotonic() < until:
         now = pages.memory(page.process.pid)

@@ -1,4 +1,4 @@
-"""A model of every kind that is built in moments, with random weights: what is killed is the work, not the wait."""
+"""Tiny models of every kind with random weights, built quickly, so that kills hit the work and not the waiting."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def save_tiny_model(folder: Path) -> Path:
 
 
 def make(folder: Path) -> Stylizer:
-    """Writes it into ``folder``, with the ready styles "pencil sketch" and "sepia", and loads it."""
+    """Writes the model into ``folder``, with the ready styles "pencil sketch" and "sepia", and loads it."""
     folder.mkdir()
     stylizer, rng = Stylizer.load(str(save_tiny_model(folder)), "cpu"), torch.Generator().manual_seed(0)
     (folder / "domains" / "previews").mkdir(parents=True)

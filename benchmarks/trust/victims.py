@@ -1,6 +1,6 @@
-"""Work that is killed, in forks of this process, which has everything imported: ``python -m benchmarks.trust.victims``.
+"""Work to be killed, in forks of this process, which has imported everything: ``python -m benchmarks.trust.victims``.
 
-Each kind says how its work begins, and what must hold of its files afterwards, whenever it was killed.
+Each kind defines how its work starts, and what must hold for its files afterwards, whenever it was killed.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-LONGEST = 4.0  # seconds until the kill; where so few bring nothing forward, more and more
-MIN_KILLS = 5  # kills, whatever time they take
+LONGEST = 4.0  # seconds until the kill; increased while they make no progress
+MIN_KILLS = 5  # kills, regardless of time
 KEPT_EVERY = 5  # steps of an adaptation
-DATA = random.Random(0).randbytes(3_000_000)  # what is downloaded
-FULL = 200  # bytes that a "full disk" takes of a file
+DATA = random.Random(0).randbytes(3_000_000)  # bytes to download
+FULL = 200  # bytes of a file that fit on a "full disk"
 
 
 class Victim:
-    """``work`` runs in a fork. ``check`` says afterwards, in this process, what is wrong, and ``state`` how far it is:
-    a number that no kill makes smaller. ``ended`` clears up after work that came to its end."""
+    """``work`` runs in a fork. Afterwards, in this process, ``check`` reports what is wrong, and ``state`` how far it
+    is: a number that no kill may reduce. ``ended`` cleans up after finished work."""
 
     def __init__(self, folder: Path, model: Path) -> None:
         self.folder, self.model = folder, model
 
     def prepare(self) -> None:
-        """Once, before the first fork."""
+        """Called once, before the first fork."""
 
     def work(self) -> None:
         raise NotImplementedError
@@ -131,7 +131,7 @@ class Download(Victim):
                 self.send_header("Content-Type", "application/octet-stream")
                 self.send_header("Content-Length", str(len(DATA) - start))
                 self.end_headers()
-                with suppress(OSError):  # the victim is dead
+                with suppress(OSError):  # the client was killed
                     for at in range(start, len(DATA), 1 << 15):
                         self.wfile.write(DATA[at : at + (1 << 15)])
                         time.sleep(0.01)
@@ -241,7 +241,7 @@ KINDS: dict[str, type[Victim]] = {
 
 
 def forked(work: Callable[[], None]) -> int:
-    """The process that does it."""
+    """The process that does the work."""
     if pid := os.fork():
         return pid
     try:
@@ -253,7 +253,7 @@ def forked(work: Callable[[], None]) -> int:
 
 
 def kill_on(victim: Victim, seconds: float, rng: random.Random) -> dict[str, Any]:
-    """Kills it again and again at random moments, and lets it go on in between."""
+    """Kills the work repeatedly at random moments, letting it continue in between."""
     until, kills, ended, failed, before, forward = time.monotonic() + seconds, 0, 0, 0, 0, 0
     broken: list[str] = []
     longest = LONGEST
@@ -271,7 +271,7 @@ def kill_on(victim: Victim, seconds: float, rng: random.Random) -> dict[str, Any
             if wrong := victim.check():
                 broken.append(wrong)
             now = victim.state()
-        except Exception as error:  # what it left cannot be read
+        except Exception as error:  # unreadable remains
             broken.append(ascii(error)[:300])
             break
         if now < before and status != 0:
@@ -293,7 +293,7 @@ def kill_on(victim: Victim, seconds: float, rng: random.Random) -> dict[str, Any
 
 
 def walls(folder: Path, model: Path) -> dict[str, Any]:
-    """What each kind of writing says on a full disk and in a closed folder: "ok: " and its sentence."""
+    """What each kind of writing reports on a full disk and in a read-only folder: "ok: " and its sentence."""
     from benchmarks.trust import mutants
     from benchmarks.trust.visitors import film, photo
     from stylize.cli import main
@@ -317,7 +317,7 @@ def walls(folder: Path, model: Path) -> dict[str, Any]:
     for name, words in commands.items():
         full = [str(folder / word) if word.startswith("out.") else word for word in words]
         with redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()) as said:
-            code = main(full)  # once in peace, which imports all that is needed
+            code = main(full)  # once undisturbed, which imports everything needed
         if code:
             told[name] = f"it does not work at all: {said.getvalue()}"
             continue
@@ -346,7 +346,7 @@ def fill_up() -> None:
 def close(folder: Path) -> Callable[[], None]:
     def closed() -> None:
         folder.chmod(0o555)
-        if os.getuid() == 0:  # whom no folder is closed to
+        if os.getuid() == 0:  # root can write to any folder
             os.setgid(65534)
             os.setuid(65534)
 
@@ -354,7 +354,7 @@ def close(folder: Path) -> Callable[[], None]:
 
 
 def one_sentence(build: Callable[[], None], run: Callable[[], int], mouth: int) -> None:
-    """Says into the pipe what a command says behind the wall."""
+    """Writes a command's output on the full disk or in the read-only folder to the pipe."""
     said = io.StringIO()
     build()
     with redirect_stderr(said), redirect_stdout(io.StringIO()):
@@ -378,7 +378,7 @@ def main() -> None:
     args = parser.parse_args()
     import torch
 
-    torch.set_num_threads(1)  # no pool of threads that a fork would lack
+    torch.set_num_threads(1)  # no thread pool, which would not survive a fork
     from benchmarks.trust import tiny
 
     args.folder.chmod(0o755)

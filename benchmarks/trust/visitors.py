@@ -1,4 +1,4 @@
-"""Visitors of the page: each has a photo with a frame of its own colour, by which it knows its pictures again."""
+"""Visitors of the page: each has a photo with a frame of its own colour, to recognise its pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 from benchmarks.trust import ROOT, pages
 
 SIDE, FRAME = 320, 24  # px
-UNLIKE = 30  # of 255: a colour further away is another's
+UNLIKE = 30  # of 255: a larger colour difference means another visitor's picture
 STYLES = ("pencil sketch", "sepia", "zombie", "mosaic", "negative")
 TRAINERS = 8  # one visitor in so many trains a style
 WORK = (
@@ -30,7 +30,7 @@ WORK = (
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """Far from those of the visitors who come just before and after."""
+    """A colour far from those of the previous and next visitors."""
     red, green, blue = colorsys.hsv_to_rgb(
         number * 0.61803 % 1, 0.55 + 0.45 * (number % 3) / 2, 0.5 + 0.25 * (number % 2)
     )
@@ -51,7 +51,7 @@ def photo(number: int) -> bytes:
 
 
 def film(number: int, frames: int = 4) -> bytes:
-    """The photo, standing still, as a GIF."""
+    """The photo as a still GIF animation."""
     out, picture = io.BytesIO(), Image.open(io.BytesIO(photo(number)))
     pictures = [picture.point(lambda value, step=step: min(255, value + step)) for step in range(frames)]
     pictures[0].save(out, "GIF", save_all=True, append_images=pictures[1:], duration=80)
@@ -59,7 +59,7 @@ def film(number: int, frames: int = 4) -> bytes:
 
 
 def owner(data: bytes, visitors: int) -> int:
-    """Whose frame a picture has; -1 for nobody's."""
+    """The visitor whose frame a picture has; -1 for nobody."""
     try:
         picture = Image.open(io.BytesIO(data)).convert("RGB")
     except OSError:
@@ -81,7 +81,8 @@ def _first_frame(data: bytes) -> Image.Image:
 
 @dataclass
 class Visitor:
-    """One who comes, works until the time is over, and counts: waits by the kind of work, errors, others' pictures."""
+    """A visitor who works until the time is over, and records waits by the kind of work, errors, and others'
+    pictures."""
 
     number: int
     of: int
@@ -92,12 +93,12 @@ class Visitor:
     mixed_up: list[str] = field(default_factory=list)
 
     def stay(self, until: float) -> None:
-        turn = self.number  # so that not all do the same at once
+        turn = self.number  # so that not all do the same thing at once
         while time.monotonic() < until:
             kind = self.work[turn % len(self.work)]
             rests = (
                 kind == "training" and self.number % TRAINERS
-            )  # else the last would wait long after the time is over
+            )  # otherwise the last would wait long after the time is over
             self.do("photo" if rests else kind, turn)
             turn += 1
 
@@ -105,7 +106,7 @@ class Visitor:
         began = time.monotonic()
         try:
             self.works[kind](self, turn)
-        except Exception as error:  # of the network or the page: each is one
+        except Exception as error:  # any error of the network or the page counts
             self.errors.append(f"{kind}: {ascii(error)[:200]}")
             return
         self.waits.setdefault(kind, []).append(time.monotonic() - began)

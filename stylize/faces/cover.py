@@ -56,7 +56,7 @@ def similarity(photo: NDArray[np.float32], plain: NDArray[np.float32], points: N
 
 
 def hidden_shares(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> NDArray[np.float32]:
-    """How much of mouth and eyes is hidden, (2,) in [0, 1].
+    """The hidden share of mouth and eyes, (2,) in [0, 1].
 
     photo: the aligned face; plain: the generator's picture of its W+ alone, both (1, 3, R, R) in [-1, 1]; points: (68,
     2) landmarks in unit coordinates. Glasses count if they hide both eyes.
@@ -69,7 +69,8 @@ def hidden_shares(photo: Tensor, plain: Tensor, points: NDArray[np.float64]) -> 
 
 
 def cover(shares: NDArray[np.float32], points: NDArray[np.float64], side: int) -> Cover | None:
-    """Where mouth and eyes are hidden by ``shares`` (2,) in an aligned face of ``side`` px; None where both show."""
+    """The cover of an aligned face of ``side`` px whose mouth and eyes are hidden by ``shares`` (2,); None if both are
+    visible."""
     if not shares.any():
         return None
     axis = (np.arange(side, dtype=np.float32) + 0.5) / side

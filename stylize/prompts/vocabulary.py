@@ -1,4 +1,4 @@
-"""The words of the mini text-image model: styles, colours, templates, and what a description mentions."""
+"""The vocabulary of the mini text-image model: styles, colours, templates, and the style names in a description."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ PHOTO_PHRASES = (
     "a natural portrait",
 )
 
-SOURCE = PHOTO_PHRASES[0]  # what a face is before any style
+SOURCE = PHOTO_PHRASES[0]  # the source: a face without any style
 
 Kind = Literal["picture", "look", "material", "person"]
 
 
 @dataclass(frozen=True)
 class Words:
-    """How a style is spoken of.
+    """The words for a style.
 
-    phrases: synonyms to train on, the canonical name first; held_out: synonyms made of known words, but never
-    trained on; sayings: whole captions of this style alone; tints: whether a colour may go with it.
+    phrases: synonyms to train on, the canonical name first; held_out: synonyms made of known words, but never trained
+    on; sayings: complete captions of this style only; tints: whether it can be combined with a colour.
     """
 
     name: str
@@ -500,7 +500,7 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
 }
 _TINTED = tuple(name for name in NAMES if STYLE_WORDS[name].tints)
 
-# Two styles of every colour are never trained on: the "unseen" combinations.
+# Two styles per colour are never trained on: the "unseen" combinations.
 HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     {
         ("red", "pencil sketch"),
@@ -526,7 +526,7 @@ HELD_OUT: frozenset[tuple[str, str]] = frozenset(
     }
 )
 
-# For averaging text embeddings: every one takes a phrase with its article, "a pencil sketch", "a photo of a face".
+# For averaging text embeddings: each takes a phrase with its article, "a pencil sketch", "a photo of a face".
 TEMPLATES = (
     "{}",
     "{}.",
@@ -625,7 +625,7 @@ _MASS = {
 }  # fmt: skip  # phrases without an article
 FILLERS = frozenset(tokens("a an the of in as is this that with and on by like look looks style my me please"))
 
-# Words that one style alone has in its phrases, but that do not mean it by themselves.
+# Words found in the phrases of only one style that do not mean it on their own.
 _VAGUE = frozenset(
     tokens(
         """
@@ -641,7 +641,7 @@ _VAGUE = frozenset(
 
 
 def article(phrase: str) -> str:
-    """The phrase with "a" or "an" before it, where it takes one."""
+    """The phrase with "a" or "an", if it takes an article."""
     if phrase in _MASS:
         return phrase
     return f"{'an' if phrase[0] in 'aeio8' or phrase.startswith(('x ray', 'undead')) else 'a'} {phrase}"
@@ -654,9 +654,9 @@ def combinations(unseen: bool = False) -> list[tuple[str, str]]:
 
 
 def caption(style: str, colour: str | None, rng: np.random.Generator) -> str:
-    """A phrase that describes a style ("photo" for the plain photo), tinted or not. KeyError for unknown words.
+    """A random caption of a style ("photo" for the plain photo), tinted or not. KeyError for unknown words.
 
-    Never uses held-out phrases; whether (colour, style) is held out is the caller's choice.
+    Never uses held-out phrases; the caller decides whether (colour, style) may be held out.
     """
 
     def choose(options: tuple[str, ...]) -> str:
@@ -670,7 +670,7 @@ def caption(style: str, colour: str | None, rng: np.random.Generator) -> str:
     words = STYLE_WORDS[style]
     if colour is None and words.sayings and rng.random() < 0.2:
         return choose(words.sayings)
-    # The canonical name is what people type most.
+    # People mostly type the canonical name.
     phrase = words.name if rng.random() < 0.4 else choose(words.phrases)
     if colour is not None:
         tint = choose(COLOUR_WORDS[colour])
@@ -685,7 +685,7 @@ def caption(style: str, colour: str | None, rng: np.random.Generator) -> str:
 
 @cache
 def known_words() -> frozenset[str]:
-    """Every word that training captions can contain."""
+    """All words that can occur in training captions."""
     texts = [*PHOTO_PHRASES, *(word for words in COLOUR_WORDS.values() for word in words)]
     texts += [text for words in STYLE_WORDS.values() for text in (*words.phrases, *words.sayings)]
     texts += [template for templates in _CAPTIONS.values() for template in templates]
@@ -697,7 +697,7 @@ KNOWN_WORDS = known_words()
 
 @cache
 def phrases() -> dict[tuple[str, ...], str]:
-    """Token sequences that name a style: its phrases, and words that no other style's phrases contain."""
+    """Token sequences that name a style: its phrases, and words that occur in no other style's phrases."""
     table = {tuple(tokens(phrase)): words.name for words in _TABLE for phrase in (*words.phrases, *words.held_out)}
     generic = FILLERS | _VAGUE | {word for text in PHOTO_PHRASES for word in tokens(text)}
     generic |= {word for words in COLOUR_WORDS.values() for word in words}
@@ -713,11 +713,11 @@ def phrases() -> dict[tuple[str, ...], str]:
 
 
 def nearest(text: str, count: int = 3) -> list[str]:
-    """The styles whose phrases are spelled most like the description, nearest first."""
+    """The styles with phrases spelled most like the description, nearest first."""
     wanted = " ".join(word for word in tokens(text) if word not in FILLERS)[:100]
     scores: dict[str, float] = {}
     for phrase, name in phrases().items():
-        # A single word may be a misspelt cue; a whole description a misspelt phrase.
+        # A single word may be a misspelt keyword; a whole description a misspelt phrase.
         candidates = [wanted] if len(phrase) > 1 else [wanted, *wanted.split()]
         best = max((difflib.SequenceMatcher(None, " ".join(phrase), c).ratio() for c in candidates), default=0.0)
         scores[name] = max(scores.get(name, 0.0), best)

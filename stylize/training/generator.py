@@ -287,7 +287,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, default=getattr(MiniSettings, name))
     for name in ("coarse", "adversarial_from", "lr", "lr_fine", "strokes"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=getattr(MiniSettings, name))
-    parser.add_argument("--init", type=Path, help="folder of an earlier model to begin with where its weights fit")
+    parser.add_argument("--init", type=Path, help="folder of an earlier model to start from where its weights fit")
     parser.add_argument("--save-every", type=int, default=200, help="steps between checkpoints")
     add_dtype(parser)
 

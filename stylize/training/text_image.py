@@ -348,9 +348,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces", type=int, default=TextImageSettings.faces)
     parser.add_argument("--lr", type=float, default=TextImageSettings.lr)
     parser.add_argument(
-        "--refine", action="store_true", help="begin at the model's own text-image model and keep its text tower"
+        "--refine", action="store_true", help="start from the model's own text-image model and keep its text tower"
     )
-    parser.add_argument("--warm", action="store_true", help="begin at the model's own text-image model")
+    parser.add_argument("--warm", action="store_true", help="start from the model's own text-image model")
     parser.add_argument("--save-every", type=int, default=100, help="steps between checkpoints")
     add_dtype(parser)
 

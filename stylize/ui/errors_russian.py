@@ -1,6 +1,6 @@
-"""What goes wrong, said in Russian: the package's English sentences and their translations.
+"""The package's English error sentences in Russian.
 
-A test fails where a sentence that the page can show is missing here.
+A test fails if a sentence that the page can show is missing here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from stylize.errors import Sentence
 from stylize.prompts.russian import russian_name
 
-# A sentence with {} for every value -> its translation, with the values by their number.
+# A sentence with {} for every value -> its translation, with numbered values.
 SENTENCES: dict[str, str] = {
     # photos
     "No face found in the {} picture; use a photo with a face seen from the front, at least 80 px wide.": (
@@ -343,16 +343,16 @@ VALUES = {
 
 
 def in_russian(sentence: str) -> str:
-    """A sentence of the package in Russian; one that is not known stays as it is."""
+    """A sentence of the package in Russian; unknown ones are returned unchanged."""
     key, values = (sentence.key, sentence.values) if isinstance(sentence, Sentence) else (sentence, ())
-    if key.strip("{} ") == "":  # several as one
+    if key.strip("{} ") == "":  # several joined into one
         return " ".join(map(_value, values))
     russian = SENTENCES.get(key)
     return sentence if russian is None else russian.format(*map(_value, values)) if values else russian
 
 
 def _value(value: str) -> str:
-    """A value of a sentence: names of styles in Russian, and quotes of the language; a sentence inside of another."""
+    """A value of a sentence, with Russian style names and quotes; it may itself be a sentence."""
     if isinstance(value, Sentence):
         return in_russian(value)
     return ", ".join(_name(part) for part in value.split(", "))

@@ -74,8 +74,8 @@ class Change:
 
 @dataclass(frozen=True)
 class Keyframes:
-    """A track's faces at the frames ``at``: their codes, heads (len(at), n, n), uint8, and how much of mouth and eyes
-    is hidden (len(at), 2), in [0, 1]."""
+    """A track's faces at the frames ``at``: their codes, head masks (len(at), n, n), uint8, and the hidden share of
+    mouth and eyes (len(at), 2), in [0, 1]."""
 
     track: Track
     at: Sequence[int]
@@ -192,7 +192,7 @@ def steady_keys(
 
 
 def steady_shares(hidden: Planes) -> Planes:
-    """How much is hidden (n, 2), by the majority of every five in a row: what covers a face stays for a while."""
+    """Hidden shares (n, 2) after a running median of five: covers stay for a while."""
     return np.median([hidden[np.arange(i - 2, i + 3).clip(0, len(hidden) - 1)] for i in range(len(hidden))], axis=1)
 
 
@@ -235,8 +235,8 @@ def _changes(stylizer: Stylizer, keys: Keyframes, look: Look) -> Iterator[Change
 def changes(
     stylizer: Stylizer, code: Code, heads: Planes, hidden: Planes, points: Sequence[Array], look: Look
 ) -> list[Change]:
-    """What the look does to faces: their codes, heads (N, n, n) and how much of mouth and eyes is hidden (N, 2), in
-    [0, 1], and landmarks (68, 2) in unit coordinates. Raises StylizeError."""
+    """The effect of the look on faces, given their codes, heads (N, n, n) and hidden shares of mouth and eyes (N, 2),
+    in [0, 1], and landmarks (68, 2) in unit coordinates. Raises StylizeError."""
     source = stylizer.draw(code)
     target = stylizer.draw(stylizer.edit(code, look.edits), look.domain, look.strength, look.style_mix)
     changed = look.domain is not None or bool(look.edits)
@@ -292,8 +292,8 @@ def _with_detail(part: Frame, maps: Planes, place: Place) -> Planes:
 
 @dataclass(frozen=True)
 class LiveFace:
-    """A face in the last frame of a camera, steadied; ``head`` (n, n) and how much of mouth and eyes is ``hidden``
-    (2,), in [0, 1]."""
+    """A face in the last camera frame, smoothed; ``head`` (n, n) and the ``hidden`` share of mouth and eyes (2,), in
+    [0, 1]."""
 
     face: DetectedFace
     code: Code
