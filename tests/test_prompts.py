@@ -23,6 +23,7 @@ from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
         ("half zombie half gold", {"zombie": 0.5, "gold statue": 0.5}, {}),
         ("80% zombie, 20% mosaic", {"zombie": 0.8, "mosaic": 0.2}, {}),
         ("²% zombie", {"zombie": 1.0}, {}),
+        ("0% zombie, mosaic", {"mosaic": 1.0}, {}),
         ("a pencil sketch of a lighthouse", {"pencil sketch": 1.0}, {}),
         ("портрет в 40 лет, акварель", {"watercolour": 1.0}, {}),
         ("a red mosaic", {"mosaic": 1.0}, {"red": 1.0}),
@@ -44,7 +45,9 @@ def test_amounts_mixes_and_denials_are_read(text: str, styles: dict[str, float],
     assert prompt.named
 
 
-@pytest.mark.parametrize("text", ["not a zombie", "no sepia", "без сепии", "elf", "make me older", "green hair"])
+@pytest.mark.parametrize(
+    "text", ["not a zombie", "no sepia", "00% zombie", "без сепии", "elf", "make me older", "green hair"]
+)
 def test_what_cannot_be_drawn_is_told_apart(text: str) -> None:
     prompt = parse(text)
     assert not prompt.drawable

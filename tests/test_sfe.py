@@ -98,8 +98,8 @@ def test_the_official_numbers(shared: Path) -> None:
     compare("w_e4e", code.inversion.before, numbers)
     moved = code.moved(lambda ws: ws + torch.from_numpy(numbers["direction"]))
     assert moved.inversion is not None
-    compare("delta_e4e", sfe.change(moved.inversion, None, "post_demod", torch.float32), numbers)
-    compare("edited_direction", sfe.edit(moved.inversion, None, "post_demod", torch.float32), numbers)
+    compare("delta_e4e", sfe.change(moved.inversion, generator.lower(moved.inversion.after)[0]), numbers)
+    compare("edited_direction", sfe.edit(moved, None, "post_demod", "const", torch.float32)[0], numbers)
     compare("img_edited", generator.synthesis(moved), numbers)
 
 
@@ -144,7 +144,7 @@ def test_nothing_changed_is_the_inversion_to_the_bit() -> None:
     assert torch.equal(generator.synthesis(code.moved(lambda ws: ws + 0.0), nothing), picture)
     vectors = torch.stack([nothing, 0.3 * draws(len(nothing)), nothing])  # one of three changes
     mixed = generator.synthesis(code, vectors)
-    assert torch.equal(sfe.edit(code.inversion, vectors, "pre_demod", torch.float32)[::2], code.inversion.still[::2])
+    assert torch.equal(sfe.edit(code, vectors, "pre_demod", "const", torch.float32)[0][::2], code.inversion.still[::2])
     assert (mixed[1] - picture[1]).abs().max() > 0.01
     near = generator.synthesis(code, 1e-5 * vectors[1])  # and no jump beside it
     assert (near - picture).abs().max() < 1e-3

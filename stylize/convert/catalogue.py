@@ -78,7 +78,7 @@ WEIGHTS = (
     WeightsFile(
         name="sfe-ffhq",
         purpose="better encoder of faces, beside e4e: keeps glasses, earrings, background (StyleFeatureEditor)",
-        licence="MIT for the code; see their page for the weights",
+        licence="MIT",
         target="encoder_sfe.safetensors",
         repo="AIRI-Institute/StyleFeatureEditor",
         file="pretrained_models/sfe_editor_light.pt",

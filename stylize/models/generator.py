@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
-from stylize.models.code import Code, Inversion
+from stylize.models.code import Code
 from stylize.models.layers import Mapping, ModulatedConv, Noise, Order, ToRGB, Window, cut, normal, upsample
 
 ONE_AT_A_TIME = 512  # px: on a CPU, pictures this large are drawn one by one, since several overflow its caches
@@ -123,7 +123,7 @@ class Generator(nn.Module):
     """
 
     w_avg: Tensor
-    edit: Callable[[Inversion, Tensor | None, Order, torch.dtype], Tensor] | None = None
+    edit: Callable[[Code, Tensor | None, Order, Noise, torch.dtype], tuple[Tensor, Tensor | None]] | None = None
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -207,15 +207,15 @@ class Generator(nn.Module):
                 for one, vector in zip(code, own, strict=True)
             )
             return torch.cat(list(pictures))
+        if code.inversion is not None:
+            assert self.edit is not None, "a code of another model"
+            return self.upper(*self.edit(code, domain, order, noise, dtype), code.ws, domain, order, noise)
         lower, rgb = self.lower(code.ws, domain, order, noise, dtype, resolution)
         if rgb is not None and rgb.shape[-1] == resolution:
             return rgb
         lower = cut(lower, window)
         if code.features is not None:
             lower = lower + code.features.to(lower.dtype)
-        if code.inversion is not None:
-            assert self.edit is not None, "a code of another model"
-            lower = self.edit(code.inversion, domain, order, dtype)
         return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window)
 
     def lower(

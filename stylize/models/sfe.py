@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from stylize.models.code import Code, Inversion
 from stylize.models.e4e import E4e
 from stylize.models.generator import Generator
-from stylize.models.layers import Order
+from stylize.models.layers import Noise, Order
 
 POOLED = 3  # px on a side, to which each stage is pooled for the rows of W+
 
@@ -225,18 +225,21 @@ class Sfe(nn.Module):
         base, _ = self.generator.lower(before, dtype=self.dtype)
         return Code(ws, None, Inversion(fused, before, before, self.editor(fused, torch.zeros_like(fused)), base))
 
-    def change(self, inversion: Inversion, domain: Tensor | None, order: Order, dtype: torch.dtype) -> Tensor:
-        """D in the module's equations, (N, C, h, h)."""
+    def change(self, inversion: Inversion, after: Tensor) -> Tensor:
+        """D in the module's equations, (N, C, h, h), from H(v + e; d)."""
         base = inversion.base
-        if base is None or base.dtype != dtype:
-            base, _ = self.generator.lower(inversion.before, dtype=dtype)
-        after, _ = self.generator.lower(inversion.after, domain, order, dtype=dtype)
+        if base is None or base.dtype != after.dtype:
+            base, _ = self.generator.lower(inversion.before, dtype=after.dtype)
         return base - after
 
-    def edit(self, inversion: Inversion, domain: Tensor | None, order: Order, dtype: torch.dtype) -> Tensor:
-        """The features (N, C, h, h) that enter the generator. Without an edit, and with a domain (domain_dim,) or (N,
-        domain_dim) that changes nothing, they are ``still``, bit for bit."""
+    def edit(
+        self, code: Code, domain: Tensor | None, order: Order, noise: Noise, dtype: torch.dtype
+    ) -> tuple[Tensor, Tensor | None]:
+        """What enters the upper half: features (N, C, h, h), and the RGB of the lower half. Without an edit, and with a
+        domain (domain_dim,) or (N, domain_dim) that changes nothing, the features are ``still``, bit for bit."""
+        inversion = code.inversion
         assert self.editor is not None
+        assert inversion is not None
         changed = (inversion.after != inversion.before).flatten(1).any(1)
         if domain is not None:
             changed = changed | (domain.reshape(-1, domain.shape[-1]) != 0).any(1)
@@ -247,6 +250,11 @@ class Sfe(nn.Module):
             still = self.editor(fused, torch.zeros_like(fused))
         if not bool(changed.any()):
             assert still is not None
-            return still.to(dtype)
-        edited = self.editor(fused, self.change(inversion, domain, order, dtype))
-        return edited if still is None else torch.where(changed[:, None, None, None], edited, still.to(dtype))
+            return still.to(dtype), self.generator.lower(code.ws, domain, order, noise, dtype)[1]
+        # w for the RGB and v for the change go through the lower half in one batch.
+        twice = domain if domain is None or domain.ndim == 1 else torch.cat([domain, domain])
+        drawn, rgb = self.generator.lower(torch.cat([code.ws, inversion.after]), twice, order, noise, dtype)
+        edited = self.editor(fused, self.change(inversion, drawn[len(code) :]))
+        if still is not None:
+            edited = torch.where(changed[:, None, None, None], edited, still.to(dtype))
+        return edited, None if rgb is None else rgb[: len(code)]

@@ -258,7 +258,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
                 parts.append(text[start : tokens[place + length][2]])
                 place += 1
             else:
-                found.append(_Found(mix, text[start:last], factor, share, negated))
+                found.append(_Found(mix, text[start:last], factor, share, negated or factor == 0))
             factor, share = 1.0, False
             place += length
             continue
