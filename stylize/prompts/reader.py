@@ -53,7 +53,7 @@ def off_topic() -> list[str]:
 
 @cache
 def sentence_encoder() -> Any:
-    """The sentence encoder, or None where it is not installed or the processor cannot run it."""
+    """The sentence encoder, or None if it is not installed or the CPU cannot run it."""
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT" and platform.machine() in ("x86_64", "AMD64"):
         return None  # its instructions need AVX2
     before = os.environ.get("OMP_NUM_THREADS")
