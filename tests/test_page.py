@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +34,7 @@ from stylize.ui.library import MAX_KEPT, read_pack, write_pack
 from stylize.ui.page import Page
 from stylize.ui.recipe import TURNING, Recipe, read_query, write_query
 from stylize.ui.result import OFFERED, greeting
-from stylize.ui.studio import CELL, GRID, corner_weights, safe_name
+from stylize.ui.studio import CELL, GRID, clear_temporary, corner_weights, safe_name
 from stylize.ui.texts import I18N, TEXTS, say
 from stylize.ui.video import camera_frame
 
@@ -274,6 +276,7 @@ def test_a_link_brings_back_what_it_was_made_of(page: Page) -> None:
     )
     assert read_query(query) == (recipe, 0.75, 0.5, True, 7)
     assert write_query(Recipe(parts[:1]), Look(detail=1.0), None) == "?to=red+mosaic&weight=1&strength=1&detail=1"
+    assert write_query(Recipe((MixPart("red \ud800"),)), Look(), None) == "?to=red+%3F&weight=1&strength=1"
     values = page.shared.linked(query, ENGLISH)
     shared = page.shared
     assert [values[text] for text in shared.texts] == ["red mosaic", "a & b=c", "", ""]
@@ -675,6 +678,23 @@ def test_names_lead_into_no_folder(name: str) -> None:
 
 
 # --- the model
+
+
+def test_what_is_old_goes_and_broken_off_uploads_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = tmp_path / "gradio"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(uploads))
+    kept = [clear_temporary() / "new", uploads / "tmpnew", uploads / "whole" / "photo.jpg"]
+    gone = [clear_temporary() / "old", uploads / "tmpold"]
+    for path in (kept[0], gone[0], kept[2].parent):
+        path.mkdir(parents=True)
+    for path in (kept[1], kept[2], gone[1]):
+        path.touch()
+    for path in gone:
+        os.utime(path, (0, 0))
+    clear_temporary()
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in gone)
 
 
 def test_only_who_sits_here_fetches_the_full_model() -> None:

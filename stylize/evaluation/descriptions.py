@@ -28,7 +28,7 @@ SHEET_DESCRIPTIONS = (
 )  # fmt: skip
 
 
-LISTS = ("open_words_eval.tsv", "open_words_eval_2.tsv")
+LISTS = ("open_words_eval.tsv", "open_words_eval_2.tsv", "open_words_eval_3.tsv")
 
 
 def expectations(name: str) -> list[tuple[str, list[str]]]:

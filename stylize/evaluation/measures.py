@@ -25,7 +25,7 @@ from stylize.adaptation.pictures import adapt_image, one_shot_preset
 from stylize.adaptation.text import AdaptSettings, adapt_text
 from stylize.errors import StylizeError
 from stylize.evaluation import descriptions as understood
-from stylize.evaluation import looks, unseen_prompts
+from stylize.evaluation import looks, unseen_prompts, word_fits
 from stylize.evaluation.vector_vs_weights import COMPARED_STYLES, Comparison
 from stylize.faces.detail import transfer_detail
 from stylize.faces.identity import FaceIdentity, perceptual_distance
@@ -319,6 +319,11 @@ def understanding(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any
     return understood.measure()
 
 
+def words_fit(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
+    """Fits the coefficients in ``stylize.prompts.reader``."""
+    return word_fits.fit(args.descriptions or 1200, args.seed)
+
+
 def words_sheet(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
     """A picture of 40 everyday descriptions on one face: the first of --photos, else the astronaut of scikit-image."""
     if args.photos is not None:
@@ -338,5 +343,6 @@ MEASURES: dict[str, Callable[[Stylizer, argparse.Namespace], dict[str, Any]]] = 
     "hypernet": hypernet,
     "contact-sheet": contact_sheet,
     "words": understanding,
+    "words-fit": words_fit,
     "words-sheet": words_sheet,
 }

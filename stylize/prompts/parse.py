@@ -8,10 +8,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 
-import numpy as np
-
 from stylize.errors import PromptError, Sentence
-from stylize.prompts.reader import SHAPE, Mix, descriptions, pieces, similarities, spelled
+from stylize.prompts.reader import SHAPE, Mix, descriptions, is_made_of_words, is_off_topic, looks, nearest_styles
 from stylize.prompts.russian import CYRILLIC, PATTERNS, russian_name
 from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
 
@@ -38,6 +36,8 @@ AROUND = FILLERS | frozenset(
     """)
 )
 MEANINGLESS = AROUND | SILENT
+# Function words that share a stem with a description, as "лет" (years) does with summer:
+FUNCTION_WORDS = NEGATIONS | CONTRASTS | {*AMOUNTS, *FRACTIONS, *tokens("may лет нас тот час сел дел рад")}
 ENDINGS = tokens(
     "иями ями ами ого его ому ему ыми ими ией ией ях ах ов ев ей ой ий ый ая яя ое ее ые ие ую юю ым им ом ем ою ею "
     "ам ям ия ию ии а я о е ы и у ю ь й"
@@ -55,9 +55,10 @@ class Prompt:
     """``text``: as written, with spaces tidied. ``styles`` and ``colours``: canonical names with weights, heaviest
     first. ``without``: styles and colours it rules out. ``shapes``: words that ask for another shape; ``parts``: words
     that ask to colour one part of the face. ``unknown``: unknown words. ``confidence``: how likely these styles are the
-    intended ones, 0 to 1. ``named``: whether its words name the styles; otherwise they are the nearest in meaning.
-    ``described``: whether it describes a look at all, rather than being random letters or off topic. ``nearest``: three
-    names to offer."""
+    intended ones, 0 to 1. ``named``: whether its words are known; otherwise the styles are the nearest in meaning.
+    ``evoked``: whether the words are known, but name something that merely looks like these styles. ``described``:
+    whether it describes a look at all, rather than being random letters or off topic. ``nearest``: three names to
+    offer."""
 
     text: str
     styles: Mix
@@ -68,6 +69,7 @@ class Prompt:
     unknown: tuple[str, ...] = ()
     confidence: float = 1.0
     named: bool = True
+    evoked: bool = False
     described: bool = True
     nearest: tuple[str, ...] = ()
 
@@ -93,6 +95,8 @@ class Prompt:
         if not self.named and not self.photo:
             nearest_ = ", ".join((*self.styles, *self.colours))
             said.append(Sentence("The nearest that can be drawn: {} ({:.0%} sure).", nearest_, self.confidence))
+        elif self.evoked:
+            said.append(Sentence("What was drawn for it: {}.", ", ".join((*self.styles, *self.colours))))
         said += [
             Sentence("Left out: {}, because a single part of the face cannot be coloured.", words)
             for words in self.parts
@@ -184,14 +188,26 @@ def key(text: str) -> tuple[str, ...]:
 
 
 @cache
+def _named() -> dict[tuple[str, ...], Mix]:
+    """The names of styles and colours themselves."""
+    colours = {(stem(word),): {name: 1.0} for name, words in COLOUR_WORDS.items() for word in words}
+    return colours | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
+
+
+@cache
+def _looks() -> dict[tuple[str, ...], Mix]:
+    return {key(text): mix for text, mix in reversed(looks().items())} | _named()
+
+
+@cache
 def lexicon() -> dict[tuple[str, ...], Mix]:
-    table = {key(text): mix for text, mix in reversed(descriptions().items())}
-    return table | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
+    """All known phrases, by key."""
+    return {key(text): mix for text, mix in reversed(descriptions().items())} | _looks()
 
 
 @cache
 def _single() -> list[str]:
-    return [words[0] for words in lexicon() if len(words) == 1 and len(words[0]) > 3]
+    return [words[0] for words in _looks() if len(words) == 1 and len(words[0]) > 3]
 
 
 @cache
@@ -207,6 +223,12 @@ class _Found:
     share: bool
     negated: bool
 
+    @property
+    def subject(self) -> bool:
+        """Whether it is what a picture may show, rather than a look."""
+        own = key(self.words)
+        return own in lexicon() and own not in _looks()
+
 
 def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
     """(known phrases, colours of face parts, unknown words, number of letters understood, number of letters that
@@ -219,7 +241,7 @@ def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
     factor, share, negated = 1.0, False, False
     while place < len(tokens):
         word, start, end = tokens[place]
-        if word.isdigit() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
+        if word.isdecimal() and place + 1 < len(tokens) and tokens[place + 1][0] == "%":
             factor, share = min(int(word[:4]), 100) / 100, True
             place += 2
             continue
@@ -271,7 +293,7 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
             break
         if other not in AROUND:
             stems.append(stem(other))
-            mix = lexicon().get(tuple(stems), {})
+            mix = {} if count == 1 and other in FUNCTION_WORDS else lexicon().get(tuple(stems), {})
             if mix and (SHAPE not in mix or len(stems) == count):  # an "old photo of a man" is not an old man
                 best = max(best, (mix, count), key=lambda pair: pair[1])
         elif tuple(map(stem, (t[0] for t in tokens[place : place + count]))) in lexicon():
@@ -307,48 +329,6 @@ def _heaviest(mix: Mix, count: int = 3) -> Mix:
     return {name: round(weight * total, 3) for name, weight in kept.items()}
 
 
-def nearest_styles(text: str, known: Collection[str], without: Collection[str] = ()) -> tuple[Mix, float]:
-    """(the mix nearest in meaning, confidence). The confidence is the probability that one of the first three styles is
-    right, by logistic regression on the cosine to the nearest description and the agreement of its neighbours: 65 % are
-    right, over 1,200 descriptions of the table, each held out together with all that share a word with it."""
-    alike = similarities(text)
-    if alike is None:
-        return {}, 0.0
-    mixes = list(descriptions().values())
-    order = [i for i in np.argsort(-alike[0])[:60] if _can_draw(mixes[i], known, without)][:6]
-    if not order:
-        return {}, 0.0
-    top = alike[0][order].astype(float)
-    weights = np.exp(14 * (top - top[0]))
-    mix: Mix = {}
-    for i, weight in zip(order, weights / weights.sum(), strict=True):
-        for name, share in mixes[i].items():
-            if name not in without:
-                mix[name] = mix.get(name, 0.0) + float(weight) * share
-    agreement = max(mix.values()) / sum(mix.values())
-    return mix, float(1 / (1 + np.exp(2.4 - 2.8 * top[0] - 2.9 * agreement)))
-
-
-def is_off_topic(text: str) -> bool:
-    """Whether a text is not about looks, such as "buy milk": logistic regression on its cosines to the nearest
-    description and to the nearest off-topic sentence. Trained on the same 1,200 descriptions, of which it flags 3 %,
-    and 223 off-topic sentences, of which it flags 74 %, each held out in the same way."""
-    alike = similarities(text)
-    return alike is not None and 15.9 * alike[1] > 10 * float(alike[0].max()) + 2.4
-
-
-def is_made_of_words(text: str) -> bool:
-    """Whether a text consists of words rather than random letters: logistic regression trained on the same 1,200
-    descriptions, of which it accepts 98 %, and 350 rows of keys or random letters, of which it accepts 3 %."""
-    alike = similarities(text)
-    return alike is not None and 7.2 * float(alike[0].max()) - 6.9 * pieces(text) + 8.9 * spelled(text) > 6.9
-
-
-def _can_draw(mix: Mix, known: Collection[str], without: Collection[str]) -> bool:
-    names = [name for name in mix if name not in without]
-    return any(name in known or name in COLOUR_WORDS or name == SHAPE for name in names)
-
-
 def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     """Parses a description for a model that draws the styles ``known``."""
     text = " ".join(text.split())
@@ -356,34 +336,37 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     without = {name for item in found if item.negated for name in item.mix}
     wanted = [item for item in found if not item.negated]
     shapes = tuple(item.words for item in wanted if SHAPE in item.mix)
-    looks = [item for item in wanted if SHAPE not in item.mix]
-    if looks:  # people named as the subject, not as the look to draw
+    asked = [item for item in wanted if SHAPE not in item.mix]
+    if asked:  # people named as the subject, not as the look to draw
         shapes = tuple(words for words in shapes if words.lower() not in PEOPLE)
-    if any(item.words.lower() not in FORMS for item in looks):
-        looks = [item for item in looks if item.words.lower() not in FORMS]
+    if any(item.words.lower() not in FORMS for item in asked):
+        asked = [item for item in asked if item.words.lower() not in FORMS]
         unknown = [word for word in unknown if word.lower() not in FORMS]
-    styled = [item for item in looks if set(item.mix) & set(NAMES)]
+    if any(set(item.mix) & set(NAMES) and not item.subject for item in asked):  # a pencil sketch of a sailor
+        asked = [item for item in asked if not item.subject]
+    evoked = any(len(item.mix) > 1 or item.subject for item in asked)
+    styled = [item for item in asked if set(item.mix) & set(NAMES)]
     even = 1.0 if any(item.share for item in styled) else 1 / max(1, len(styled))
-    weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in looks]
+    weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in asked]
     styles, colours = _scaled([(w, {n: x for n, x in mix.items() if n not in without}) for w, mix in weighted], known)
     covered = understood / letters if letters else 0.0
     confidence, named = 1.0 if not unknown else 0.6 + 0.4 * covered, True
     offered: Mix = {}
     described = True
-    if looks and not (styles or colours):  # known, but this model has no domain for it
-        unknown, covered, looks = [*unknown, *(item.words for item in looks)], 0.0, []
+    if asked and not (styles or colours):  # known, but this model has no domain for it
+        unknown, covered, asked = [*unknown, *(item.words for item in asked)], 0.0, []
     if unknown and is_off_topic(text):  # even if some words are known
         shapes, described = (), False
     elif unknown and covered < 0.5:
         offered, nearest_confidence = nearest_styles(text, known, without)
         described = is_made_of_words(text)
-        if offered.get(SHAPE, 0) > 0.5 * sum(offered.values()) and described and not looks:
+        if offered.get(SHAPE, 0) > 0.5 * sum(offered.values()) and described and not asked:
             shapes = shapes or (text,)
             styles, colours, confidence = {}, {}, nearest_confidence
-        elif described or not looks:
+        elif described or not asked:
             mix = {name: weight for name, weight in offered.items() if name != SHAPE and weight >= SEEN}
             alike = _scaled([(1.0, mix)], known)
-            if looks:
+            if asked:
                 alike = _scaled([(0.6, {**styles, **colours}), (0.4, {**alike[0], **alike[1]})], known)
             styles, colours = alike
             confidence, named = nearest_confidence, False
@@ -391,7 +374,7 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
             described = True
     prompt = Prompt(
         text, styles, colours, tuple(sorted(without)), shapes, tuple(parts), tuple(unknown), round(confidence, 2),
-        named, described,
+        named, evoked, described,
     )  # fmt: skip
     if prompt.drawable and (named or confidence >= DOUBT):
         return prompt

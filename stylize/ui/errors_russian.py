@@ -53,6 +53,7 @@ SENTENCES: dict[str, str] = {
         "Модель {0} понимает английский и русский и не знает {1}; ближайшее, что она знает: {2}."
     ),
     "The nearest that can be drawn: {} ({} sure).": "Ближайшее, что можно нарисовать: {0} (уверенность {1}).",
+    "What was drawn for it: {}.": "Что для этого нарисовано: {0}.",
     "Left out: {}, because a single part of the face cannot be coloured.": (
         "Пропущено: {0}; часть лица нельзя окрасить отдельно."
     ),

@@ -115,7 +115,7 @@ def write_query(recipe: Recipe, look: Look, seed: int | None) -> str:
         pairs.append(("colours", "own"))
     if seed is not None:
         pairs.append(("seed", seed))
-    return "?" + urlencode(pairs, safe=",")
+    return "?" + urlencode(pairs, safe=",", errors="replace")
 
 
 def read_query(query: str) -> Link:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Never
 
 import numpy as np
+from gradio.utils import get_upload_folder
 from PIL import Image, ImageDraw, ImageFont
 
 from stylize.adaptation.descent import AdaptationProgress, State
@@ -66,13 +67,18 @@ def temporary(suffix: str, name: str = "stylize") -> Path:
 
 
 def clear_temporary() -> Path:
-    """The folder of served files, after deleting old ones."""
+    """The folder of served files, after deleting old ones, and old uploads that were broken off, which Gradio keeps."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    for old in folder.iterdir():
+    broken_off = (path for path in Path(get_upload_folder()).glob("tmp*") if path.is_file())
+    for old in [*folder.iterdir(), *broken_off]:
         with suppress(FileNotFoundError):  # another visitor's call deleted it first
-            if time.time() - old.stat().st_mtime > KEPT_SECONDS - SWEPT_SECONDS:
+            if time.time() - old.stat().st_mtime <= KEPT_SECONDS - SWEPT_SECONDS:
+                continue
+            if old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)
+            else:
+                old.unlink()
     return folder
 
 
