@@ -76,7 +76,7 @@ def test_the_inverters_file_is_read_alone(tmp_path: Path) -> None:
         ({"encoder.conv.bias": None}, "missing editor.conv.bias"),
         ({"encoder.more": torch.ones(1)}, "unexpected editor.more"),
         ({"encoder.conv.bias": torch.ones(9)}, r"editor.conv.bias is \(9,\)"),
-        ({"encoder.conv.bias": torch.full((8,), torch.nan)}, "not finite"),
+        ({"encoder.conv.bias": torch.full((8,), torch.nan)}, "non-finite"),
         ({"encoder.conv.bias": "eight"}, "plain tensors"),
         ({"inverter.fuser.conv.weight": torch.tensor(1.0)}, "another architecture|no whole"),
         ({"inverter.fs_backbone.styles.0.weight": torch.tensor(1.0)}, "another architecture|no whole"),
