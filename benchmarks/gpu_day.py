@@ -116,7 +116,7 @@ def main() -> None:
         times = PATIENT if args.small else 1
         results = {part: run(part, command, Path(name), times * MINUTES[part]) for part, command in work.items()}
     report(results, device, args.json)
-    failed = [part for part, found in results.items() if found["exit_status"] not in (0, 5)]  # 5: no test was chosen
+    failed = [part for part, found in results.items() if found["exit_status"] not in (0, 5)]  # 5: no tests selected
     if failed:
         raise SystemExit(f"These failed: {', '.join(failed)}.")
 

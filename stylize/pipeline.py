@@ -206,7 +206,8 @@ class Stylizer(FaceModel):
 
     @cached_property
     def hypernet(self) -> HyperNet:
-        """Read when it is first needed. Raises CheckpointError when there is none or it belongs to another model."""
+        """The hypernetwork, loaded on first use. Raises CheckpointError if there is none or if it belongs to another
+        model."""
         net = value_of(self._hypernet)
         if net is None:
             raise CheckpointError(
@@ -228,7 +229,7 @@ class Stylizer(FaceModel):
         return net.eval().requires_grad_(False).to(self.device)
 
     def ready_domain(self, name: str) -> Domain:
-        """The style or colour of that name that ships with the model. Raises DomainError when there is none."""
+        """The ready style or colour of that name. Raises DomainError if there is none."""
         for own in (name, f"colours/{name}"):
             if own in self.domains:
                 return self.domains[own]
@@ -240,8 +241,8 @@ class Stylizer(FaceModel):
 
 
 def check_prompt(text: str) -> str:
-    """The text without surplus spaces. Raises PromptError when it is empty, has no words or is too long."""
-    text = " ".join(text.encode(errors="replace").decode().split())  # half a character is none
+    """The text with spaces tidied. Raises PromptError if it is empty, has no words or is too long."""
+    text = " ".join(text.encode(errors="replace").decode().split())  # a lone surrogate is not a character
     if not text:
         raise PromptError("The description is empty; say what the face should become, such as 'pencil sketch'.")
     if len(text) > LONGEST_PROMPT:

@@ -123,7 +123,7 @@ def test_references_of_any_kind(tiny: Stylizer, astronaut: Image.Image) -> None:
     assert words.startswith("No face was found in reference 1")
     assert "reference 2 is only" in words
     first = next(adapt_image(tiny, [wall], SMALL))
-    assert "its middle was used" in first.note
+    assert "its centre was used" in first.note
 
 
 def test_animated_references_give_their_first_frame(tiny: Stylizer, astronaut: Image.Image, tmp_path: Path) -> None:

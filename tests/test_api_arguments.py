@@ -145,7 +145,7 @@ def test_a_wrong_argument_is_told_by_its_name(
         ("mix", {"parts": [""]}, "is not a style with its weight"),
         ("mix", {"parts": ["x" * 2000]}, "has 2000 characters"),
         ("mix", {"parts": ["pencil sketch=nan"]}, "is not a number"),
-        ("mix", {"parts": ["pencil sketch=1e300"]}, "not finite"),
+        ("mix", {"parts": ["pencil sketch=1e300"]}, "non-finite"),
         ("mix", {"domains": ["text"]}, "is not a domain file or is damaged"),
         ("morph", {"photo": "text"}, "not a picture that can be read"),
         ("morph", {"texts": None}, "at least one style"),

@@ -285,7 +285,7 @@ def test_a_description_is_trained_kept_and_found_again(
     expect(other.locator("#library-note")).to_contain_text("1 styles imported")
     pack.write_text("no pack")
     choose_file(other, other.locator("#library-import"), pack)
-    expect(other.locator("#library-note")).to_contain_text("not a zip file")
+    expect(other.locator("#library-note")).to_contain_text("not a readable zip file")
     other.context.close()
 
 

@@ -391,6 +391,6 @@ def test_the_command_line_obeys_the_environment(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "non-commercial" in done.stdout
     assert "132.7 MB" in done.stdout
-    assert done.stderr.startswith("stylize: The connection to aaronb/StyleGAN2/stylegan2-ffhq-config-f.pt fails")
+    assert done.stderr.startswith("stylize: The connection to aaronb/StyleGAN2/stylegan2-ffhq-config-f.pt failed")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "full").exists()

@@ -302,11 +302,11 @@ def test_another_architecture_is_refused_by_name(tmp_path: Path) -> None:
     refused(state | {"input.input": torch.zeros(1, 9, 4, 4)}, r"convs\.0\.affine\.bias is \(8,\) instead of \(9,\)")
     refused(state | {"style.1.bias": torch.full((16,), torch.nan)}, "non-finite")
     refused({"a": torch.zeros(3)}, r"no StyleGAN2 generator: a layer is missing \('const'\)")
-    refused(state | {"style.9" + "9" * 5000 + ".bias": torch.zeros(1)}, "does not hold plain tensors")
-    refused(state | {"a\x1b[31m": torch.zeros(1)}, "does not hold plain tensors")
-    refused({}, "no generator of StyleGAN2")
-    refused(state | {"input.input": torch.zeros(1, 0, 4, 4)}, "does not hold plain tensors")
-    refused(state | {"style.1.bias": "text"}, "does not hold plain tensors")
+    refused(state | {"style.9" + "9" * 5000 + ".bias": torch.zeros(1)}, "does not contain plain tensors")
+    refused(state | {"a\x1b[31m": torch.zeros(1)}, "does not contain plain tensors")
+    refused({}, "no StyleGAN2 generator")
+    refused(state | {"input.input": torch.zeros(1, 0, 4, 4)}, "does not contain plain tensors")
+    refused(state | {"style.1.bias": "text"}, "does not contain plain tensors")
     with pytest.raises(CheckpointError, match=r"w_avg is \(3,\) instead of \(16,\)"):
         recognised(save(tmp_path / "a.pt", {"g_ema": state, "latent_avg": torch.zeros(3)}))
     with pytest.raises(CheckpointError, match="none of the checkpoints"):

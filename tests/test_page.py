@@ -566,7 +566,7 @@ def test_domains_are_kept_renamed_and_deleted(page: Page, domain: Domain) -> Non
     assert "My own" in note
     for name in ("pencil sketch", "карандаш"):
         assert "taken" in library.renamed("My own", name, own, "", ENGLISH)[-2]
-    assert "Ready styles stay" in library.deleted("pencil sketch", own, "", ENGLISH)[-2]
+    assert "Ready styles cannot be changed" in library.deleted("pencil sketch", own, "", ENGLISH)[-2]
     assert library.deleted("My own", own, "sepia", ENGLISH)[-1] == gr.skip()
     own, *_, text = library.deleted("My own", own, "My own", ENGLISH)
     assert (own, text) == ({}, "")
@@ -646,9 +646,9 @@ def entry(name: str, data: bytes = b"hello") -> bytes:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"hello", "not a zip file"),
+        (b"hello", "not a readable zip file"),
         (bomb(), "far too large"),
-        (bomb()[:-200], "not a zip file"),
+        (bomb()[:-200], "not a readable zip file"),
         (many(), "use packs of at most"),
         (entry("readme.txt"), "contains no"),
         (entry("../../evil.safetensors"), "evil.safetensors is not a domain file"),

@@ -70,16 +70,16 @@ def test_the_inverters_file_is_read_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"inverter.fuser.conv.weight": None}, "no whole StyleFeatureEditor"),
-        ({"inverter.fs_backbone.styles.0.weight": None}, "no whole StyleFeatureEditor"),
+        ({"inverter.fuser.conv.weight": None}, "no complete StyleFeatureEditor"),
+        ({"inverter.fs_backbone.styles.0.weight": None}, "no complete StyleFeatureEditor"),
         ({"inverter.fs_backbone.block_3.1.conv2.weight": None}, "missing inverter.fs_backbone.block_3.1.conv2"),
         ({"encoder.conv.bias": None}, "missing editor.conv.bias"),
         ({"encoder.more": torch.ones(1)}, "unexpected editor.more"),
         ({"encoder.conv.bias": torch.ones(9)}, r"editor.conv.bias is \(9,\)"),
-        ({"encoder.conv.bias": torch.full((8,), torch.nan)}, "not finite"),
+        ({"encoder.conv.bias": torch.full((8,), torch.nan)}, "non-finite"),
         ({"encoder.conv.bias": "eight"}, "plain tensors"),
-        ({"inverter.fuser.conv.weight": torch.tensor(1.0)}, "another architecture|no whole"),
-        ({"inverter.fs_backbone.styles.0.weight": torch.tensor(1.0)}, "another architecture|no whole"),
+        ({"inverter.fuser.conv.weight": torch.tensor(1.0)}, "different architecture|no complete"),
+        ({"inverter.fs_backbone.styles.0.weight": torch.tensor(1.0)}, "different architecture|no complete"),
     ],
 )
 def test_damaged_files_are_refused_in_one_sentence(change: dict[str, Any], message: str, tmp_path: Path) -> None:

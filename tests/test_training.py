@@ -222,8 +222,8 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
 def test_the_configuration_of_the_mini_model_fits_its_parts() -> None:
     args = argparse.Namespace(data=Path("faces"), out=Path("out"), device=None, seed=3, dtype="bfloat16")
     config = tomllib.loads(mini.CONFIG.read_text(encoding="utf-8"))
-    assert set(config) == set(mini.STAGES)
-    for part in mini.STAGES:
+    assert set(config) == set(mini.MODULES)
+    for part in mini.MODULES:
         read = vars(mini.options(part, args, config[part]))
         assert config[part].items() <= read.items()
         assert (read["data"], read["model"], read["seed"]) == (Path("faces"), "out", 3)

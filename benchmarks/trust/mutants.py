@@ -28,7 +28,7 @@ EDGES = (0, 1, 0x7F, 0x80, 0xFE, 0xFF)
 LARGE = (0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 GOLDEN = ROOT / "tests" / "golden" / "checkpoints"
 
-Files = dict[str, bytes]  # by a name with its ending
+Files = dict[str, bytes]  # by file name
 
 
 def picture(size: int = SIDE) -> Image.Image:
@@ -246,7 +246,7 @@ def mutant(files: Files, kind: str, seed: int, index: int) -> tuple[str, bytes]:
     for _ in range(rng.choice((1, 1, 1, 2, 4))):
         if data:
             rng.choice(DAMAGE)(data, rng)
-    if rng.random() < 0.02:  # the end of another file
+    if rng.random() < 0.02:  # append the end of another file
         data += files[rng.choice(sorted(files))][-rng.randrange(1, 2000) :]
     return f"{index}-{name}", bytes(data)
 

@@ -22,7 +22,7 @@ from benchmarks.trust import ROOT, pages
 SIDE, FRAME = 320, 24  # px
 UNLIKE = 30  # of 255: a larger colour difference means another visitor's picture
 STYLES = ("pencil sketch", "sepia", "zombie", "mosaic", "negative")
-TRAINERS = 8  # one visitor in so many trains a style
+TRAINERS = 8  # one in this many visitors trains a style
 WORK = (
     "photo", "slider", "invert", "slider", "mix", "photo", "slider", "instant", "photo", "slider", "film", "photo",
     "slider", "invert", "mix", "photo", "training", "slider", "photo", "slider",

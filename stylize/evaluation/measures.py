@@ -88,7 +88,7 @@ def found(pictures: Tensor) -> list[int]:
     return [len(detector(np.asarray(image), 1)) for image in images]
 
 
-def nearest(made: Tensor, originals: Tensor) -> Tensor:
+def own_is_nearest(made: Tensor, originals: Tensor) -> Tensor:
     """(N,) bool: whether each descriptor (N, 128) is nearest to its own original."""
     return torch.cdist(made, originals).argmin(1) == torch.arange(len(made))
 
@@ -111,7 +111,7 @@ def reconstruction(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, An
         mine = torch.cat([identity.descriptor(a) for a, _ in features])
         theirs = torch.cat([identity.descriptor(b) for _, b in features])
         strangers = torch.cdist(theirs, theirs).fill_diagonal_(math.nan)
-        counts, right = torch.tensor(found(made)), nearest(mine, theirs)
+        counts, right = torch.tensor(found(made)), own_is_nearest(mine, theirs)
         dark = skin_light(originals).argsort()[: len(originals) // 4]
         for words, which in (("", torch.arange(len(originals))), (", darkest quarter", dark)):
             if len(which):

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from stylize.prompts.parse import key
-from stylize.prompts.reader import blend, descriptions, off_topic, pieces, similarities, spelled
+from stylize.prompts.reader import descriptions, nearest_mix, off_topic, pieces, similarities, spelled
 
 KEYS = ("qwertyuiop", "asdfghjkl", "zxcvbnm", "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю")
 LETTERS = ("abcdefghijklmnopqrstuvwxyz", "абвгдежзийклмнопрстуфхцчшщъыьэюя")
@@ -29,7 +29,7 @@ def fit(count: int, seed: int) -> dict[str, Any]:
     for index in rng.choice(len(texts), count, replace=False).tolist():
         cosines, others = _similarities(texts[index])
         apart = np.array([not stems[index] & own for own in stems])
-        mix, top, agreement = blend(np.where(apart, cosines, -1))
+        mix, top, agreement = nearest_mix(np.where(apart, cosines, -1))
         own = descriptions()[texts[index]]
         meant = {name for name in own if own[name] >= 0.5 * max(own.values())}
         sure.append([top, agreement])
@@ -72,21 +72,21 @@ def _similarities(text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 
 def _logistic(truth: list[bool], features: list[list[float]], kept: float | None = None) -> dict[str, Any]:
-    """Coefficients, the constant last, where a positive sum means true, and accuracy of both classes. ``kept``: the
+    """Coefficients, the constant last, where a positive sum means true, and the accuracy on both classes. ``kept``: the
     share of true ones that must be accepted."""
     x = F.pad(torch.tensor(features, dtype=torch.float64), (0, 1), value=1.0)
     y = torch.tensor(truth, dtype=torch.float64)
-    ways = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([ways], max_iter=500, line_search_fn="strong_wolfe")
+    weights = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    search = torch.optim.LBFGS([weights], max_iter=500, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
         search.zero_grad()
-        loss = F.binary_cross_entropy_with_logits(x @ ways, y)
+        loss = F.binary_cross_entropy_with_logits(x @ weights, y)
         loss.backward()
         return loss
 
     search.step(closure)
-    found = ways.detach()
+    found = weights.detach()
     if kept is not None:
         found[-1] -= torch.quantile((x @ found)[y > 0], 1 - kept)
     said = x @ found > 0

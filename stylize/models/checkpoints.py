@@ -49,7 +49,7 @@ def save_checkpoint(
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, settings) of a file written by ``save_checkpoint``; half precision comes back as float32.
 
-    Raises CheckpointError when the file is missing, broken, or not ours.
+    Raises CheckpointError if the file is missing, damaged, or not from this project.
     """
     path = Path(path)
     if not os.path.isfile(path):  # unlike Path.is_file, false for an impossible name

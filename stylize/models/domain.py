@@ -27,7 +27,7 @@ LARGEST_NUMBER = 1000.0  # largest absolute value in a domain file; trained vect
 LARGEST_WEIGHT = 1e30  # of a stored mix
 LONGEST_PART = 1000  # characters of one style of a mix
 MAX_ITERATIONS = 100  # of a spherical mean
-TEXTS = ("order", "generator", "name", "target", "source", "method")
+TEXT_FIELDS = ("order", "generator", "name", "target", "source", "method")
 LEVELS = ("coarse", "medium", "fine")
 Levels = tuple[float, float, float]  # a strength for each level
 
@@ -87,7 +87,7 @@ class Domain:
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file: 24 KB at 1024 px, 22 KB more with a style."""
-        texts = {name: getattr(self, name) for name in TEXTS}
+        texts = {name: getattr(self, name) for name in TEXT_FIELDS}
         rest = {"sizes": self.sizes, "seed": self.seed, "settings": self.settings, "style_share": self.style_share}
         save_checkpoint(path, self._tensors(), {"format": FORMAT, **texts, **rest})
 
@@ -112,7 +112,7 @@ class Domain:
             and all(tensor.is_floating_point() for tensor in tensors.values())
             and type(share) in (int, float)
             and 0 <= share <= 1
-            and all(isinstance(values.get(name), str) for name in TEXTS)
+            and all(isinstance(values.get(name), str) for name in TEXT_FIELDS)
             and isinstance(sizes, list)
             and sizes
             and all(type(size) is int and 0 < size < LARGEST_FILE for size in sizes)
@@ -127,7 +127,7 @@ class Domain:
                 "{} contains numbers that no training produces, or is damaged; create it again.", path.name
             )
         try:
-            texts = {name: values[name] for name in TEXTS}
+            texts = {name: values[name] for name in TEXT_FIELDS}
             style = tensors.get("style")
             return cls(
                 tensors["vector"], tuple(sizes), seed=seed, settings=settings, style=style, style_share=share, **texts

@@ -225,7 +225,7 @@ class _Found:
 
     @property
     def subject(self) -> bool:
-        """Whether it is what a picture may show, rather than a look."""
+        """Whether it is a subject of a picture rather than a look."""
         own = key(self.words)
         return own in lexicon() and own not in _looks()
 

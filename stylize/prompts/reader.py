@@ -45,7 +45,7 @@ def _table(path: Path) -> dict[str, Mix]:
 
 @cache
 def looks() -> dict[str, Mix]:
-    """Descriptions of looks in lower case, with the mix each one means; the earlier take precedence."""
+    """Descriptions of looks in lower case, with the mix each one means; earlier ones take precedence."""
     table = _table(TABLES / "basics.txt")
     for words in STYLE_WORDS.values():
         table |= {phrase: {words.name: 1.0} for phrase in (*words.phrases, *words.sayings)}
@@ -58,7 +58,7 @@ def looks() -> dict[str, Mix]:
 
 @cache
 def descriptions() -> dict[str, Mix]:
-    """``looks``, and things that a picture may show, with the mix each one looks like."""
+    """``looks``, and possible subjects of a picture, with the mix each one looks like."""
     return looks() | {text: mix for text, mix in _table(SUBJECTS).items() if text not in looks()}
 
 
@@ -70,7 +70,7 @@ def off_topic() -> list[str]:
 
 @cache
 def sentence_encoder() -> Any:
-    """The sentence encoder, or None where it is not installed or the processor cannot run it."""
+    """The sentence encoder, or None if it is not installed or the CPU cannot run it."""
     if torch.backends.cpu.get_cpu_capability() == "DEFAULT" and platform.machine() in ("x86_64", "AMD64"):
         return None  # its instructions need AVX2
     before = os.environ.get("OMP_NUM_THREADS")
@@ -146,7 +146,7 @@ def _triples(text: str) -> list[str]:
 
 @cache
 def triples() -> Counter[str]:
-    """Letter trigrams, with the number of descriptions that contain each."""
+    """Letter trigrams, with the number of descriptions containing each."""
     return Counter(triple for text in descriptions() for triple in set(_triples(text)))
 
 
@@ -156,10 +156,11 @@ def spelled(text: str, others: int = 0) -> float:
     return sum(triples()[triple] > others for triple in own) / max(1, len(own))
 
 
-def blend(
+def nearest_mix(
     cosines: NDArray[np.float32], known: Collection[str] = NAMES, without: Collection[str] = ()
 ) -> tuple[Mix, float, float]:
-    """(mix of the nearest descriptions, largest cosine, how far they agree, 0 to 1), from the cosines to all."""
+    """(mix of the nearest descriptions, largest cosine, their agreement, 0 to 1), given the cosines to all
+    descriptions."""
     mixes = list(descriptions().values())
     order = [i for i in np.argsort(-cosines)[:60] if _can_draw(mixes[i], known, without)][:6]
     if not order:
@@ -187,7 +188,7 @@ def nearest_styles(text: str, known: Collection[str], without: Collection[str] =
     alike = similarities(text)
     if alike is None:
         return {}, 0.0
-    mix, top, agreement = blend(alike[0], known, without)
+    mix, top, agreement = nearest_mix(alike[0], known, without)
     return mix, float(1 / (1 + np.exp(2.66 - 2.49 * top - 3.51 * agreement))) if mix else 0.0
 
 

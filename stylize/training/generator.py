@@ -293,7 +293,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Trains, resuming from OUT/run.pt where it exists; writes previews and the weights into OUT."""
+    """Trains, resuming from OUT/run.pt if it exists; writes previews and the weights into OUT."""
     device = torch.device(args.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     given = {name: getattr(args, name) for name in asdict(MiniSettings()) if getattr(args, name, None) is not None}
     settings = MiniSettings(**given)

@@ -66,7 +66,7 @@ def train(
 
 
 def add_dtype(parser: argparse.ArgumentParser) -> None:
-    """The option that every training command has; the value is the name of a torch type."""
+    """The dtype option shared by all training commands."""
     parser.add_argument(
         "--dtype", choices=("float32", "bfloat16"), default="float32", help="of convolutions; bfloat16 where it is fast"
     )

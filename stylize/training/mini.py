@@ -18,7 +18,7 @@ from stylize.training.ready_domains import write_previews
 
 CONFIG = Path(__file__).with_suffix(".toml")
 # In order of training, with their modules; each writes a file of its name.
-STAGES = {"generator": "generator", "clip": "text_image", "hypernet": "hypernet"}
+MODULES = {"generator": "generator", "clip": "text_image", "hypernet": "hypernet"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> ar
     parser = argparse.ArgumentParser(prog=part, conflict_handler="resolve", allow_abbrev=False)
     for name in ("--model", "--device", "--seed"):
         parser.add_argument(name)
-    import_module(f"stylize.training.{STAGES[part]}").add_arguments(parser)
+    import_module(f"stylize.training.{MODULES[part]}").add_arguments(parser)
     words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     own = {"data": args.data, "out": args.out, "model": str(args.out), "device": args.device, "seed": args.seed}
     read, unknown = parser.parse_known_args([*words, "--data=", "--out=", "--dtype", args.dtype])
@@ -52,10 +52,10 @@ def run(args: argparse.Namespace) -> None:
         raise StylizeError(
             "The configuration {} cannot be read; give a TOML file like {}.", args.config, CONFIG
         ) from None
-    given = {part: options(part, args, config.get(part, {})) for part in STAGES}
-    for part in STAGES:
+    given = {part: options(part, args, config.get(part, {})) for part in MODULES}
+    for part in MODULES:
         if not (args.out / f"{part}.safetensors").is_file():
             print(f"train {part}", file=sys.stderr, flush=True)
-            import_module(f"stylize.training.{STAGES[part]}").run(given[part])
+            import_module(f"stylize.training.{MODULES[part]}").run(given[part])
     stylizer = Stylizer.load(str(args.out), args.device)
     write_previews(stylizer, args.out / "domains", list(stylizer.ready()), args.photo)

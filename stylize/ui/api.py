@@ -73,8 +73,8 @@ class Api:
 
         Args:
             photo: picture with at least one face seen from the front, at least 80 px wide
-            text: name of a ready style such as "pencil sketch", or a description that the model answers at once
-            strength: -1 to 2; 0 leaves the face as it is, 1 is the style as trained
+            text: name of a ready style such as "pencil sketch", or a description for the hypernetwork
+            strength: -1 to 2; 0 leaves the face unchanged, 1 is the style as trained
             detail: 0 to 1; 0 is the model's own picture, 1 keeps all detail of the photo
             domain: domain file (.safetensors) to use instead of the text
             keep_colours: take only light and shade from the style
@@ -111,7 +111,7 @@ class Api:
         Args:
             text: what the faces become, such as "a red mosaic"
             source: what they are now
-            steps: training steps; 0 is what the preset has
+            steps: training steps; 0 uses the preset
             seed: the same number gives the same result
             preset_name: "fast", "balanced" or "strong"
 
@@ -130,7 +130,7 @@ class Api:
 
         Args:
             pictures: reference pictures, preferably of faces in the style
-            steps: training steps; 0 is what the preset has
+            steps: training steps; 0 uses the preset
             seed: the same number gives the same result
             preset_name: "fast", "balanced" or "strong"
 
@@ -225,8 +225,8 @@ class Api:
 
         Args:
             video: MP4, MOV, WebM, GIF, WebP and others, up to 60 s (20 s for GIF and WebP out), with at least one face
-            text: name of a ready style such as "pencil sketch", or a description that the model answers at once
-            strength: -1 to 2; 0 leaves the faces as they are, 1 is the style as trained
+            text: name of a ready style such as "pencil sketch", or a description for the hypernetwork
+            strength: -1 to 2; 0 leaves the faces unchanged, 1 is the style as trained
             detail: 0 to 1; 0 is the model's own picture, 1 keeps all detail of the video
             domain: domain file (.safetensors) to use instead of the text
             keep_colours: take only light and shade from the style

@@ -194,10 +194,10 @@ SENTENCES: dict[str, str] = {
     "There is room for {} kept styles; delete one first.": (
         "Места хватает на {0} сохранённых стилей; сначала удалите один."
     ),
-    "{} holds no {} files; use a pack exported by this page.": (
+    "{} contains no {} files; use a pack exported by this page.": (
         "В {0} нет файлов {1}; нужен набор, выгруженный этой страницей."
     ),
-    "{} holds {} files; use packs of at most {}.": "В {0} файлов: {1}; нужен набор не больше {2}.",
+    "{} contains {} files; use packs of at most {}.": "В {0} файлов: {1}; нужен набор не больше {2}.",
     "{} in {} is far too large for a domain file.": "{0} в {1} слишком велик для файла стиля.",
     "The {} model was not loaded from a folder; load it from one.": (
         "Модель {0} не лежит в папке; загрузите модель из папки."

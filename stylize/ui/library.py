@@ -78,10 +78,10 @@ def read_pack(path: Path) -> dict[str, Domain]:
         with zipfile.ZipFile(path) as pack:
             entries = [entry for entry in pack.infolist() if entry.filename.lower().endswith(SUFFIX)]
             if not entries:
-                raise DomainError("{} holds no {} files; use a pack exported by this page.", path.name, SUFFIX)
+                raise DomainError("{} contains no {} files; use a pack exported by this page.", path.name, SUFFIX)
             if len(pack.infolist()) > MAX_ENTRIES or len(entries) > MAX_KEPT:
                 raise DomainError(
-                    "{} holds {} files; use packs of at most {}.", path.name, len(pack.infolist()), MAX_KEPT
+                    "{} contains {} files; use packs of at most {}.", path.name, len(pack.infolist()), MAX_KEPT
                 )
             domains: dict[str, Domain] = {}
             for entry in entries:

@@ -19,7 +19,7 @@ STRAIGHT, TURNING = "straight", "turning"
 Values = Mapping[Any, Any]  # the values of the page's components, by component
 
 
-def number(value: Any, default: float) -> float:
+def number_or(value: Any, default: float) -> float:
     """A number, with a default for a cleared field."""
     return default if value is None else float(value)
 
@@ -68,11 +68,13 @@ class RecipeFields:
 
     def read(self, values: Values) -> Recipe:
         def levels(fields: Sequence[Any]) -> Levels:
-            coarse, medium, fine = (number(values[field], 1.0) for field in fields)
+            coarse, medium, fine = (number_or(values[field], 1.0) for field in fields)
             return coarse, medium, fine
 
         slots = zip(self.texts, self.weights, self.own_levels, strict=True)
-        parts = (MixPart(values[text] or "", number(values[weight], 1.0), levels(own)) for text, weight, own in slots)
+        parts = (
+            MixPart(values[text] or "", number_or(values[weight], 1.0), levels(own)) for text, weight, own in slots
+        )
         return Recipe(tuple(parts), levels(self.levels), values[self.way] == TURNING)
 
     def write(self, recipe: Recipe) -> dict[Any, Any]:
@@ -132,13 +134,13 @@ def read_query(query: str) -> Link:
 
     def levels(words: Sequence[str]) -> Levels:
         """The levels, given one word for each; otherwise the defaults."""
-        coarse, medium, fine = (number(within(w, LOW, HIGH), 1.0) for w in (words if len(words) == 3 else [""] * 3))
+        coarse, medium, fine = (number_or(within(w, LOW, HIGH), 1.0) for w in (words if len(words) == 3 else [""] * 3))
         return coarse, medium, fine
 
     texts = [text[:300] for text in fields.get("to", [])][:SLOTS]
     weights, own = ([*fields.get(name, []), *[""] * SLOTS] for name in ("weight", "levels"))
     parts = [
-        MixPart(text, number(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
+        MixPart(text, number_or(within(weight, LOW, HIGH), 1.0), levels(of_it.split(",")))
         for text, weight, of_it in zip(texts, weights, own, strict=False)
     ]
     recipe = Recipe(

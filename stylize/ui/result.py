@@ -26,7 +26,7 @@ from stylize.ui.recipe import (
     RecipeFields,
     Values,
     alone,
-    number,
+    number_or,
     read_query,
     write_query,
 )
@@ -236,10 +236,10 @@ class PhotoAndResult:
     def read(self, values: Values) -> Inputs:
         own: dict[str, Domain] = {}
         for state in self.owned:
-            own |= domains_in(values[state], number(values[self.style_mix], 1.0))
+            own |= domains_in(values[state], number_or(values[self.style_mix], 1.0))
         look = Look(
-            strength=number(values[self.strength], 1.0),
-            detail=number(values[self.detail], self.studio.stylizer.default_detail),
+            strength=number_or(values[self.strength], 1.0),
+            detail=number_or(values[self.detail], self.studio.stylizer.default_detail),
             keep_colours=bool(values[self.own_colours]),
             edits={name: values[slider] for name, slider in self.edits.items() if values[slider]},
         )
@@ -293,8 +293,8 @@ class PhotoAndResult:
         face = self.roll_same(link.seed, request) if link.seed is not None else [gr.skip()] * len(self.photo_outputs)
         return {
             **self.recipe.write(link.recipe if link.recipe.parts else alone("")),
-            self.strength: number(link.strength, 1.0),
-            self.detail: number(link.detail, self.studio.stylizer.default_detail),
+            self.strength: number_or(link.strength, 1.0),
+            self.detail: number_or(link.detail, self.studio.stylizer.default_detail),
             self.own_colours: link.keep_colours,
             self.seed: link.seed or 0,
             **dict(zip(self.photo_outputs, face, strict=True)),

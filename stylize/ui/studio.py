@@ -67,7 +67,7 @@ def temporary(suffix: str, name: str = "stylize") -> Path:
 
 
 def clear_temporary() -> Path:
-    """The folder of served files, after deleting old ones, and old uploads that were broken off, which Gradio keeps."""
+    """The folder of served files, after deleting old ones and old interrupted uploads, which Gradio keeps."""
     folder = Path(tempfile.gettempdir()) / f"stylize-{os.getuid() if hasattr(os, 'getuid') else 0}"
     folder.mkdir(mode=0o700, exist_ok=True)
     broken_off = (path for path in Path(get_upload_folder()).glob("tmp*") if path.is_file())

@@ -25,7 +25,7 @@ from stylize.ui.texts import say
 from stylize.video.files import LIMITS, VideoFile
 from stylize.video.restyle import LiveFace, RestyleProgress, restyle_live
 
-ENDINGS = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
+SUFFIXES = {"MP4": ".mp4", "GIF": ".gif", "WebP": ".webp"}
 SHOWN_EVERY = 1.5  # seconds: previews cost time too
 LIVE_EVERY = 0.1  # seconds between a camera's frames
 LIVE_SECONDS = 300  # per visitor, while others wait
@@ -63,7 +63,7 @@ class VideoTab:
         self.source = gr.File(
             label=t("video_source"), file_types=["video", ".gif", ".webp"], height=150, elem_id="video-source"
         )
-        self.kind = gr.Radio(list(ENDINGS), value="MP4", label=t("format"), elem_id="video-format")
+        self.kind = gr.Radio(list(SUFFIXES), value="MP4", label=t("format"), elem_id="video-format")
         with gr.Row():
             self.go = gr.Button(t("video_go"), size="md", variant="primary", elem_id="video-go", min_width=120)
             self.stop = gr.Button(t("stop"), size="md", elem_id="video-stop", min_width=120)
@@ -131,7 +131,7 @@ class VideoTab:
             look = self._look(values, request)
             if path is None:
                 raise VideoError(say(request, "need_video"))
-            out = temporary(ENDINGS[values[self.kind]], Path(path).stem)
+            out = temporary(SUFFIXES[values[self.kind]], Path(path).stem)
             clip = VideoFile.open(path, LIMITS[out.suffix])
             words = say(request, "video_smaller", width=clip.size[0], height=clip.size[1], fps=round(clip.fps))
             changed = words if clip.reduced else ""

@@ -1,4 +1,4 @@
-"""Statues and figures: the face made of something."""
+"""Statues and figures: the face made of a material."""
 
 from __future__ import annotations
 

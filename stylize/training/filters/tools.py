@@ -38,7 +38,7 @@ def clip(x: Array) -> Array:
 
 
 def step(x: Array, low: float, high: float) -> Array:
-    """0 below low, 1 above high, smooth between."""
+    """Smooth step: 0 below low, 1 above high."""
     t = clip((x - low) / (high - low))
     return np.asarray(t * t * (3 - 2 * t))
 
