@@ -122,6 +122,15 @@ def captured(draw: Draw) -> Draw:
     return replay
 
 
+def time_in_convolutions(draw: Draw) -> float:
+    """The share of the CPU's time in one picture that its convolutions and matrix products take."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        draw()
+    spent = {event.key: event.self_cpu_time_total for event in profile.key_averages()}
+    inside = sum(time for key, time in spent.items() if any(word in key for word in ("conv", "addmm", "bmm")))
+    return inside / sum(spent.values())
+
+
 # Run in a separate process.
 
 
@@ -213,6 +222,8 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
             "max_difference": off.max().item(),
             "mean_difference": off.mean().item(),
         }
+        if device.type == "cpu" and name in names:
+            rows[name]["time_in_convolutions"] = time_in_convolutions(draws[name])
         if name in names and sys.platform == "linux":
             rows[name]["peak_mb"] = probe("memory", name, args)["bytes"] / 1e6
     return {

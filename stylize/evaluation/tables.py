@@ -33,9 +33,6 @@ def tables(folder: Path) -> str:
         path = folder / f"{name}.json"
         return json.loads(path.read_text(encoding="utf-8"))["results"] if path.is_file() else {}
 
-    def percent(share: float) -> str:
-        return f"{100 * share:.0f} %"
-
     head = ["Reconstruction", "pictures", "PSNR, dB", "perceptual", "face found", "identity (strangers)", "rank-1"]
     parts, rows = [], []
     for name, row in read("reconstruction").items():
@@ -105,16 +102,22 @@ def tables(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
 def speed(generate: Any, adapt: Any, app: Any, sliders: Any) -> list[str]:
     """Markdown tables of the figures of ``benchmarks``."""
     parts = []
     if generate:
         head = [f"Generator, {generate['resolution']} px", "seconds", "times faster", "peak MB", "largest difference"]
-        head.append("share of the matrix product's speed")
+        head += ["share of the matrix product's speed", "in convolutions"]
         rows = []
         for way, row in generate["generators"].items():
             cells = [f"{row['seconds']:.2f}", f"{row['times_faster']:.1f}", f"{row['peak_mb']:,.0f}"]
-            rows.append([way, *cells, f"{row['max_difference']:.2g}", f"{100 * row['share_of_matmul_speed']:.0f} %"])
+            inside = row.get("time_in_convolutions")
+            shares = [percent(row["share_of_matmul_speed"]), "" if inside is None else percent(inside)]
+            rows.append([way, *cells, f"{row['max_difference']:.2g}", *shares])
         loading = generate["loading"]
         parts.append(table(head, rows))
         parts.append(
