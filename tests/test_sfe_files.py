@@ -97,7 +97,7 @@ def test_truncated_and_hostile_files_are_refused(tmp_path: Path) -> None:
     for share in (0.1, 0.5, 0.99):
         cut = tmp_path / "cut.pt"
         cut.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-        with pytest.raises(CheckpointError, match=r"cut\.pt is cut short, damaged or not a checkpoint"):
+        with pytest.raises(CheckpointError, match=r"cut\.pt is incomplete, damaged or not a checkpoint"):
             convert(cut, tmp_path / "out.safetensors")
 
     class Touch:
