@@ -24,6 +24,7 @@ from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
         ("80% zombie, 20% mosaic", {"zombie": 0.8, "mosaic": 0.2}, {}),
         ("²% zombie", {"zombie": 1.0}, {}),
         ("0% zombie, mosaic", {"mosaic": 1.0}, {}),
+        ("нарисуй меня акварелью", {"watercolour": 1.0}, {}),
         ("a pencil sketch of a lighthouse", {"pencil sketch": 1.0}, {}),
         ("портрет в 40 лет, акварель", {"watercolour": 1.0}, {}),
         ("a red mosaic", {"mosaic": 1.0}, {"red": 1.0}),

@@ -45,7 +45,12 @@ ENDINGS = tokens(
 GREY = re.compile(r"(?<!\w)(?:b ?[&/]? ?w|ч ?/? ?б)(?!\w)", re.IGNORECASE)  # black and white, abbreviated
 PEOPLE = frozenset(tokens("man woman male female boy girl мужчина женщина мальчик девочка парень девушка"))
 # Words that add nothing next to a material or a style:
-FORMS = frozenset(tokens("statue sculpture bust drawing painting print статуя скульптура бюст"))
+FORMS = frozenset(
+    tokens("""
+    statue sculpture bust drawing drawn painting print статуя скульптура бюст картина картину картины рисунок
+    нарисуй нарисуйте нарисовать
+    """)
+)
 DOUBT = 0.8  # confidence below which other styles are offered as well
 SEEN = 0.1  # a smaller weight makes no visible difference
 
@@ -56,9 +61,8 @@ class Prompt:
     first. ``without``: styles and colours it rules out. ``shapes``: words that ask for another shape; ``parts``: words
     that ask to colour one part of the face. ``unknown``: unknown words. ``confidence``: how likely these styles are the
     intended ones, 0 to 1. ``named``: whether its words are known; otherwise the styles are the nearest in meaning.
-    ``evoked``: whether the words are known, but name something that merely looks like these styles. ``described``:
-    whether it describes a look at all, rather than being random letters or off topic. ``nearest``: three names to
-    offer."""
+    ``evoked``: whether they are known, but are not the names of these styles themselves. ``described``: whether it
+    describes a look at all, rather than being random letters or off topic. ``nearest``: three names to offer."""
 
     text: str
     styles: Mix
@@ -111,12 +115,9 @@ class Prompt:
 
     @property
     def fully_known(self) -> bool:
-        """Whether every word is known and can be drawn."""
-        return (
-            self.named
-            and bool(self.styles or self.colours)
-            and not any((self.unknown, self.without, self.shapes, self.parts))
-        )
+        """Whether it is made of names of styles and colours that can be drawn."""
+        missing = (self.evoked, self.unknown, self.without, self.shapes, self.parts)
+        return self.named and bool(self.styles or self.colours) and not any(missing)
 
     @property
     def uncaptioned(self) -> tuple[str, ...]:
@@ -228,6 +229,11 @@ class _Found:
         """Whether it is a subject of a picture rather than a look."""
         own = key(self.words)
         return own in lexicon() and own not in _looks()
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is the name of a style or colour itself."""
+        return key(self.words) in _named() or any(pattern.search(self.words.lower()) for _, pattern in PATTERNS)
 
 
 def _scan(text: str) -> tuple[list[_Found], list[str], list[str], int, int]:
@@ -344,7 +350,7 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
         unknown = [word for word in unknown if word.lower() not in FORMS]
     if any(set(item.mix) & set(NAMES) and not item.subject for item in asked):  # a pencil sketch of a sailor
         asked = [item for item in asked if not item.subject]
-    evoked = any(len(item.mix) > 1 or item.subject for item in asked)
+    evoked = not all(item.exact for item in asked)
     styled = [item for item in asked if set(item.mix) & set(NAMES)]
     even = 1.0 if any(item.share for item in styled) else 1 / max(1, len(styled))
     weighted = [(item.factor * (even if item in styled else 1.0), item.mix) for item in asked]
