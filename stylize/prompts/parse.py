@@ -361,7 +361,7 @@ def parse(text: str, known: Collection[str] = NAMES) -> Prompt:
     described = True
     if asked and not (styles or colours):  # known, but this model has no domain for it
         unknown, covered, asked = [*unknown, *(item.words for item in asked)], 0.0, []
-    if unknown and is_off_topic(text):  # even if some words are known
+    if unknown and covered < 0.6 and is_off_topic(text):  # even if some words are known
         shapes, described = (), False
     elif unknown and covered < 0.5:
         offered, nearest_confidence = nearest_styles(text, known, without)
