@@ -415,7 +415,7 @@ def test_a_wrong_file_and_unknown_words_get_a_sentence(page: Page, me: Path) -> 
 
 @pytest.mark.parametrize(
     ("locale", "text", "said"),
-    [("en-US", "qwertz", "does not know"), ("ru-RU", "мокрый воробей", "Ближайшее, что можно нарисовать")],
+    [("en-US", "qwertz", "does not know"), ("ru-RU", "унылая брякалка", "Ближайшее, что можно нарисовать")],
 )
 def test_near_styles_are_buttons(browser: Browser, address: str, me: Path, locale: str, text: str, said: str) -> None:
     page = visit(browser, address, locale)
