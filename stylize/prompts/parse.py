@@ -11,7 +11,7 @@ from functools import cache
 from stylize.errors import PromptError, Sentence
 from stylize.prompts.reader import SHAPE, Mix, descriptions, is_made_of_words, is_off_topic, looks, nearest_styles
 from stylize.prompts.russian import CYRILLIC, PATTERNS, russian_name
-from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, nearest, phrases, tokens
+from stylize.prompts.vocabulary import COLOUR_WORDS, FILLERS, NAMES, SOURCE, STYLE_WORDS, nearest, phrases, tokens
 
 NEGATIONS = frozenset(tokens("not no without never isn non except instead не без кроме вместо нет"))
 CONTRASTS = frozenset(tokens("but rather а но зато"))  # a negation ends here
@@ -192,7 +192,8 @@ def key(text: str) -> tuple[str, ...]:
 def _named() -> dict[tuple[str, ...], Mix]:
     """The names of styles and colours themselves."""
     colours = {(stem(word),): {name: 1.0} for name, words in COLOUR_WORDS.items() for word in words}
-    return colours | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
+    whole = {key(text): {w.name: 1.0} for w in STYLE_WORDS.values() for text in (*w.phrases, *w.held_out, *w.sayings)}
+    return colours | whole | {tuple(map(stem, words)): {name: 1.0} for words, name in phrases().items()}
 
 
 @cache
@@ -290,8 +291,8 @@ def _longest_match(tokens: list[tuple[str, int, int]], lower: str, place: int) -
         return None, 0
     stems: list[str] = []
     best: tuple[Mix | None, int] = (None, 0)
-    if place + 1 < len(tokens) and (joined := (stem(word + tokens[place + 1][0]),)) in lexicon():
-        best = lexicon()[joined], 2  # "cyber punk"
+    if place + 1 < len(tokens) and (joined := (stem(word + tokens[place + 1][0]),)) in _looks():
+        best = _looks()[joined], 2  # "cyber punk"
     for count, (other, _, _) in enumerate(tokens[place : place + _longest() + 3], 1):
         if not other[0].isalnum():
             break
