@@ -359,7 +359,7 @@ def test_the_catalogue_is_complete() -> None:
     assert "2,537.4 MB to fetch" in text
     (offer,) = (line for line in text.splitlines() if "download sfe-ffhq" in line)
     assert "StyleFeatureEditor" in offer
-    assert "about 650.0 MB; licence: MIT for the code" in offer
+    assert "about 650.0 MB; licence: MIT" in offer
     assert "download sfe-ffhq" not in describe(choose_weights("e4e-ffhq"))
     assert [item.target for item in choose_weights("sfe-ffhq")] == [SFE_ENCODER]
     assert "size unknown" in describe(choose_weights("hyperdomainnet"))

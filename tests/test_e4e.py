@@ -158,7 +158,7 @@ def test_a_file_rebuilds_its_encoder(kind: str, tmp_path: Path) -> None:
         ({"kind": "e4e", "config": {"depth": 3}}, "depth"),
         ({"kind": "e4e"}, "settings"),
         ({"kind": "e4e", "config": {**TINY.to_dict(), "num_ws": 10}}, "do not match"),
-        ({"kind": "restyle_psp", "config": TINY.to_dict()}, "another architecture"),
+        ({"kind": "restyle_psp", "config": TINY.to_dict()}, "different architecture"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(settings: dict[str, object], message: str, tmp_path: Path) -> None:

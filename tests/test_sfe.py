@@ -250,7 +250,7 @@ def test_a_file_rebuilds_its_encoder_and_tells_the_generator(tmp_path: Path) -> 
         ({"inject": 99}, "no convolution 99"),
         ({"num_ws": 10}, "do not match"),
         ({"features": 6}, "do not match"),
-        ({"depth": 7}, "another architecture"),
+        ({"depth": 7}, "different architecture"),
         ({"strides": (2, 2, 0, 2)}, "strides"),
         ({"widths": (8, 8)}, "four stages"),
         ({"wide": True}, "wide"),
