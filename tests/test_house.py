@@ -137,3 +137,13 @@ def test_the_package_takes_all_its_files_along() -> None:
         ("stylize", "weights"),
     }
     assert packages == {home if home[0] == "stylize" else ("stylize", *home) for home in homes}
+
+
+def test_every_data_file_is_installed() -> None:
+    """The patterns of pyproject.toml are relative to the package that holds a file, itself or in a folder."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    for path in HOUSE.rglob("*.*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            package = next(folder for folder in path.parents if (folder / "__init__.py").is_file())
+            found = {file for pattern in setup["package-data"]["*"] for file in package.glob(pattern)}
+            assert path in found, f"{path.relative_to(ROOT)} is not installed"
