@@ -1,5 +1,4 @@
-"""Measures how descriptions are understood, on lists that no table of the project contains, and draws them on one
-face."""
+"""Measures how descriptions are understood, on lists written apart from the tables, and draws some on one face."""
 
 from __future__ import annotations
 
