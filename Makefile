@@ -43,7 +43,7 @@ test: $(INSTALLED_DEV)
 check: $(INSTALLED_DEV)
 	@set -e; start=$$(date +%s); \
 	$(MAKE) --no-print-directory lint; \
-	$(PY) -m pytest -m "not slow and not browser"; \
+	$(PY) -m pytest -n 2 -m "not slow and not browser"; \
 	echo "checked in $$(($$(date +%s) - start)) s"
 
 lint: $(INSTALLED_DEV)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code, cat
+from stylize.models.domain import Domain
 from stylize.models.encoders import ENCODERS, encoder
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.layers import Window, cut
@@ -96,6 +97,43 @@ def test_parts_are_drawn_as_the_whole_is() -> None:
     part = g.synthesis(Code(code.ws, cut(code.features, window)), window=window)
     inner = Window(6, 6, 8)  # what the borders do not reach
     torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
+
+
+def tiled() -> Generator:
+    """A generator with two tilings: squares of 4 px, and the halves of the picture."""
+    g, place = generator(tilings=2), torch.arange(32)
+    g.tilings.copy_(torch.stack([place[:, None] // 4 * 8 + place // 4, (place // 16).expand(32, 32)]))
+    return g
+
+
+def test_a_vector_says_how_far_each_piece_becomes_its_mean() -> None:
+    g, x = tiled(), draws(2, 3, 32, 32)
+    squares = x.view(2, 3, 8, 4, 8, 4).mean((3, 5), keepdim=True).expand(2, 3, 8, 4, 8, 4).reshape(x.shape)
+    torch.testing.assert_close(g.hold(x, torch.tensor([[1.0, 0.0]])), squares)
+    torch.testing.assert_close(g.hold(x, torch.tensor([[0.0, 0.0], [0.5, 0.0]]))[1], (x + squares)[1] / 2)
+    torch.testing.assert_close(g.hold(x, torch.tensor([[2.0, -3.0]])), squares)  # strengths beyond 0 and 1
+    halves = g.hold(x, torch.tensor([[0.0, 1.0]]))
+    torch.testing.assert_close(halves[:, :, :, :16], x[:, :, :, :16].mean((2, 3), keepdim=True).expand(2, 3, 32, 16))
+    assert g.hold(x, torch.zeros(1, 2)) is x
+    part = g.hold(cut(x, window := Window(8, 4, 12)), torch.tensor([[1.0, 0.0]]), window)
+    torch.testing.assert_close(part, cut(squares, window))
+
+
+def test_the_numbers_of_tilings_come_last_and_change_nothing_at_zero() -> None:
+    g, plain, code = tiled(), generator(), Code(draws(2, 8, 16), draws(2, 6, 16, 16))
+    assert g.config.domain_sizes == [*CONFIG.domain_sizes, 2]
+    vector = 0.3 * draws(g.config.domain_dim)
+    vector[-2:] = 0
+    torch.testing.assert_close(g.synthesis(code, vector), plain.synthesis(code, vector[:-2]))
+    assert torch.equal(g.synthesis(code, torch.zeros(g.config.domain_dim)), g.synthesis(code))
+    vector = vector + torch.cat([torch.zeros(CONFIG.domain_dim), torch.tensor([0.7, 0.0])])
+    vector.requires_grad_(True)
+    g.synthesis(code, vector).square().sum().backward()
+    assert vector.grad is not None
+    assert vector.grad[-2]
+    assert not vector.grad[-1]  # without a share
+    held = replace(Domain(vector, tuple(g.config.domain_sizes), "pre_demod", ""), name="squares").scaled(fine=0)
+    assert not held.vector[-2:].any()
 
 
 def test_the_encoders_map_of_a_part_is_part_of_its_map() -> None:

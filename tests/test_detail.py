@@ -91,6 +91,14 @@ def test_the_photo_adds_only_what_is_finer_than_the_models_pixels() -> None:
     assert error(F.avg_pool2d(plain, 2), target) < 0.02
 
 
+def test_the_photo_adds_little_where_the_style_draws_flat_pieces() -> None:
+    photo = sharp()
+    small = F.avg_pool2d(photo, 2)
+    pieces = F.interpolate(F.avg_pool2d(small, 16), scale_factor=16)
+    added = [error(*(transfer_detail(photo, small, target, a) for a in (0.0, FINER))) for target in (small, pieces)]
+    assert added[1] < 0.15 * added[0]
+
+
 @pytest.mark.parametrize(("photo_side", "model_side"), [(64, 128), (300, 128), (1024, 32), (96, 256)])
 def test_any_sizes(photo_side: int, model_side: int) -> None:
     photo, source = sharp(photo_side), sharp(model_side, seed=1)

@@ -14,6 +14,7 @@ from stylize.prompts import vocabulary
 from stylize.prompts.parse import parse
 from stylize.training.filters import STYLE_FILTERS, draw, stylise
 from stylize.training.filters.face import AnalysedFace
+from stylize.training.filters.tiled import TILED, tilings
 from stylize.training.filters.tools import TINTS
 
 NAMES = list(STYLE_FILTERS)
@@ -225,6 +226,17 @@ def test_patterns_lie_at_the_same_place_of_every_picture(name: str) -> None:
         return drawn - cv2.GaussianBlur(drawn, (0, 0), 4)
 
     assert np.corrcoef(pattern(110).ravel(), pattern(170).ravel())[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("name", ["pixel art", "low poly"])
+def test_pieces_lie_where_the_generators_tilings_say(name: str, face: np.ndarray) -> None:
+    pieces = tilings(len(face))[TILED.index(name)]
+    picture = stylise(face, name)
+    first = np.unique(pieces, return_index=True)
+    colours = np.zeros((pieces.max() + 1, 3), np.uint8)
+    colours[first[0]] = picture.reshape(-1, 3)[first[1]]
+    assert len(first[0]) > 400
+    np.testing.assert_array_equal(picture, colours[pieces])
 
 
 def test_parts_share_every_pixel(face: np.ndarray) -> None:

@@ -30,6 +30,7 @@ from stylize.training import batches, mini, networks
 from stylize.training import generator as generator_training
 from stylize.training import text_image as clip_training
 from stylize.training.data import FaceDataset, augment, scenes, skin_light, tones
+from stylize.training.filters.tiled import TILED
 from stylize.training.networks import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
 from stylize.training.ready_domains import PREVIEW_SIDE, fit
@@ -112,7 +113,15 @@ def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut
 @pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones
 def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
     small = GeneratorConfig(
-        64, (8, 8, 8, 6, 4), z_dim=8, w_dim=8, mapping_layers=2, inject=4, patterns=(0, 0, 2, 2, 2), rgb_from=16
+        64,
+        (8, 8, 8, 6, 4),
+        z_dim=8,
+        w_dim=8,
+        mapping_layers=2,
+        inject=4,
+        patterns=(0, 0, 2, 2, 2),
+        rgb_from=16,
+        tilings=len(TILED),
     )
     encoder = EncoderConfig(
         64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
@@ -220,7 +229,7 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
 
 
 def test_the_configuration_of_the_mini_model_fits_its_parts() -> None:
-    args = argparse.Namespace(data=Path("faces"), out=Path("out"), device=None, seed=3, dtype="bfloat16")
+    args = argparse.Namespace(data=Path("faces"), out=Path("out"), device=None, seed=3, dtype="bfloat16", photo=None)
     config = tomllib.loads(mini.CONFIG.read_text(encoding="utf-8"))
     assert set(config) == set(mini.MODULES)
     for part in mini.MODULES:

@@ -18,6 +18,7 @@ RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
 RIDGE = 0.01  # colour variance at which a window counts as much as the larger one around it
 FAINT = 0.06  # a smaller residual counts as the generator's noise
 FINER = 0.5  # the amount at which the photo only adds detail finer than the model's own picture
+NOISE = 1e-5  # mean square of detail that is none
 LARGEST_FIT = 128  # px: the maps are smooth, so larger pictures are fitted at this size
 
 
@@ -95,6 +96,22 @@ def fit_change(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return maps, F.softshrink(target - apply_maps(maps, source), FAINT)
 
 
+def surviving(source: Tensor, target: Tensor, maps: Tensor) -> Tensor:
+    """(N, 1, h, w) in [0, 1]: the share of the finest detail of ``source`` under the colour maps that ``target`` still
+    shows, in small windows. It is low where a style draws flat areas or pieces.
+
+    source, target: (N, 3, h, w) in [-1, 1]; maps: (N, 12, s, s).
+    """
+
+    def finest(x: Tensor) -> Tensor:
+        return x - F.interpolate(F.avg_pool2d(x, 2), size=x.shape[-2:], mode="bilinear")
+
+    expected = apply_matrix(F.interpolate(maps, size=source.shape[-2:], mode="bilinear"), finest(source))
+    products = torch.stack([(expected * finest(target)).sum(1), expected.square().sum(1)], 1)
+    both, alone = box_mean(products, max(1, round(RADII[-1] * source.shape[-1]))).split(1, 1)
+    return (both / (alone + NOISE)).clamp(0, 1)
+
+
 def share_of_photo(amount: float) -> float:
     """The share of the photo under the change in the result, at a detail ``amount``; the rest is the model's
     picture."""
@@ -119,9 +136,10 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
     if amount == 0:
         return own.clamp(-1, 1)
     maps, drawn = fit_change(source, target)
-    maps = F.interpolate(maps, size=size, mode="bilinear")
     fine = photo - enlarged(F.interpolate(photo, size=target.shape[-2:], mode="area"))
-    own = (own + apply_matrix(maps, fine) * min(1.0, amount / FINER)).clamp_(-1, 1)
+    share = F.interpolate(surviving(source, target, maps), size=size, mode="bilinear") * min(1.0, amount / FINER)
+    maps = F.interpolate(maps, size=size, mode="bilinear")
+    own = (own + apply_matrix(maps, fine) * share).clamp_(-1, 1)
     share = share_of_photo(amount)
     if share == 0:
         return own

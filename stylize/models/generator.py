@@ -18,6 +18,10 @@ Vetrov 2024). They are added to the generator's own, so that the effect of a dom
 
 Without gradients the computation is arranged for speed: everything that depends on the weights alone is cached, and
 where pictures are larger than weights, each sample's weights are scaled instead of its pictures.
+
+A generator may have ``tilings``: fixed divisions of the picture into pieces, such as squares or triangles. Before the
+last convolution, its features and RGB are moved towards their mean over each piece; the last numbers of the domain
+vector say how far, one for each tiling. The source has no pieces: its numbers are 0.
 """
 
 from __future__ import annotations
@@ -35,7 +39,18 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError, DomainError
 from stylize.models.checkpoints import fingerprint, load_checkpoint, load_into
 from stylize.models.code import Code
-from stylize.models.layers import Mapping, ModulatedConv, Noise, Order, ToRGB, Window, cut, normal, upsample
+from stylize.models.layers import (
+    Mapping,
+    ModulatedConv,
+    Noise,
+    Order,
+    ToRGB,
+    Window,
+    cut,
+    normal,
+    piece_means,
+    upsample,
+)
 
 ONE_AT_A_TIME = 512  # px: on a CPU, pictures this large are drawn one by one, since several overflow its caches
 
@@ -56,6 +71,7 @@ class GeneratorConfig:
     ``inject``: the index of the convolution before which a photo's features may enter, counted from 0; 0 for none.
     ``patterns``: learned position channels added to the input of the second convolution of each resolution, for
     patterns that stay still while faces change; () for none. ``rgb_from``: the lowest resolution that contributes RGB.
+    ``tilings``: the number of fixed divisions into pieces.
     """
 
     resolution: int = 1024
@@ -66,6 +82,7 @@ class GeneratorConfig:
     inject: int = 0
     patterns: tuple[int, ...] = ()
     rgb_from: int = 4
+    tilings: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -105,8 +122,9 @@ class GeneratorConfig:
 
     @property
     def domain_sizes(self) -> list[int]:
-        """Input channels of each convolution, the layout of a domain vector: sum 6,048 at 1024 px."""
-        return [c_in for c_in, _ in self.conv_widths]
+        """Input channels of each convolution, then the number of tilings if there are any: the layout of a domain
+        vector, sum 6,048 at 1024 px."""
+        return [c_in for c_in, _ in self.conv_widths] + [self.tilings] * bool(self.tilings)
 
     @property
     def domain_dim(self) -> int:
@@ -123,6 +141,7 @@ class Generator(nn.Module):
     """
 
     w_avg: Tensor
+    tilings: Tensor
     edit: Callable[[Code, Tensor | None, Order, Noise, torch.dtype], tuple[Tensor, Tensor | None]] | None = None
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -144,6 +163,9 @@ class Generator(nn.Module):
         skipped = int(math.log2(config.rgb_from // 4))
         self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels[skipped:])
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
+        if config.tilings:  # the number of each pixel's piece
+            shape = (config.tilings, config.resolution, config.resolution)
+            self.register_buffer("tilings", torch.zeros(shape, dtype=torch.int16))
 
     @classmethod
     def load(cls, path: str | Path) -> Generator:
@@ -166,12 +188,13 @@ class Generator(nn.Module):
         return w[:, None].expand(-1, self.config.num_ws, -1)
 
     def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
-        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution.
+        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution, and
+        one (1 or N, tilings) if there are tilings.
 
         Raises DomainError if its length does not fit this generator.
         """
         if domain is None:
-            return [None] * len(self.convs)
+            return [None] * len(self.config.domain_sizes)
         if domain.shape[-1] != self.config.domain_dim:
             raise DomainError(
                 "The domain vector has {} numbers but this {} px generator takes {}; use a domain made for it.",
@@ -266,13 +289,28 @@ class Generator(nn.Module):
         for i in part:
             size = 4 * 2 ** ((i + 1) // 2)
             here = window.times(size // self.config.features_shape[1]) if window else None
+            if i % 2 == 0 and rgb is not None:
+                rgb = upsample(rgb)
+            if i == len(self.convs) - 1 and self.config.tilings and (shares := pieces[-1]) is not None:
+                x = self.hold(x, shares, here)
+                rgb = None if rgb is None else self.hold(rgb, shares, here)
             x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here)
             if i % 2 == 0 and i // 2 >= skipped:  # the last convolution of a resolution adds to the RGB
                 skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
-                rgb = skip if rgb is None else upsample(rgb) + skip
+                rgb = skip if rgb is None else rgb + skip
                 if size == resolution:
                     break
         return x, rgb
+
+    def hold(self, x: Tensor, shares: Tensor, window: Window | None = None) -> Tensor:
+        """x (N, C, H, W) moved towards its mean over each piece of the tilings, by shares (1 or N, tilings) of 0 to 1.
+
+        A tiling without a share costs nothing and gets no gradient.
+        """
+        for labels, share in zip(cut(self.tilings[None], window)[0], shares.clamp(0, 1).unbind(1), strict=True):
+            if torch.compiler.is_compiling() or share.any():
+                x = torch.lerp(x, piece_means(x, labels), share.view(-1, 1, 1, 1).to(x.dtype))
+        return x
 
     @torch.no_grad()
     def update_w_avg(self, generator: torch.Generator, samples: int = 4096) -> None:

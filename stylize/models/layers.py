@@ -117,6 +117,19 @@ def cut(x: Tensor, window: Window | None) -> Tensor:
     return x[:, :, top : top + side, left : left + side]
 
 
+def piece_means(x: Tensor, labels: Tensor) -> Tensor:
+    """x (N, C, H, W) with every pixel replaced by the mean over its piece; labels (H, W), the pieces' numbers."""
+    n, channels, height, width = x.shape
+    labels = labels.flatten().long()
+    pieces = int(labels.max()) + 1
+    places = (labels + pieces * torch.arange(n, device=x.device)[:, None]).view(-1, 1)
+    rows = x.permute(0, 2, 3, 1).reshape(-1, channels).float()
+    sums = rows.new_zeros(n * pieces, channels).scatter_add(0, places.expand(-1, channels), rows)
+    counts = labels.bincount(minlength=pieces).clamp(min=1).repeat(n)[:, None]
+    means = (sums / counts)[places[:, 0]].view(n, height, width, channels)
+    return means.permute(0, 3, 1, 2).to(x.dtype)
+
+
 class Prepared(NamedTuple):
     """Everything that depends on a convolution's weight alone, and the weight (with its version) it was computed
     from."""

@@ -1,4 +1,4 @@
-"""Trains the whole mini model: generator, encoder and ready domains, text-image model, hypernetwork and previews.
+"""Trains the whole mini model: generator and encoder, ready domains and their previews, text-image model, hypernetwork.
 
 Each part is trained by its own command with the options in mini.toml beside this file; a run that was stopped resumes.
 """
@@ -12,13 +12,17 @@ from importlib import import_module
 from pathlib import Path
 
 from stylize.errors import StylizeError
-from stylize.pipeline import Stylizer
+from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 from stylize.training.loop import add_dtype
-from stylize.training.ready_domains import write_previews
 
 CONFIG = Path(__file__).with_suffix(".toml")
-# In order of training, with their modules; each writes a file of its name.
-MODULES = {"generator": "generator", "clip": "text_image", "hypernet": "hypernet"}
+# In order of training: their modules, and the file that each writes last.
+MODULES = {
+    "generator": ("generator", f"domains/colours/{[*COLOUR_WORDS][-1]}.safetensors"),
+    "domains": ("ready_domains", f"domains/previews/{NAMES[-1]}.webp"),
+    "clip": ("text_image", "clip.safetensors"),
+    "hypernet": ("hypernet", "hypernet.safetensors"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,9 +39,10 @@ def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> ar
     parser = argparse.ArgumentParser(prog=part, conflict_handler="resolve", allow_abbrev=False)
     for name in ("--model", "--device", "--seed"):
         parser.add_argument(name)
-    import_module(f"stylize.training.{MODULES[part]}").add_arguments(parser)
+    import_module(f"stylize.training.{MODULES[part][0]}").add_arguments(parser)
     words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    own = {"data": args.data, "out": args.out, "model": str(args.out), "device": args.device, "seed": args.seed}
+    own = {"data": args.data, "model": str(args.out), "device": args.device, "seed": args.seed, "photo": args.photo}
+    own["out"] = args.out / "domains" if part == "domains" else args.out
     read, unknown = parser.parse_known_args([*words, "--data=", "--out=", "--dtype", args.dtype])
     if unknown:
         raise StylizeError("The training of the {} has no option {}; see its --help.", part, unknown[0].lstrip("-"))
@@ -53,9 +58,7 @@ def run(args: argparse.Namespace) -> None:
             "The configuration {} cannot be read; give a TOML file like {}.", args.config, CONFIG
         ) from None
     given = {part: options(part, args, config.get(part, {})) for part in MODULES}
-    for part in MODULES:
-        if not (args.out / f"{part}.safetensors").is_file():
+    for part, (module, last) in MODULES.items():
+        if not (args.out / last).is_file():
             print(f"train {part}", file=sys.stderr, flush=True)
-            import_module(f"stylize.training.{MODULES[part]}").run(given[part])
-    stylizer = Stylizer.load(str(args.out), args.device)
-    write_previews(stylizer, args.out / "domains", list(stylizer.ready()), args.photo)
+            import_module(f"stylize.training.{module}").run(given[part])

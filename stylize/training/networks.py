@@ -15,6 +15,7 @@ from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.layers import Linear, ModulatedConv, ToRGB
 from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
+from stylize.training.filters.tiled import TILED, tilings
 
 MINI_GENERATOR = GeneratorConfig(
     256,
@@ -25,6 +26,7 @@ MINI_GENERATOR = GeneratorConfig(
     inject=8,
     patterns=(0, 0, 0, 0, 16, 12, 8),
     rgb_from=64,
+    tilings=len(TILED),
 )
 MINI_ENCODER = EncoderConfig(
     MINI_GENERATOR.resolution,
@@ -77,13 +79,22 @@ def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
 
 
+def first_vector(config: GeneratorConfig, style: str) -> Tensor:
+    """The domain vector (domain_dim,) from which a style is learned: zeros, but a style of pieces has its tiling."""
+    vector = torch.zeros(config.domain_dim)
+    if style in TILED and config.tilings:
+        vector[config.domain_dim - config.tilings + TILED.index(style)] = 1.0
+    return vector
+
+
 class Networks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.generator = Generator(MINI_GENERATOR)
+        self.generator.tilings.copy_(torch.from_numpy(tilings(MINI_GENERATOR.resolution)))
         self.encoder = Encoder(MINI_ENCODER)
         self.discriminator = Discriminator()
-        self.styles = nn.Parameter(torch.zeros(len(NAMES), MINI_GENERATOR.domain_dim))
+        self.styles = nn.Parameter(torch.stack([first_vector(MINI_GENERATOR, name) for name in NAMES]))
         self.colours = nn.Parameter(torch.zeros(len(COLOUR_NAMES), MINI_GENERATOR.domain_dim))
 
 

@@ -17,19 +17,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylize.adaptation.losses import pyramid_loss
-from stylize.images import read_photo
+from stylize.adaptation.losses import pyramid_loss, stroke_loss
+from stylize.images import read_photo, to_image
 from stylize.models.code import Code
 from stylize.models.domain import Domain
 from stylize.models.generator import Generator
+from stylize.models.layers import Window, cut
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
 from stylize.training.filters import truth
 from stylize.training.loop import add_dtype
-from stylize.training.networks import COLOUR_NAMES
+from stylize.training.networks import COLOUR_NAMES, first_vector
+from stylize.training.pairs import filtered
 
 PREVIEW_SEED, PREVIEW_SIDE = 0, 256
+STROKES = 2.0  # weight of the stroke loss, as in training
 
 
 @torch.no_grad()
@@ -55,20 +58,32 @@ def fit(
     start: Tensor | None = None,
     base: Tensor | None = None,
 ) -> Tensor:
-    """The domain vector (domain_dim,) that maps faces to ``targets`` (N, 3, R, R) with the least pyramid L1.
+    """The domain vector (domain_dim,) that maps faces to ``targets`` (N, 3, R, R) with the least pyramid L1 and the
+    strokes as strong; on crops where the generator takes features, which is cheaper.
 
     start: the initial vector, else zero. base: vectors (N, domain_dim) to which it is added.
     """
-    vector = torch.zeros(generator.config.domain_dim) if start is None else start.clone()
+    config = generator.config
+    vector = torch.zeros(config.domain_dim) if start is None else start.clone()
     vector = vector.to(codes.device).requires_grad_(True)
     optimiser = torch.optim.Adam([vector], lr=lr, betas=(0.9, 0.99))
     rng = torch.Generator().manual_seed(seed)
+    side = config.features_shape[1]
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         index = torch.randperm(len(codes), generator=rng)[:batch].to(codes.device)
+        window = None
+        if config.inject:
+            top, left = torch.randint(side - side // 2 + 1, (2,), generator=rng).tolist()
+            window = Window(top, left, side // 2)
+        part = codes[index]
+        if part.features is not None:
+            part = Code(part.ws, cut(part.features, window))
+        wanted = cut(targets[index], window and window.times(config.resolution // side))
         with torch.enable_grad():
             total = vector if base is None else vector + base[index]
-            loss = pyramid_loss(generator.synthesis(codes[index], total, dtype=dtype), targets[index])
+            drawn = generator.synthesis(part, total, dtype=dtype, window=window)
+            loss = pyramid_loss(drawn, wanted) + STROKES * stroke_loss(drawn, wanted)
             (vector.grad,) = torch.autograd.grad(loss, vector)
         optimiser.step()
     return vector.detach()
@@ -89,8 +104,9 @@ class Fitter:
     def fit(self, name: str, path: Path, targets: Tensor, base: Tensor | None = None) -> Domain:
         started, generator = time.monotonic(), self.stylizer.generator
         start = Domain.load(path) if path.is_file() else None
-        begin = start.vector if start is not None and start.generator == self.stylizer.fingerprint else None
-        rate = 0.15 if begin is None else 0.08
+        warm = start is not None and start.generator == self.stylizer.fingerprint
+        begin = start.vector if start is not None and warm else first_vector(generator.config, name)
+        rate = 0.08 if warm else 0.15
         options = {"seed": self.seed, "dtype": self.dtype, "start": begin, "base": base}
         vector = fit(generator, self.codes, targets, self.steps, lr=rate, **options)
         domain = Domain(
@@ -103,7 +119,7 @@ class Fitter:
             source=SOURCE,
             method="fitted to filtered pairs",
             seed=self.seed,
-            settings={"steps": self.steps, "faces": self.faces, "warm": begin is not None},
+            settings={"steps": self.steps, "faces": self.faces, "warm": warm},
         )
         domain.save(path)
         vectors = vector.expand(len(self.codes), -1) if base is None else vector + base
@@ -115,7 +131,8 @@ class Fitter:
         return domain
 
     def style(self, name: str) -> Domain:
-        targets = truth(self.source, name).to(self.stylizer.device)
+        drawn = np.stack([filtered(np.asarray(to_image(face)), (name,))[1] for face in self.source])
+        targets = (torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1).to(self.stylizer.device)
         return self.fit(name, self.out / f"{name}.safetensors", targets)
 
     def colour(self, name: str) -> Domain:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ from stylize.places import EXAMPLES
 
 if TYPE_CHECKING:
     from stylize.ui.zerogpu import Gpu
+
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def serve(
@@ -39,6 +43,7 @@ def serve(
     except StylizeError as error:
         print(f"stylize: {error}", file=sys.stderr)
         return 2
+    share_memory()
     page = Page(stylizer, gpu)
     page.blocks.launch(
         server_name="0.0.0.0" if host is None and "SPACE_ID" in os.environ else host,
@@ -60,3 +65,9 @@ def serve(
         Thread(target=page.studio.keep_open, args=[[str(path) for path in EXAMPLES]], daemon=True).start()
     page.blocks.block_thread()
     return 0
+
+
+def share_memory() -> None:
+    """Lets all threads of the process share two pools of free memory, where glibc would give each thread its own."""
+    with suppress(AttributeError, OSError, TypeError):  # not glibc
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)

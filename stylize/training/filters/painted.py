@@ -7,6 +7,7 @@ import numpy as np
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
 from stylize.training.filters.tools import (
+    SPOTS,
     WHITE,
     Array,
     cell_means,
@@ -138,7 +139,7 @@ def pointillism(f: AnalysedFace) -> Array:
     out = lerp(out, saturate(f.rgb, 1.4), f.features * 0.5)
     canvas = lerp(flat((0.97, 0.94, 0.86)), out, 0.35)
     for variant, radius in ((21, 1.75), (22, 1.45)):
-        labels, away, hue = spots(f.size, 2.9, 0.30, variant + f.seed % 2)
+        labels, away, hue = spots(f.size, *SPOTS, variant + f.seed % 2)
         shift = np.stack([0.13 * np.sin(hue), 0.05 * np.sin(hue * 2.1), -0.15 * np.sin(hue)], -1)
         canvas = lerp(canvas, clip(cell_means(labels, out) * 1.04 + shift), 1 - step(away, radius - 0.35, radius + 0.3))
     return canvas

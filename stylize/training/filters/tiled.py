@@ -11,7 +11,26 @@ from numpy.typing import NDArray
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.parts import MEAN_LANDMARKS
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import Array, cell_means, cells, clip, flat, grey, lerp, moved, ramp, saturate, step
+from stylize.training.filters.tools import (
+    SPOTS,
+    Array,
+    cell_means,
+    cells,
+    clip,
+    flat,
+    grey,
+    lerp,
+    moved,
+    pixel_grid,
+    ramp,
+    saturate,
+    spots,
+    step,
+)
+
+# In pixels of a 128 px picture: sides of squares; the pitch of pieces and its variation.
+PIXEL, BRICK = 3.0, 3.2
+STONES = (3.3, 0.20)
 
 _PIXEL_PALETTE = np.array(
     [(0, 0, 0), (29, 43, 83), (126, 37, 83), (0, 135, 81), (171, 82, 54), (95, 87, 79), (194, 195, 199),
@@ -20,10 +39,24 @@ _PIXEL_PALETTE = np.array(
 ) / 255  # fmt: skip
 
 
+TILED = ("pixel art", "toy bricks", "mosaic", "low poly", "pointillism")  # styles whose pieces are always in one place
+
+
+def tilings(size: int) -> NDArray[np.int16]:
+    """The number of each pixel's piece in every style of TILED, (5, size, size)."""
+    stones, top_spots = cells(size, *STONES, 0)[0], spots(size, *SPOTS, 22)[0]
+    pieces = [_squares(size, PIXEL), _squares(size, BRICK), stones, _triangles(size)[0], top_spots]
+    return np.stack(pieces).astype(np.int16)
+
+
+def _squares(size: int, side: float) -> NDArray[np.intp]:
+    x, y = pixel_grid(size)
+    return (y / side).astype(np.intp) * int(np.ceil(128 / side)) + (x / side).astype(np.intp)
+
+
 @style("pixel art")
 def pixel_art(f: AnalysedFace) -> Array:
-    count = int(np.ceil(128 / 3))
-    labels = (f.y / 3).astype(np.intp) * count + (f.x / 3).astype(np.intp)
+    labels = _squares(f.size, PIXEL)
     out = lerp(saturate((f.rgb - 0.5) * 1.3 + 0.53, 1.4), f.flesh(f.skin_tone, 1.3), f.skin * 0.6 * (1 - f.features))
     out = out * (1 - 0.5 * f.lines(1.4, 10) * (1 - f.back))[..., None]
     backdrop = lerp(flat((0.11, 0.17, 0.33)), flat((0.16, 0.35, 0.62)), (f.y / 128) ** 2)
@@ -38,7 +71,7 @@ def pixel_art(f: AnalysedFace) -> Array:
 
 @style("mosaic")
 def mosaic(f: AnalysedFace) -> Array:
-    labels, grout = cells(f.size, 3.3, 0.20, f.seed % 4)
+    labels, grout = cells(f.size, *STONES, f.seed % 4)
     tone = (f.skin_tone - 0.6) * 1.35 + 0.66
     skin = ramp(tone, (0.25, 0.09, 0.05), (0.68, 0.38, 0.22), (0.93, 0.76, 0.56), (1.0, 0.95, 0.84))
     skin = lerp(skin, f.flesh(tone), 0.55)
@@ -131,7 +164,7 @@ _BRICKS = np.array(
 
 @style("toy bricks")
 def toy_bricks(f: AnalysedFace) -> Array:
-    count = min(40, f.size)
+    count = min(round(128 / BRICK), f.size)
     pitch = 128 / count
     lit = lerp(f.flesh(f.skin_tone, 1.4), saturate(f.rgb, 1.4), 0.25)
     out = f.layers(lit, f.locks(f.hair_tone, 1.4), flat((0.0, 0.0, 0.0)), saturate(f.rgb, 1.6), 2)

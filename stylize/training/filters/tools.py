@@ -174,6 +174,9 @@ def swirls(size: int) -> tuple[Array, Array]:
     return np.cos(2 * angle), np.sin(2 * angle)
 
 
+SPOTS = (2.9, 0.30)  # pitch and variation of the spots of pointillism
+
+
 @lru_cache(maxsize=16)
 def spots(size: int, step_px: float, jitter: float, variant: int) -> tuple[NDArray[np.intp], Array, Array]:
     """Cells around fixed spots: labels, the distance to the cell's spot, and a random number per cell, 0..2 pi."""
