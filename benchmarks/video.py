@@ -59,6 +59,8 @@ def stages(stylizer: Stylizer, video: VideoFile, look: Look, out: Path) -> tuple
         spent[progress.stage] += now - clock
         worked[progress.stage] += done - work
         clock, work = now, done
+    spent["draw"] += time.monotonic() - clock  # the end of the file
+    worked["draw"] += time.process_time() - work
     return spent, worked
 
 

@@ -126,7 +126,7 @@ def test_the_numbers_of_tilings_come_last_and_change_nothing_at_zero() -> None:
     vector[-2:] = 0
     torch.testing.assert_close(g.synthesis(code, vector), plain.synthesis(code, vector[:-2]))
     assert torch.equal(g.synthesis(code, torch.zeros(g.config.domain_dim)), g.synthesis(code))
-    vector = vector + torch.cat([torch.zeros(CONFIG.domain_dim), torch.tensor([0.7, 0.0])])
+    vector = vector + torch.cat([torch.zeros(CONFIG.domain_dim), torch.tensor([1.0, 0.0])])
     vector.requires_grad_(True)
     g.synthesis(code, vector).square().sum().backward()
     assert vector.grad is not None

@@ -18,7 +18,7 @@ RADII = (16 / 128, 4 / 128)  # of the windows, as shares of the picture's side
 RIDGE = 0.01  # colour variance at which a window counts as much as the larger one around it
 FAINT = 0.06  # a smaller residual counts as the generator's noise
 FINER = 0.5  # the amount at which the photo only adds detail finer than the model's own picture
-NOISE = 1e-5  # mean square of detail that is none
+NOISE = 1e-5  # less detail than this, as the square of a colour, is none
 LARGEST_FIT = 128  # px: the maps are smooth, so larger pictures are fitted at this size
 
 
@@ -97,7 +97,7 @@ def fit_change(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def surviving(source: Tensor, target: Tensor, maps: Tensor) -> Tensor:
-    """(N, 1, h, w) in [0, 1]: the share of the finest detail of ``source`` under the colour maps that ``target`` still
+    """(N, 1, s, s) in [0, 1]: the share of the finest detail of ``source`` under the colour maps that ``target`` still
     shows, in small windows. It is low where a style draws flat areas or pieces.
 
     source, target: (N, 3, h, w) in [-1, 1]; maps: (N, 12, s, s).
@@ -108,8 +108,9 @@ def surviving(source: Tensor, target: Tensor, maps: Tensor) -> Tensor:
 
     expected = apply_matrix(F.interpolate(maps, size=source.shape[-2:], mode="bilinear"), finest(source))
     products = torch.stack([(expected * finest(target)).sum(1), expected.square().sum(1)], 1)
-    both, alone = box_mean(products, max(1, round(RADII[-1] * source.shape[-1]))).split(1, 1)
-    return (both / (alone + NOISE)).clamp(0, 1)
+    products = F.interpolate(products, size=maps.shape[-2:], mode="area")
+    found, sought = box_mean(products, max(1, round(RADII[-1] * maps.shape[-1]))).split(1, 1)
+    return (found / (sought + NOISE)).clamp(0, 1)
 
 
 def share_of_photo(amount: float) -> float:
@@ -124,8 +125,8 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
 
     photo (1, 3, H, W); source, target (1, 3, h, w): G(w; 0) and G(w; d); all in [-1, 1]. amount: 0 gives the model's
     own picture, enlarged; up to ``FINER`` the photo adds detail finer than the model's pixels, in the colours of the
-    domain; up to 1 the change is applied to more and more of the photo, which then keeps all its detail. Returns (1, 3,
-    H, W) in [-1, 1].
+    domain and where that keeps fine detail (``surviving``); up to 1 the change is applied to more and more of the
+    photo, which then keeps all its detail. Returns (1, 3, H, W) in [-1, 1].
     """
     size = photo.shape[-2:]
 
@@ -136,10 +137,10 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
     if amount == 0:
         return own.clamp(-1, 1)
     maps, drawn = fit_change(source, target)
+    strength = F.interpolate(surviving(source, target, maps), size=size, mode="bilinear") * min(1.0, amount / FINER)
     fine = photo - enlarged(F.interpolate(photo, size=target.shape[-2:], mode="area"))
-    share = F.interpolate(surviving(source, target, maps), size=size, mode="bilinear") * min(1.0, amount / FINER)
     maps = F.interpolate(maps, size=size, mode="bilinear")
-    own = (own + apply_matrix(maps, fine) * share).clamp_(-1, 1)
+    own = (own + apply_matrix(maps, fine) * strength).clamp_(-1, 1)
     share = share_of_photo(amount)
     if share == 0:
         return own

@@ -1,4 +1,5 @@
-"""The domain vector: one flat tensor that scales the input channels of a generator's convolutions.
+"""The domain vector: one flat tensor that scales the input channels of a generator's convolutions, and whose last
+numbers are the shares of its tilings, if it has any.
 
 Alanov, Titov, Vetrov, "HyperDomainNet" (2022). Strength, mixing and levels are arithmetic on it.
 """
@@ -34,7 +35,7 @@ Levels = tuple[float, float, float]  # a strength for each level
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """``vector`` (domain_dim,) float32 on the CPU, split by ``sizes``, one piece per convolution.
+    """``vector`` (domain_dim,) float32 on the CPU, split by ``sizes``: ``GeneratorConfig.domain_sizes``.
 
     ``order``: where the factor 1 + d is applied (see ``stylize.models.generator``). ``generator``: the fingerprint of
     the generator it was made for, "" if not recorded. ``target`` and ``source`` are the prompts; ``method`` is, for

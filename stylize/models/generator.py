@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.errors import CheckpointError, DomainError
@@ -91,6 +92,8 @@ class GeneratorConfig:
             raise ValueError(f"{len(self.channels)} widths do not make a {self.resolution} px generator")
         if self.patterns and len(self.patterns) != len(self.channels):
             raise ValueError(f"{len(self.patterns)} numbers of patterns do not fit {len(self.channels)} resolutions")
+        if not 0 <= self.tilings <= 100:
+            raise ValueError(f"{self.tilings} is not a number of tilings")
         if not 0 <= self.inject < 2 * len(self.channels) - 1:
             raise ValueError(f"there is no convolution {self.inject} in a {self.resolution} px generator")
 
@@ -119,6 +122,11 @@ class GeneratorConfig:
         """(C, h, h) of a photo's features, if they have a place."""
         level = self.inject // 2  # the resolution of that convolution's input
         return self.channels[level], 4 * 2**level, 4 * 2**level
+
+    @property
+    def draws_parts(self) -> bool:
+        """Whether parts of pictures can be drawn: where a photo's features enter, there is no RGB yet."""
+        return self.inject > 0 and self.features_shape[1] <= self.rgb_from
 
     @property
     def domain_sizes(self) -> list[int]:
@@ -180,6 +188,8 @@ class Generator(nn.Module):
         except (KeyError, TypeError, ValueError):
             raise CheckpointError("{} is not a generator; use a file that contains one.", Path(path).name) from None
         load_into(generator, tensors, Path(path).name)
+        if generator.config.tilings and generator.tilings.min() < 0:
+            raise CheckpointError("{} is damaged: its tilings have pieces below 0.", Path(path).name)
         return generator
 
     def map(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
@@ -219,7 +229,7 @@ class Generator(nn.Module):
         domain: (domain_dim,) for all, (N, domain_dim), or None for the source; a vector of zeros equals the source bit
         for bit. order: see the module. noise: the stored noise, fresh noise, or none. dtype: of the convolutions; RGB
         is summed in float32. resolution: stop there (a power of two from 4), for progressive training. window: draw
-        only that part, in pixels of the features; the code's features must be cropped to it.
+        only that part, in pixels of the features (see ``draws_parts``); the code's features must be cropped to it.
         """
         code = code if isinstance(code, Code) else Code(code)
         here = code.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()
@@ -307,8 +317,10 @@ class Generator(nn.Module):
 
         A tiling without a share costs nothing and gets no gradient.
         """
-        for labels, share in zip(cut(self.tilings[None], window)[0], shares.clamp(0, 1).unbind(1), strict=True):
-            if torch.compiler.is_compiling() or share.any():
+        shares = F.relu(shares)
+        shares = shares - (shares - 1).clamp(min=0).detach()  # unlike clamp(max=1), with a gradient at 1
+        for labels, share in zip(cut(self.tilings[None], window)[0], shares.unbind(1), strict=True):
+            if share.any():
                 x = torch.lerp(x, piece_means(x, labels), share.view(-1, 1, 1, 1).to(x.dtype))
         return x
 

@@ -79,7 +79,8 @@ class Batches:
             if style != PHOTO:
                 vector = vector + nets.styles[NAMES.index(style)]
             if colour is not None:
-                vector = vector + nets.colours[COLOUR_NAMES.index(colour)]
+                numbers = MINI_GENERATOR.domain_dim - MINI_GENERATOR.tilings  # a colour has no tilings
+                vector = vector + F.pad(nets.colours[COLOUR_NAMES.index(colour), :numbers], (0, MINI_GENERATOR.tilings))
             vectors.append(vector * strength)
             faces.append(int(draw.integers(len(self.pairs))))
             kinds.append(0 if style == PHOTO else 1 + self.pairs.names.index(style))

@@ -115,7 +115,7 @@ class GeneratorTraining:
         for module, name in ((self.nets.generator, "generator"), (self.nets.encoder, "encoder")):
             own, old = module.state_dict(), load_checkpoint(folder / f"{name}.safetensors")[0]
             for key, tensor in own.items():
-                if key in old and tensor.shape[1:] == old[key].shape[1:] and "rgb" not in key:
+                if key in old and tensor.shape[1:] == old[key].shape[1:] and "rgb" not in key and key != "tilings":
                     tensor[: len(old[key])] = old[key][: len(tensor)]
         self.average.load_state_dict(self.nets.state_dict())
 

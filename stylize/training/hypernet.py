@@ -50,6 +50,7 @@ from stylize.training.processes import Group
 from stylize.training.ready_domains import training_codes
 
 RECHECK = 200  # steps between validations
+SHARES = 50.0  # weight of the few shares of tilings, relative to the numbers that scale channels
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,15 @@ class HyperNetTraining:
         self.scale = self.vectors.square().mean().clamp(min=1e-6)
         torch.manual_seed(s.seed)  # the initial weights
         net = HyperNetConfig(
-            tuple(self.config.domain_sizes), self.banks[0].shape[1], width=s.width, inner=s.width, depth=s.depth
+            tuple(self.config.domain_sizes),
+            self.banks[0].shape[1],
+            width=s.width,
+            inner=s.width,
+            depth=s.depth,
+            tilings=self.config.tilings,
         )
+        self.weights = torch.ones(self.config.domain_dim, device=self.device)
+        self.weights[self.config.domain_dim - self.config.tilings :] = SHARES
         about = {"training": asdict(s), "domains": len(self.entries)}
         self.net = HyperNet(net, "pre_demod", stylizer.fingerprint, stylizer.name, about).to(self.device)
         self.parallel: torch.nn.Module = self.net
@@ -206,7 +214,7 @@ class HyperNetTraining:
         made = self.parallel(embeddings)
         losses: dict[str, Tensor] = {}
         if s.vectors and bool(known.any()):
-            losses["vectors"] = s.vectors * (made - vectors)[known].square().mean() / self.scale
+            losses["vectors"] = s.vectors * ((made - vectors)[known].square() * self.weights).mean() / self.scale
         if s.norm:
             losses["norm"] = s.norm * domain_norm(made, self.config.domain_sizes)
         drawing = float(torch.rand(1, generator=rng)) < s.drawing

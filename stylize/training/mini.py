@@ -1,6 +1,7 @@
 """Trains the whole mini model: generator and encoder, ready domains and their previews, text-image model, hypernetwork.
 
-Each part is trained by its own command with the options in mini.toml beside this file; a run that was stopped resumes.
+Each part is trained by its own command with the options in mini.toml beside this file; a run that was stopped resumes,
+but the fitting of the domains starts again.
 """
 
 from __future__ import annotations

@@ -51,12 +51,15 @@ def _finder() -> FaceFinder:
     return FaceFinder()
 
 
+def usual_landmarks(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """dlib's 68 points (68, 2) of an aligned face (S, S, 3), in its usual box."""
+    box = np.array([0.23, 0.27, 0.77, 0.84]) * len(picture)  # of dlib's detector in an aligned face
+    return _finder().read(Image.fromarray(picture), box).landmarks
+
+
 def filtered(picture: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:
     """(1 + styles, S, S, 3): an aligned face and its filtered picture in every style."""
-    size = len(picture)
-    box = np.array([0.23, 0.27, 0.77, 0.84]) * size  # the usual box of dlib's detector in an aligned face
-    landmarks = _finder().read(Image.fromarray(picture), box).landmarks
-    face = AnalysedFace(picture, landmarks, seed=0)  # one seed: patterns stay in place
+    face = AnalysedFace(picture, usual_landmarks(picture), seed=0)  # one seed: patterns stay in place
     return np.stack([picture, *(draw(face, name) for name in names)])
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
-from stylize.images import read_photo, to_image
+from stylize.images import read_photo, to_image, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
 from stylize.models.generator import Generator
@@ -26,10 +27,11 @@ from stylize.models.layers import Window, cut
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import NAMES, PHOTO, SOURCE, combinations
 from stylize.training.data import load_faces
-from stylize.training.filters import truth
+from stylize.training.filters import draw
+from stylize.training.filters.face import AnalysedFace
 from stylize.training.loop import add_dtype
 from stylize.training.networks import COLOUR_NAMES, first_vector
-from stylize.training.pairs import filtered
+from stylize.training.pairs import usual_landmarks
 
 PREVIEW_SEED, PREVIEW_SIDE = 0, 256
 STROKES = 2.0  # weight of the stroke loss, as in training
@@ -58,10 +60,10 @@ def fit(
     start: Tensor | None = None,
     base: Tensor | None = None,
 ) -> Tensor:
-    """The domain vector (domain_dim,) that maps faces to ``targets`` (N, 3, R, R) with the least pyramid L1 and the
-    strokes as strong; on crops where the generator takes features, which is cheaper.
+    """The domain vector (domain_dim,) that maps faces to ``targets`` (N, 3, R, R) with the least pyramid L1 plus
+    STROKES times the stroke loss; on crops if the generator can draw them, which is cheaper.
 
-    start: the initial vector, else zero. base: vectors (N, domain_dim) to which it is added.
+    start: the initial vector, else zero. base: vectors (N, domain_dim) to which it is added; then it gets no tilings.
     """
     config = generator.config
     vector = torch.zeros(config.domain_dim) if start is None else start.clone()
@@ -73,7 +75,7 @@ def fit(
         optimiser.param_groups[0]["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
         index = torch.randperm(len(codes), generator=rng)[:batch].to(codes.device)
         window = None
-        if config.inject:
+        if config.draws_parts:
             top, left = torch.randint(side - side // 2 + 1, (2,), generator=rng).tolist()
             window = Window(top, left, side // 2)
         part = codes[index]
@@ -85,7 +87,12 @@ def fit(
             drawn = generator.synthesis(part, total, dtype=dtype, window=window)
             loss = pyramid_loss(drawn, wanted) + STROKES * stroke_loss(drawn, wanted)
             (vector.grad,) = torch.autograd.grad(loss, vector)
+        shares = slice(config.domain_dim - config.tilings, None)
+        if base is not None:
+            vector.grad[shares] = 0
         optimiser.step()
+        with torch.no_grad():
+            vector[shares].clamp_(0, 1)
     return vector.detach()
 
 
@@ -100,6 +107,8 @@ class Fitter:
         self.seed, self.dtype = args.seed or 0, getattr(torch, args.dtype)
         self.codes = training_codes(stylizer, args.data, args.faces, self.seed)
         self.source = torch.cat([stylizer.draw(part) for part in self.codes.split(8)])
+        self.pictures = [np.asarray(to_image(face)) for face in self.source]
+        self.landmarks = [usual_landmarks(picture) for picture in self.pictures]
 
     def fit(self, name: str, path: Path, targets: Tensor, base: Tensor | None = None) -> Domain:
         started, generator = time.monotonic(), self.stylizer.generator
@@ -131,23 +140,27 @@ class Fitter:
         return domain
 
     def style(self, name: str) -> Domain:
-        drawn = np.stack([filtered(np.asarray(to_image(face)), (name,))[1] for face in self.source])
-        targets = (torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1).to(self.stylizer.device)
+        targets = torch.cat([self.truth(number, name) for number in range(len(self.source))])
         return self.fit(name, self.out / f"{name}.safetensors", targets)
+
+    def truth(self, number: int, style: str, colour: str | None = None) -> Tensor:
+        """The filtered picture of one of the faces, (1, 3, R, R)."""
+        face = AnalysedFace(self.pictures[number], self.landmarks[number], seed=0)
+        return to_tensor(Image.fromarray(draw(face, style, colour))).to(self.stylizer.device)
 
     def colour(self, name: str) -> Domain:
         """A vector that tints any style it is added to; fitted on every style that is combined with colours in
         training."""
         pairs = [(colour, style) for colour, style in combinations() if colour == name]
         base, targets = [], []
-        for number, face in enumerate(self.source):
+        for number in range(len(self.source)):
             style = pairs[number % len(pairs)][1]
             vector = torch.zeros(self.stylizer.generator.config.domain_dim)
             base.append(vector if style == PHOTO else Domain.load(self.out / f"{style}.safetensors").vector)
-            targets.append(truth(face[None], style, name))
+            targets.append(self.truth(number, style, name))
         device = self.stylizer.device
         path = self.out / "colours" / f"{name}.safetensors"
-        return self.fit(name, path, torch.cat(targets).to(device), torch.stack(base).to(device))
+        return self.fit(name, path, torch.cat(targets), torch.stack(base).to(device))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -217,14 +217,20 @@ class TextImageTraining:
         number = self._integers(len(self.truths.codes), count)
         return number + len(self.truths.pictures) - len(self.truths.codes), self.truths.codes[number]
 
+    def _noise(self, count: int) -> Tensor:
+        """(count, domain_dim): normal, without tilings."""
+        config = self.stylizer.generator.config
+        noise = torch.randn(count, config.domain_dim, generator=self.rng)
+        noise[:, config.domain_dim - config.tilings :] = 0
+        return noise
+
     @torch.no_grad()
     def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         """Generated faces under mixes of ready vectors, colours and noise: (face numbers, pictures)."""
         face, codes = self._generated(count)
         pick = self.ready[self._integers(len(self.ready), 2 * count)].view(2, count, -1)
         weight = torch.rand(2, count, 1, generator=self.rng) * 1.2 * (torch.rand(2, count, 1, generator=self.rng) < 0.6)
-        noise = torch.randn(count, pick.shape[-1], generator=self.rng)
-        noise = noise * torch.rand(count, 1, generator=self.rng) ** 2 * 0.4
+        noise = self._noise(count) * torch.rand(count, 1, generator=self.rng) ** 2 * 0.4
         colour = self.colours[self._integers(len(self.colours), count)]
         colour = colour * (torch.rand(count, 1, generator=self.rng) < 0.25)
         return face, self._draw(codes, (pick * weight).sum(0) + colour + noise)
@@ -244,7 +250,7 @@ class TextImageTraining:
         s, pool = self.settings, self.pool
         moving = torch.randperm(s.attackers, generator=self.rng)[: s.attacked]
         for i in moving[pool.ages[moving] >= s.attack_steps].tolist():
-            noise = torch.randn(pool.vectors.shape[1], generator=self.rng) * 0.05
+            noise = self._noise(1)[0] * 0.05
             start = self.ready[int(self._integers(len(self.ready), 1))] * (torch.rand(1, generator=self.rng) < 0.3)
             pool.vectors[i], pool.ages[i] = start + noise, 0
             pool.targets[i] = int(self._kinds(1).clamp(min=1))

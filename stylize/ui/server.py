@@ -32,6 +32,7 @@ def serve(
     """Loads the model and serves its page until interrupted; without host and port, Gradio's variables
     (GRADIO_SERVER_NAME, GRADIO_SERVER_PORT) apply. gpu: a decorator that lends a GPU, see ``stylize.ui.zerogpu``.
     Returns the exit status."""
+    limit_arenas()
     with ThreadPoolExecutor(1) as pool:
         loading = pool.submit(Stylizer.load, model, device)
         # Gradio takes seconds to import; the weights are read meanwhile.
@@ -43,7 +44,6 @@ def serve(
     except StylizeError as error:
         print(f"stylize: {error}", file=sys.stderr)
         return 2
-    share_memory()
     page = Page(stylizer, gpu)
     page.blocks.launch(
         server_name="0.0.0.0" if host is None and "SPACE_ID" in os.environ else host,
@@ -67,7 +67,9 @@ def serve(
     return 0
 
 
-def share_memory() -> None:
-    """Lets all threads of the process share two pools of free memory, where glibc would give each thread its own."""
-    with suppress(AttributeError, OSError, TypeError):  # not glibc
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+def limit_arenas() -> None:
+    """Lets all threads share two pools of free memory, unless MALLOC_ARENA_MAX is set; glibc would give most threads
+    pools of their own, which together keep much of it."""
+    if "MALLOC_ARENA_MAX" not in os.environ:
+        with suppress(AttributeError, OSError, TypeError):  # not glibc
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)

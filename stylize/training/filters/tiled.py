@@ -39,11 +39,12 @@ _PIXEL_PALETTE = np.array(
 ) / 255  # fmt: skip
 
 
-TILED = ("pixel art", "toy bricks", "mosaic", "low poly", "pointillism")  # styles whose pieces are always in one place
+# Styles with pieces that do not follow the face.
+TILED = ("pixel art", "toy bricks", "mosaic", "low poly", "pointillism")
 
 
 def tilings(size: int) -> NDArray[np.int16]:
-    """The number of each pixel's piece in every style of TILED, (5, size, size)."""
+    """The number of each pixel's piece in every style of TILED, as the seed 0 places them: (5, size, size)."""
     stones, top_spots = cells(size, *STONES, 0)[0], spots(size, *SPOTS, 22)[0]
     pieces = [_squares(size, PIXEL), _squares(size, BRICK), stones, _triangles(size)[0], top_spots]
     return np.stack(pieces).astype(np.int16)
