@@ -60,6 +60,8 @@ def test_layout_follows_from_the_settings() -> None:
     assert CONFIG.features_shape == (6, 16, 16)
     assert CONFIG.domain_sizes == [10, 10, 8, 8, 6 + 3, 6, 4 + 2]
     assert len(generator().to_rgbs) == 2
+    assert CONFIG.draws_parts
+    assert not replace(CONFIG, rgb_from=8).draws_parts
     full = replace(GeneratorConfig(), inject=9)
     assert full.features_shape == (512, 64, 64)
     for wrong in ({"inject": 7}, {"patterns": (1,)}):
@@ -134,6 +136,16 @@ def test_the_numbers_of_tilings_come_last_and_change_nothing_at_zero() -> None:
     assert not vector.grad[-1]  # without a share
     held = replace(Domain(vector, tuple(g.config.domain_sizes), "pre_demod", ""), name="squares").scaled(fine=0)
     assert not held.vector[-2:].any()
+
+
+def test_a_damaged_tiling_is_refused(tmp_path: Path) -> None:
+    tensors = tiled().state_dict()
+    tensors["tilings"] = tensors["tilings"] - 40
+    save_checkpoint(tmp_path / "g.safetensors", tensors, {"config": replace(CONFIG, tilings=2).to_dict()})
+    with pytest.raises(CheckpointError, match="pieces below 0"):
+        Generator.load(tmp_path / "g.safetensors")
+    with pytest.raises(ValueError, match="number of tilings"):
+        generator(tilings=-1)
 
 
 def test_the_encoders_map_of_a_part_is_part_of_its_map() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def test_a_file_gives_everything_back(tmp_path: Path) -> None:
     embeddings = torch.randn(3, 16)
     assert torch.equal(net(embeddings), back(embeddings))
     assert torch.allclose(back(embeddings * 7), back(embeddings), atol=1e-7)
+
+
+def test_faint_shares_of_tilings_are_left_out() -> None:
+    net = HyperNet(replace(TINY, tilings=3)).eval()
+    bias = net.heads[-1][1].bias
+    with torch.no_grad():
+        bias.copy_(torch.tensor([0.05, 0.05, 0.5, -0.05]))
+    vector = net.domain(torch.randn(16), "a mosaic").vector
+    torch.testing.assert_close(vector[-4:], torch.tensor([0.05, 0.0, 0.5, 0.0]), atol=0.02, rtol=0)
+    assert vector[-3] == vector[-1] == 0
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import dlib
 import numpy as np
@@ -22,7 +23,7 @@ from stylize.faces.align import FaceFinder, crop_face, model_file
 from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
 from stylize.images import to_tensor
 from stylize.models.code import Code
-from stylize.models.generator import GeneratorConfig
+from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.mini_encoder import EncoderConfig
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
@@ -93,6 +94,20 @@ def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
         before = pyramid_loss(tiny.generator.synthesis(ws), targets)
         vector = fit(tiny.generator, ws, targets, steps=60, batch=8)
         assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
+
+
+def test_a_fitted_colour_has_no_share_of_a_tiling() -> None:
+    config = GeneratorConfig(16, (4, 4, 4), z_dim=8, w_dim=8, mapping_layers=1, tilings=2)
+    torch.manual_seed(0)
+    generator, ws = Generator(config).requires_grad_(False), Code(torch.randn(2, config.num_ws, 8))
+    base = torch.zeros(2, config.domain_dim)
+    base[:, -1] = 0.6
+    options: dict[str, Any] = {"steps": 4, "batch": 2}
+    assert not fit(generator, ws, torch.zeros(2, 3, 16, 16), base=base, **options)[-2:].any()
+    alone = fit(generator, ws, torch.zeros(2, 3, 16, 16), start=base[0], **options)
+    assert alone[-2] == 0
+    assert 0 <= alone[-1] <= 1
+    assert alone[-1] != base[0, -1]
 
 
 def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut: Image.Image) -> None:
