@@ -45,7 +45,7 @@ def test_a_file_gives_everything_back(tmp_path: Path) -> None:
 
 def test_faint_shares_of_tilings_are_left_out() -> None:
     net = HyperNet(replace(TINY, tilings=3)).eval()
-    bias = net.heads[-1][1].bias
+    bias = net.get_parameter("heads.2.1.bias")
     with torch.no_grad():
         bias.copy_(torch.tensor([0.05, 0.05, 0.5, -0.05]))
     vector = net.domain(torch.randn(16), "a mosaic").vector

@@ -60,8 +60,8 @@ class RestyleProgress:
 
 @dataclass(frozen=True)
 class Change:
-    """The effect of a look on an aligned face: affine colour maps and an overlay, (15, s, s); the model's own picture
-    (3, r, r); all for colours in [-1, 1]; and the head mask (n, n) in [0, 1]."""
+    """The effect of a look on an aligned face: affine colour maps and an overlay, (15, s, s), if they are used; the
+    model's own picture (3, r, r); all for colours in [-1, 1]; and the head mask (n, n) in [0, 1]."""
 
     maps: Planes
     own: Planes
@@ -236,14 +236,21 @@ def changes(
     stylizer: Stylizer, code: Code, heads: Planes, hidden: Planes, points: Sequence[Array], look: Look
 ) -> list[Change]:
     """The effect of the look on faces, given their codes, heads (N, n, n) and hidden shares of mouth and eyes (N, 2),
-    in [0, 1], and landmarks (68, 2) in unit coordinates. Raises StylizeError."""
-    source = stylizer.draw(code)
+    in [0, 1], and landmarks (68, 2) in unit coordinates. The look must have a detail. Raises StylizeError."""
+    assert look.detail is not None
     target = stylizer.draw(stylizer.edit(code, look.edits), look.domain, look.strength, look.style_mix)
     changed = look.domain is not None or bool(look.edits)
-    for i, (shares, own) in enumerate(zip(hidden, points, strict=True)):
-        if changed and (covered := cover(shares, own, stylizer.resolution)) is not None:
-            target[i : i + 1] = uncovered(source[i : i + 1], target[i : i + 1], covered)
-    maps = torch.cat(fit_change(source, target), 1)
+    side = stylizer.resolution
+    covers = [cover(shares, own, side) if changed else None for shares, own in zip(hidden, points, strict=True)]
+    kept = share_of_photo(look.detail) > 0
+    maps = target.new_zeros(len(target), 0)
+    if kept or any(covers):  # otherwise nothing depends on the source, which takes as long as the target
+        source = stylizer.draw(code)
+        for i, covered in enumerate(covers):
+            if covered is not None:
+                target[i : i + 1] = uncovered(source[i : i + 1], target[i : i + 1], covered)
+        if kept:
+            maps = torch.cat(fit_change(source, target), 1)
     return [
         Change(*planes) for planes in zip(maps.float().cpu().numpy(), target.float().cpu().numpy(), heads, strict=True)
     ]
