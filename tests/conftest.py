@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,9 @@ import torch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+# Servers sweep the temporary folder, so runs at the same time need folders of their own.
+os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="stylize-tests-")
+atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 PATIENCE = 600  # seconds that anything may take on a busy machine; what comes true ends the wait at once
 CHROMIUM = Path("/usr/bin/chromium")
 
