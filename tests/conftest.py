@@ -17,6 +17,9 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="stylize-tests-")
 atexit.register(shutil.rmtree, tempfile.tempdir, ignore_errors=True)
 PATIENCE = 600  # seconds that anything may take on a busy machine; what comes true ends the wait at once
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)
 CHROMIUM = Path("/usr/bin/chromium")
 
 

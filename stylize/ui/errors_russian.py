@@ -140,6 +140,7 @@ SENTENCES: dict[str, str] = {
     "{} is incomplete: only {} of its {} frames are there; save it again.": (
         "{0} обрезан: есть {1} из {2} кадров; сохраните его заново."
     ),
+    "{} is damaged: its tilings have pieces below 0.": "Файл {0} повреждён: у кусков мозаики номера меньше нуля.",
     "{} is damaged or incomplete; save it again, or use another file.": (
         "{0} повреждён или обрезан; сохраните его заново или возьмите другой файл."
     ),
