@@ -137,14 +137,14 @@ def transfer_detail(photo: Tensor, source: Tensor, target: Tensor, amount: float
     if amount == 0:
         return own.clamp(-1, 1)
     maps, drawn = fit_change(source, target)
-    strength = F.interpolate(surviving(source, target, maps), size=size, mode="bilinear") * min(1.0, amount / FINER)
-    fine = photo - enlarged(F.interpolate(photo, size=target.shape[-2:], mode="area"))
-    maps = F.interpolate(maps, size=size, mode="bilinear")
-    own = (own + apply_matrix(maps, fine) * strength).clamp_(-1, 1)
-    share = share_of_photo(amount)
+    wide, share = F.interpolate(maps, size=size, mode="bilinear"), share_of_photo(amount)
+    if share < 1:
+        strength = F.interpolate(surviving(source, target, maps), size=size, mode="bilinear") * min(1.0, amount / FINER)
+        fine = photo - enlarged(F.interpolate(photo, size=target.shape[-2:], mode="area"))
+        own = (own + apply_matrix(wide, fine) * strength).clamp_(-1, 1)
     if share == 0:
         return own
-    kept = apply_maps(maps, photo).add_(F.interpolate(drawn, size=size, mode="bicubic")).clamp_(-1, 1)
+    kept = apply_maps(wide, photo).add_(F.interpolate(drawn, size=size, mode="bicubic")).clamp_(-1, 1)
     return torch.lerp(own, kept, share)
 
 

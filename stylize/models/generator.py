@@ -138,6 +138,11 @@ class GeneratorConfig:
     def domain_dim(self) -> int:
         return sum(self.domain_sizes)
 
+    @property
+    def shares(self) -> slice:
+        """Where a domain vector has the shares of the tilings."""
+        return slice(self.domain_dim - self.tilings, self.domain_dim)
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 

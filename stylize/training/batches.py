@@ -79,8 +79,9 @@ class Batches:
             if style != PHOTO:
                 vector = vector + nets.styles[NAMES.index(style)]
             if colour is not None:
-                numbers = MINI_GENERATOR.domain_dim - MINI_GENERATOR.tilings  # a colour has no tilings
-                vector = vector + F.pad(nets.colours[COLOUR_NAMES.index(colour), :numbers], (0, MINI_GENERATOR.tilings))
+                own = nets.colours[COLOUR_NAMES.index(colour)].clone()
+                own[MINI_GENERATOR.shares] = 0  # a colour has no tilings
+                vector = vector + own
             vectors.append(vector * strength)
             faces.append(int(draw.integers(len(self.pairs))))
             kinds.append(0 if style == PHOTO else 1 + self.pairs.names.index(style))

@@ -135,7 +135,7 @@ class HyperNetTraining:
             tilings=self.config.tilings,
         )
         self.weights = torch.ones(self.config.domain_dim, device=self.device)
-        self.weights[self.config.domain_dim - self.config.tilings :] = SHARES
+        self.weights[self.config.shares] = SHARES
         about = {"training": asdict(s), "domains": len(self.entries)}
         self.net = HyperNet(net, "pre_demod", stylizer.fingerprint, stylizer.name, about).to(self.device)
         self.parallel: torch.nn.Module = self.net

@@ -83,7 +83,7 @@ def first_vector(config: GeneratorConfig, style: str) -> Tensor:
     """The domain vector (domain_dim,) from which a style is learned: zeros, but a style of pieces has its tiling."""
     vector = torch.zeros(config.domain_dim)
     if style in TILED and config.tilings:
-        vector[config.domain_dim - config.tilings + TILED.index(style)] = 1.0
+        vector[config.shares][TILED.index(style)] = 1.0
     return vector
 
 

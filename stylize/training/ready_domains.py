@@ -87,12 +87,11 @@ def fit(
             drawn = generator.synthesis(part, total, dtype=dtype, window=window)
             loss = pyramid_loss(drawn, wanted) + STROKES * stroke_loss(drawn, wanted)
             (vector.grad,) = torch.autograd.grad(loss, vector)
-        shares = slice(config.domain_dim - config.tilings, None)
         if base is not None:
-            vector.grad[shares] = 0
+            vector.grad[config.shares] = 0
         optimiser.step()
         with torch.no_grad():
-            vector[shares].clamp_(0, 1)
+            vector[config.shares].clamp_(0, 1)
     return vector.detach()
 
 

@@ -221,7 +221,7 @@ class TextImageTraining:
         """(count, domain_dim): normal, without tilings."""
         config = self.stylizer.generator.config
         noise = torch.randn(count, config.domain_dim, generator=self.rng)
-        noise[:, config.domain_dim - config.tilings :] = 0
+        noise[:, config.shares] = 0
         return noise
 
     @torch.no_grad()
