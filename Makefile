@@ -38,7 +38,7 @@ run: $(INSTALLED)
 	GRADIO_SERVER_NAME=127.0.0.1 GRADIO_SERVER_PORT=$(PORT) $(PY) app.py
 
 test: $(INSTALLED_DEV)
-	$(PY) -m pytest
+	$(PY) -m pytest -n 2 --dist worksteal
 
 check: $(INSTALLED_DEV)
 	@set -e; start=$$(date +%s); \
