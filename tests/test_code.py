@@ -17,7 +17,7 @@ from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code, cat
 from stylize.models.domain import Domain
 from stylize.models.encoders import ENCODERS, encoder
-from stylize.models.generator import Generator, GeneratorConfig
+from stylize.models.generator import SCREEN_STEP, Generator, GeneratorConfig, limited
 from stylize.models.layers import Window, cut
 from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.pipeline import Stylizer
@@ -113,7 +113,7 @@ def test_a_vector_says_how_far_each_piece_becomes_its_mean() -> None:
     squares = x.view(2, 3, 8, 4, 8, 4).mean((3, 5), keepdim=True).expand(2, 3, 8, 4, 8, 4).reshape(x.shape)
     torch.testing.assert_close(g.hold(x, torch.tensor([[1.0, 0.0]])), squares)
     torch.testing.assert_close(g.hold(x, torch.tensor([[0.0, 0.0], [0.5, 0.0]]))[1], (x + squares)[1] / 2)
-    torch.testing.assert_close(g.hold(x, torch.tensor([[2.0, -3.0]])), squares)  # strengths beyond 0 and 1
+    torch.testing.assert_close(g.hold(x, limited(torch.tensor([[2.0, -3.0]]))), squares)  # strengths beyond 0 and 1
     halves = g.hold(x, torch.tensor([[0.0, 1.0]]))
     torch.testing.assert_close(halves[:, :, :, :16], x[:, :, :, :16].mean((2, 3), keepdim=True).expand(2, 3, 32, 16))
     assert g.hold(x, torch.zeros(1, 2)) is x
@@ -144,8 +144,30 @@ def test_a_damaged_tiling_is_refused(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "g.safetensors", tensors, {"config": replace(CONFIG, tilings=2).to_dict()})
     with pytest.raises(CheckpointError, match="pieces below 0"):
         Generator.load(tmp_path / "g.safetensors")
-    with pytest.raises(ValueError, match="number of tilings"):
+    with pytest.raises(ValueError, match="numbers of tilings"):
         generator(tilings=-1)
+
+
+def test_a_vector_says_how_far_the_last_patterns_become_a_screen() -> None:
+    g, code = generator(tilings=1, screens=2), Code(draws(2, 8, 16), draws(2, 6, 16, 16))
+    assert g.config.domain_sizes == [*CONFIG.domain_sizes, 3]
+    assert g.config.shares == slice(CONFIG.domain_dim, CONFIG.domain_dim + 3)
+    g.screens.copy_((64 * draws(2, 2, 32, 32)).round().clamp(-127, 127))
+    patterns, (first, second) = g.convs[-1].get_parameter("patterns"), g.screens * SCREEN_STEP
+    own = patterns.clone()
+    assert g.screen(torch.zeros(1, 2)) is None
+    torch.testing.assert_close(g.screen(torch.tensor([[1.0, 0.0]])), first[None])
+    both = torch.stack([(own[0] + second) / 2, first])
+    torch.testing.assert_close(g.screen(torch.tensor([[0.0, 0.5], [1.0, 0.0]])), both)
+    torch.testing.assert_close(g.screen(torch.ones(1, 2)), first + second - own)
+    vector = torch.zeros(2, g.config.domain_dim)
+    vector[1, -1] = 2.0  # strengths beyond 1
+    drawn, plain = g.synthesis(code, vector), g.synthesis(code)
+    torch.testing.assert_close(drawn[0], plain[0])
+    patterns.copy_(second[None])
+    torch.testing.assert_close(drawn[1], g.synthesis(code)[1])
+    with pytest.raises(ValueError, match="need patterns"):
+        generator(screens=1, patterns=())
 
 
 def test_the_encoders_map_of_a_part_is_part_of_its_map() -> None:

@@ -43,8 +43,8 @@ def test_a_file_gives_everything_back(tmp_path: Path) -> None:
     assert torch.allclose(back(embeddings * 7), back(embeddings), atol=1e-7)
 
 
-def test_faint_shares_of_tilings_are_left_out() -> None:
-    net = HyperNet(replace(TINY, tilings=3)).eval()
+def test_faint_shares_are_left_out() -> None:
+    net = HyperNet(replace(TINY, shares=3)).eval()
     bias = net.get_parameter("heads.2.1.bias")
     with torch.no_grad():
         bias.copy_(torch.tensor([0.05, 0.05, 0.5, -0.05]))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import load_tiny_model
+from tiny import GENERATOR, load_tiny_model
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
 from stylize.cli import main
@@ -22,6 +22,7 @@ from stylize.errors import StylizeError
 from stylize.faces.align import FaceFinder, crop_face, model_file
 from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
 from stylize.images import to_tensor
+from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.mini_encoder import EncoderConfig
@@ -96,18 +97,33 @@ def test_a_domain_vector_is_fitted_to_pairs(tiny: Stylizer) -> None:
         assert pyramid_loss(tiny.generator.synthesis(ws, vector), targets) < before * 0.4
 
 
-def test_a_fitted_colour_has_no_share_of_a_tiling() -> None:
+def test_a_fitted_colour_has_no_shares() -> None:
     config = GeneratorConfig(16, (4, 4, 4), z_dim=8, w_dim=8, mapping_layers=1, tilings=2)
     torch.manual_seed(0)
     generator, ws = Generator(config).requires_grad_(False), Code(torch.randn(2, config.num_ws, 8))
     base = torch.zeros(2, config.domain_dim)
     base[:, -1] = 0.6
     options: dict[str, Any] = {"steps": 4, "batch": 2}
-    assert not fit(generator, ws, torch.zeros(2, 3, 16, 16), base=base, **options)[-2:].any()
+    assert not fit(generator, ws, torch.zeros(2, 3, 16, 16), base=base, shares=False, **options)[-2:].any()
     alone = fit(generator, ws, torch.zeros(2, 3, 16, 16), start=base[0], **options)
     assert alone[-2] == 0
     assert 0 <= alone[-1] <= 1
     assert alone[-1] != base[0, -1]
+
+
+def test_a_screen_is_learned_with_its_vector() -> None:
+    config = GeneratorConfig(16, (4, 4, 4), z_dim=8, w_dim=8, mapping_layers=1, patterns=(0, 0, 4), screens=2)
+    torch.manual_seed(0)
+    generator, ws = Generator(config).requires_grad_(False), Code(torch.randn(2, config.num_ws, 8))
+    lines = torch.cos(torch.arange(16.0)).expand(2, 3, 16, 16)
+    start = torch.zeros(config.domain_dim)
+    start[-1] = 1
+    fitted = {learns: fit(generator, ws, lines, 60, 2, start=start, screens=learns) for learns in (False, True)}
+    assert generator.screens.dtype == torch.int8
+    assert not generator.screens[0].any()
+    assert generator.screens[1].any()
+    drawn = generator.synthesis(ws, fitted[True])
+    assert (drawn - lines).abs().mean() < 0.5 * (generator.synthesis(ws, fitted[True] * 0.0) - lines).abs().mean()
 
 
 def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut: Image.Image) -> None:
@@ -124,6 +140,26 @@ def test_a_ready_domain_is_fitted_and_shown_on_a_photo(tmp_path: Path, astronaut
         assert np.abs(np.asarray(preview).astype(float) - np.asarray(photo)).mean() < 8
 
 
+def test_learned_screens_are_written_and_the_folders_domains_marked(tmp_path: Path) -> None:
+    load_tiny_model(folder := tmp_path / "model")
+    patterns = (0,) * (len(GENERATOR.channels) - 1) + (2,)
+    config = dataclasses.replace(GENERATOR, patterns=patterns, screens=len(networks.SCREENED))
+    generator = Generator(config)
+    save_checkpoint(folder / "generator.safetensors", generator.state_dict(), {"config": config.to_dict()})
+    words = ["train", "domains", "--model", str(folder), "--steps", "1", "--faces", "2", "--colours", "--styles"]
+    assert main([*words, "sepia"]) == 0
+    before = Stylizer.load(str(folder), "cpu")
+    assert main([*words, "galaxy", "--screens", "learn"]) == 0
+    after = Stylizer.load(str(folder), "cpu")
+    assert after.fingerprint != before.fingerprint
+    place = networks.SCREENED.index("galaxy")
+    assert [number for number, screen in enumerate(after.generator.screens) if screen.any()] == [place]
+    shares = after.domain("galaxy").vector[config.shares]
+    assert shares[place] == 1
+    assert shares.sum() == 1
+    assert torch.equal(after.domain("sepia").vector, before.domain("sepia").vector)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones
 def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +173,7 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
         patterns=(0, 0, 2, 2, 2),
         rgb_from=16,
         tilings=len(TILED),
+        screens=len(networks.SCREENED),
     )
     encoder = EncoderConfig(
         64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8

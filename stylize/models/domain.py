@@ -1,5 +1,5 @@
 """The domain vector: one flat tensor that scales the input channels of a generator's convolutions, and whose last
-numbers are the shares of its tilings, if it has any.
+numbers are the shares of its tilings and screens, if it has any.
 
 Alanov, Titov, Vetrov, "HyperDomainNet" (2022). Strength, mixing and levels are arithmetic on it.
 """

@@ -20,8 +20,10 @@ Without gradients the computation is arranged for speed: everything that depends
 where pictures are larger than weights, each sample's weights are scaled instead of its pictures.
 
 A generator may have ``tilings``: fixed divisions of the picture into pieces, such as squares or triangles. Before the
-last convolution, its features and RGB are moved towards their mean over each piece; the last numbers of the domain
-vector say how far, one for each tiling. The source has no pieces: its numbers are 0.
+last convolution, its features and RGB are moved towards their mean over each piece. It may also have ``screens``, as
+printers call patterns of lines and dots: learned sets of patterns, towards which those of the last convolution are
+moved. The last numbers of a domain vector, its shares, say how far, one for each tiling and each screen. The source's
+shares are 0.
 """
 
 from __future__ import annotations
@@ -53,6 +55,7 @@ from stylize.models.layers import (
     upsample,
 )
 
+SCREEN_STEP = 1 / 16  # of the patterns of screens, which are stored as int8
 ONE_AT_A_TIME = 512  # px: on a CPU, pictures this large are drawn one by one, since several overflow its caches
 
 
@@ -65,6 +68,18 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if fast else torch.float32
 
 
+def limited(shares: Tensor) -> Tensor:
+    """Shares limited to 0..1. Unlike those of ``clamp``, gradients at 1 are kept."""
+    shares = F.relu(shares)
+    return shares - (shares - 1).clamp(min=0).detach()
+
+
+def used(shares: Tensor) -> list[int]:
+    """Which of the shares (N, count) are not 0 in all rows."""
+    numbers: list[int] = shares.any(0).nonzero().flatten().tolist()
+    return numbers
+
+
 @dataclass(frozen=True)
 class GeneratorConfig:
     """Settings that rebuild a generator. ``channels`` are the widths at 4, 8, ... ``resolution`` px.
@@ -72,7 +87,8 @@ class GeneratorConfig:
     ``inject``: the index of the convolution before which a photo's features may enter, counted from 0; 0 for none.
     ``patterns``: learned position channels added to the input of the second convolution of each resolution, for
     patterns that stay still while faces change; () for none. ``rgb_from``: the lowest resolution that contributes RGB.
-    ``tilings``: the number of fixed divisions into pieces.
+    ``tilings``: the number of fixed divisions into pieces. ``screens``: the number of further sets of patterns of the
+    last convolution.
     """
 
     resolution: int = 1024
@@ -84,6 +100,7 @@ class GeneratorConfig:
     patterns: tuple[int, ...] = ()
     rgb_from: int = 4
     tilings: int = 0
+    screens: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -92,8 +109,10 @@ class GeneratorConfig:
             raise ValueError(f"{len(self.channels)} widths do not make a {self.resolution} px generator")
         if self.patterns and len(self.patterns) != len(self.channels):
             raise ValueError(f"{len(self.patterns)} numbers of patterns do not fit {len(self.channels)} resolutions")
-        if not 0 <= self.tilings <= 100:
-            raise ValueError(f"{self.tilings} is not a number of tilings")
+        if not (0 <= self.tilings <= 100 and 0 <= self.screens <= 100):
+            raise ValueError(f"{self.tilings} and {self.screens} are not numbers of tilings and screens")
+        if self.screens and not (self.patterns and self.patterns[-1]):
+            raise ValueError("screens need patterns of the last convolution")
         if not 0 <= self.inject < 2 * len(self.channels) - 1:
             raise ValueError(f"there is no convolution {self.inject} in a {self.resolution} px generator")
 
@@ -130,9 +149,10 @@ class GeneratorConfig:
 
     @property
     def domain_sizes(self) -> list[int]:
-        """Input channels of each convolution, then the number of tilings if there are any: the layout of a domain
+        """Input channels of each convolution, then the number of shares if there are any: the layout of a domain
         vector, sum 6,048 at 1024 px."""
-        return [c_in for c_in, _ in self.conv_widths] + [self.tilings] * bool(self.tilings)
+        count = self.tilings + self.screens
+        return [c_in for c_in, _ in self.conv_widths] + [count] * bool(count)
 
     @property
     def domain_dim(self) -> int:
@@ -140,8 +160,8 @@ class GeneratorConfig:
 
     @property
     def shares(self) -> slice:
-        """Where a domain vector has the shares of the tilings."""
-        return slice(self.domain_dim - self.tilings, self.domain_dim)
+        """Where a domain vector has its shares: of the tilings, then of the screens."""
+        return slice(self.domain_dim - self.tilings - self.screens, self.domain_dim)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -155,6 +175,7 @@ class Generator(nn.Module):
 
     w_avg: Tensor
     tilings: Tensor
+    screens: Tensor
     edit: Callable[[Code, Tensor | None, Order, Noise, torch.dtype], tuple[Tensor, Tensor | None]] | None = None
 
     def __init__(self, config: GeneratorConfig) -> None:
@@ -176,9 +197,12 @@ class Generator(nn.Module):
         skipped = int(math.log2(config.rgb_from // 4))
         self.to_rgbs = nn.ModuleList(ToRGB(width, config.w_dim) for width in config.channels[skipped:])
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
+        side = config.resolution
         if config.tilings:  # the number of each pixel's piece
-            shape = (config.tilings, config.resolution, config.resolution)
-            self.register_buffer("tilings", torch.zeros(shape, dtype=torch.int16))
+            self.register_buffer("tilings", torch.zeros(config.tilings, side, side, dtype=torch.int16))
+        if config.screens:  # in steps of SCREEN_STEP
+            count = config.patterns[-1]
+            self.register_buffer("screens", torch.zeros(config.screens, count, side, side, dtype=torch.int8))
 
     @classmethod
     def load(cls, path: str | Path) -> Generator:
@@ -204,7 +228,7 @@ class Generator(nn.Module):
 
     def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
         """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution, and
-        one (1 or N, tilings) if there are tilings.
+        one (1 or N, tilings + screens) if there are any.
 
         Raises DomainError if its length does not fit this generator.
         """
@@ -306,10 +330,13 @@ class Generator(nn.Module):
             here = window.times(size // self.config.features_shape[1]) if window else None
             if i % 2 == 0 and rgb is not None:
                 rgb = upsample(rgb)
-            if i == len(self.convs) - 1 and self.config.tilings and (shares := pieces[-1]) is not None:
-                x = self.hold(x, shares, here)
-                rgb = None if rgb is None else self.hold(rgb, shares, here)
-            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here)
+            patterns = None
+            if i == len(self.convs) - 1 and len(pieces) > len(self.convs) and (shares := pieces[-1]) is not None:
+                held, screened = limited(shares).split([self.config.tilings, self.config.screens], 1)
+                x = self.hold(x, held, here)
+                rgb = None if rgb is None else self.hold(rgb, held, here)
+                patterns = self.screen(screened)
+            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here, patterns)
             if i % 2 == 0 and i // 2 >= skipped:  # the last convolution of a resolution adds to the RGB
                 skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
                 rgb = skip if rgb is None else rgb + skip
@@ -322,12 +349,20 @@ class Generator(nn.Module):
 
         A tiling without a share costs nothing and gets no gradient.
         """
-        shares = F.relu(shares)
-        shares = shares - (shares - 1).clamp(min=0).detach()  # unlike clamp(max=1), with a gradient at 1
-        for labels, share in zip(cut(self.tilings[None], window)[0], shares.unbind(1), strict=True):
-            if share.any():
-                x = torch.lerp(x, piece_means(x, labels), share.view(-1, 1, 1, 1).to(x.dtype))
+        for number in used(shares):
+            labels = cut(self.tilings[None, number : number + 1], window)[0, 0]
+            x = torch.lerp(x, piece_means(x, labels), shares[:, number].view(-1, 1, 1, 1).to(x.dtype))
         return x
+
+    def screen(self, shares: Tensor) -> Tensor | None:
+        """The patterns (1 or N, P, R, R) of the last convolution, moved towards each screen by shares (1 or N, screens)
+        of 0 to 1; None for the convolution's own. A screen without a share costs nothing and gets no gradient."""
+        patterns = None
+        for number in used(shares):
+            own = self.convs[-1].get_parameter("patterns")
+            away = shares[:, number].view(-1, 1, 1, 1) * (self.screens[number] * SCREEN_STEP - own)
+            patterns = (own if patterns is None else patterns) + away
+        return patterns
 
     @torch.no_grad()
     def update_w_avg(self, generator: torch.Generator, samples: int = 4096) -> None:

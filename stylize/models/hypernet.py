@@ -21,21 +21,21 @@ from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoi
 from stylize.models.domain import Domain
 from stylize.models.layers import Order
 
-FAINT = 0.1  # a smaller share of a tiling means none
+FAINT = 0.1  # a smaller share means none
 
 
 @dataclass(frozen=True)
 class HyperNetConfig:
-    """``sizes``: the layout of the domain vector, whose last ``tilings`` numbers are shares; ``embedding``: width of
-    the input; ``width`` of the trunk; ``inner`` width of the residual blocks; ``depth``: the first layer and depth - 1
-    blocks."""
+    """``sizes``: the layout of the domain vector, whose last ``shares`` numbers are shares of tilings and screens;
+    ``embedding``: width of the input; ``width`` of the trunk; ``inner`` width of the residual blocks; ``depth``: the
+    first layer and depth - 1 blocks."""
 
     sizes: tuple[int, ...]
     embedding: int = 512
     width: int = 512
     inner: int = 512
     depth: int = 4
-    tilings: int = 0
+    shares: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sizes", tuple(self.sizes))
@@ -98,9 +98,9 @@ class HyperNet(nn.Module):
 
     @torch.no_grad()
     def domain(self, embedding: Tensor, text: str) -> Domain:
-        """The domain of one embedding (embedding,), named after its description; without faint shares of tilings."""
+        """The domain of one embedding (embedding,), named after its description; without faint shares."""
         vector = self(embedding[None])[0]
-        shares = vector[len(vector) - self.config.tilings :]
+        shares = vector[len(vector) - self.config.shares :]
         shares[shares < FAINT] = 0
         return Domain(vector, self.config.sizes, self.order, self.generator, text, text, method="hypernetwork")
 

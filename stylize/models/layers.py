@@ -160,10 +160,20 @@ class ModulatedConv(nn.Module):
         self.prepared: dict[torch.dtype, Prepared] = {}
 
     def forward(
-        self, x: Tensor, w: Tensor, domain: Tensor | None, order: Order, noise: Noise, window: Window | None = None
-    ) -> Tensor:  # x (N,Ci,H,W), w (N,w_dim), domain (1 or N,Ci); window: the position of x, in pixels of the output
+        self,
+        x: Tensor,
+        w: Tensor,
+        domain: Tensor | None,
+        order: Order,
+        noise: Noise,
+        window: Window | None = None,
+        patterns: Tensor | None = None,
+    ) -> Tensor:
+        """x (N, Ci, H, W), w (N, w_dim), domain (1 or N, Ci); window: the position of x, in pixels of the output;
+        patterns (1 or N, P, R, R) in place of its own."""
         if hasattr(self, "patterns"):
-            placed = cut(self.patterns, window).expand(len(x), -1, -1, -1).to(x.dtype)
+            placed = cut(self.patterns if patterns is None else patterns, window)
+            placed = placed.expand(len(x), -1, -1, -1).to(x.dtype)
             x = torch.cat([x, placed], 1).contiguous(memory_format=torch.channels_last)
         style = self.affine(w)
         scale = style if domain is None else style * (1.0 + domain)

@@ -80,7 +80,7 @@ class Batches:
                 vector = vector + nets.styles[NAMES.index(style)]
             if colour is not None:
                 own = nets.colours[COLOUR_NAMES.index(colour)].clone()
-                own[MINI_GENERATOR.shares] = 0  # a colour has no tilings
+                own[MINI_GENERATOR.shares] = 0  # a colour has no shares
                 vector = vector + own
             vectors.append(vector * strength)
             faces.append(int(draw.integers(len(self.pairs))))

@@ -50,7 +50,7 @@ from stylize.training.processes import Group
 from stylize.training.ready_domains import training_codes
 
 RECHECK = 200  # steps between validations
-SHARES = 50.0  # weight of the few shares of tilings, relative to the numbers that scale channels
+SHARES = 50.0  # weight of the few shares of tilings and screens, relative to the numbers that scale channels
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class HyperNetTraining:
             width=s.width,
             inner=s.width,
             depth=s.depth,
-            tilings=self.config.tilings,
+            shares=self.config.tilings + self.config.screens,
         )
         self.weights = torch.ones(self.config.domain_dim, device=self.device)
         self.weights[self.config.shares] = SHARES

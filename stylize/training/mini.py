@@ -38,12 +38,12 @@ def options(part: str, args: argparse.Namespace, given: dict[str, object]) -> ar
     """The options as the part's own command would read them. Raises StylizeError for an option that it does not
     have."""
     parser = argparse.ArgumentParser(prog=part, conflict_handler="resolve", allow_abbrev=False)
-    for name in ("--model", "--device", "--seed"):
+    for name in ("--model", "--out", "--device", "--seed"):
         parser.add_argument(name)
     import_module(f"stylize.training.{MODULES[part][0]}").add_arguments(parser)
     words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     own = {"data": args.data, "model": str(args.out), "device": args.device, "seed": args.seed, "photo": args.photo}
-    own["out"] = args.out / "domains" if part == "domains" else args.out
+    own["out"] = args.out
     read, unknown = parser.parse_known_args([*words, "--data=", "--out=", "--dtype", args.dtype])
     if unknown:
         raise StylizeError("The training of the {} has no option {}; see its --help.", part, unknown[0].lstrip("-"))

@@ -17,6 +17,12 @@ from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 from stylize.training.filters.tiled import TILED, tilings
 
+# Styles with patterns of their own: lines, dots, threads, stars.
+SCREENED = (
+    "comic halftone", "coloured pencil", "cyberpunk", "embroidery", "frost", "galaxy", "glitch", "graffiti", "lava",
+    "linocut", "mosaic", "old black and white photo", "pointillism", "risograph", "synthwave", "ukiyo-e print",
+    "van gogh painting", "woodblock print",
+)  # fmt: skip
 MINI_GENERATOR = GeneratorConfig(
     256,
     (256, 256, 192, 128, 128, 64, 32),
@@ -27,6 +33,7 @@ MINI_GENERATOR = GeneratorConfig(
     patterns=(0, 0, 0, 0, 16, 12, 8),
     rgb_from=64,
     tilings=len(TILED),
+    screens=len(SCREENED),
 )
 MINI_ENCODER = EncoderConfig(
     MINI_GENERATOR.resolution,

@@ -218,7 +218,7 @@ class TextImageTraining:
         return number + len(self.truths.pictures) - len(self.truths.codes), self.truths.codes[number]
 
     def _noise(self, count: int) -> Tensor:
-        """(count, domain_dim): normal, without tilings."""
+        """(count, domain_dim): normal, without shares."""
         config = self.stylizer.generator.config
         noise = torch.randn(count, config.domain_dim, generator=self.rng)
         noise[:, config.shares] = 0

@@ -58,7 +58,7 @@ def pop_art(f: AnalysedFace) -> Array:
 @style("woodblock print")
 def woodblock(f: AnalysedFace) -> Array:
     paper = flat((0.90, 0.80, 0.60))
-    cut = 0.5 + 0.5 * f.threads(3.0, 0.15, 12)[0]
+    cut = 0.5 + 0.5 * f.hatching(3.0, -1, 0.7)
     tone = f.blur(f.skin_tone, 0.7)
     black = step(0.86 - 1.25 * tone + 0.55 * (cut - 0.5), 0.28, 0.42) * f.skin
     black = np.maximum(black, f.hair * step(0.95 - 1.2 * f.hair_tone + 0.6 * (cut - 0.5), 0.28, 0.42))
@@ -114,8 +114,7 @@ def ukiyo_e(f: AnalysedFace) -> Array:
 @style("linocut")
 def linocut(f: AnalysedFace) -> Array:
     tone = f.tone * (1 - f.skin) + (f.skin_tone * 0.95 - 0.04) * f.skin
-    gouge, _ = f.threads(3.2, 0.25, 12)
-    light = step(f.blur(tone, 0.7) + 0.17 * gouge, 0.46, 0.54)
+    light = step(f.blur(tone, 0.7) + 0.17 * f.hatching(3.2, 1, 0.7), 0.46, 0.54)
     marks = step(f.strokes(1.6, 6.0, 1.2), 1.15, 1.35) * 0.95
     light = np.maximum(light * (1 - f.back), marks * f.back)
     rim = step(abs(f.blur(f.back, 1.0) - 0.42), 0.34, 0.16)
