@@ -101,6 +101,22 @@ def test_parts_are_drawn_as_the_whole_is() -> None:
     torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
 
 
+def test_parts_are_drawn_with_their_part_of_the_screen() -> None:
+    g, code = generator(screens=2), Code(draws(2, 8, 16), draws(2, 6, 16, 16))
+    g.screens.copy_((64 * draws(2, 2, 32, 32)).round().clamp(-127, 127))
+    vectors = torch.zeros(2, g.config.domain_dim)
+    vectors[0, -2], vectors[1, -1] = 1.0, 0.5
+    vectors.requires_grad_(True)
+    whole, window = g.synthesis(code, vectors), Window(4, 2, 10)
+    assert code.features is not None
+    part = g.synthesis(Code(code.ws, cut(code.features, window)), vectors, window=window)
+    inner = Window(6, 6, 8)  # what the borders do not reach
+    torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
+    part.square().sum().backward()
+    assert vectors.grad is not None
+    assert (vectors.grad[:, -2:] != 0).tolist() == [[True, False], [False, True]]  # none without a share
+
+
 def tiled() -> Generator:
     """A generator with two tilings: squares of 4 px, and the halves of the picture."""
     g, place = generator(tilings=2), torch.arange(32)

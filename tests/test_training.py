@@ -24,11 +24,12 @@ from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
 from stylize.images import to_tensor
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
+from stylize.models.domain import Domain
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.mini_encoder import EncoderConfig
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
-from stylize.training import batches, mini, networks
+from stylize.training import batches, mini, networks, ready_domains
 from stylize.training import generator as generator_training
 from stylize.training import text_image as clip_training
 from stylize.training.data import FaceDataset, augment, scenes, skin_light, tones
@@ -158,6 +159,36 @@ def test_learned_screens_are_written_and_the_folders_domains_marked(tmp_path: Pa
     assert shares[place] == 1
     assert shares.sum() == 1
     assert torch.equal(after.domain("sepia").vector, before.domain("sepia").vector)
+
+
+def test_styles_are_fitted_with_the_colours_they_are_combined_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_tiny_model(folder := tmp_path / "model")
+    bases: list[torch.Tensor] = []
+
+    def recorded(*args: Any, **options: Any) -> torch.Tensor:
+        bases.append(options["base"])
+        return fit(*args, **options)
+
+    monkeypatch.setattr(ready_domains, "fit", recorded)
+    words = ["train", "domains", "--model", str(folder), "--steps", "2", "--faces", "4", "--styles"]
+    assert main([*words, "neon", "--colours"]) == 0  # no colour is there yet
+    monkeypatch.setattr(ready_domains, "combinations", lambda: [("red", "neon")])
+    assert main([*words, "--colours", "red"]) == 0
+    assert main([*words, "neon", "--colours"]) == 0
+    made = Stylizer.load(str(folder), "cpu").domain("neon")
+    red = Domain.load(folder / "domains" / "colours" / "red.safetensors").vector
+    assert [base.any(1).tolist() for base in bases] == [[False] * 4, [True] * 4, [False] * 4 + [True] * 2]
+    assert torch.equal(bases[2][4], red)
+    assert made.settings["warm"]
+
+
+def test_screens_that_are_not_there_cannot_be_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load_tiny_model(tmp_path / "model")
+    words = ["--model", str(tmp_path / "model"), "--styles", "galaxy", "--colours", "--screens", "learn"]
+    assert main(["train", "domains", *words]) == 2
+    assert "has no screens to learn" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ from stylize.faces.identity import perceptual_distance
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
+from stylize.models.generator import without_faint
 from stylize.models.layers import Order
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import SOURCE
@@ -217,7 +218,8 @@ class OneShotTask:
 
     def domain(self, vector: Tensor) -> Tensor:
         rest, weights, _ = vector.split(self.parts)
-        return rest + weights @ self.ready
+        config = self.generator.config
+        return without_faint(rest + weights @ self.ready, config.tilings + config.screens)
 
     @torch.no_grad()
     def begin(self) -> Tensor:

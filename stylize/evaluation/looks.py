@@ -74,7 +74,8 @@ def measure(
 ) -> dict[str, Any]:
     """For every style, means over the faces: ``distance`` to the true picture and that of the ``photo`` itself, in [-1,
     1]; ``strokes``, the drawn picture's gradient relative to the true one's; ``correlation`` of the high-passes;
-    ``judged``, how often plain features recognise it. Pictures of DATA_SIDE px; detail None is the model's default."""
+    ``judged``, how often plain features recognise it, and ``judged_true`` the true picture. Pictures of DATA_SIDE px;
+    detail None is the model's default."""
     rows: dict[str, list[list[float]]] = {name: [] for name in domains}
     features: dict[str, list[list[Tensor]]] = {name: [] for name in domains}
     for face in faces:
@@ -93,11 +94,12 @@ def measure(
             )
             features[name].append([plain_features(made)[0], plain_features(true)[0]])
     told = torch.stack([torch.stack([torch.stack(pair) for pair in features[name]]) for name in domains])
-    right = judged(told[:, :, 0], told[:, :, 1]).float().mean(1).tolist()
+    made, true = told.unbind(2)
+    shares = [judged(pictures, true).float().mean(1).tolist() for pictures in (made, true)]
     styles = {
         name: dict(zip(("distance", "photo", "strokes", "correlation"), np.mean(rows[name], 0).tolist(), strict=True))
-        | {"judged": share}
-        for name, share in zip(domains, right, strict=True)
+        | {"judged": right, "judged_true": ceiling}
+        for name, right, ceiling in zip(domains, *shares, strict=True)
     }
     mean = {key: float(np.mean([row[key] for row in styles.values()])) for key in next(iter(styles.values()))}
     drawn = {name: styles[name] for name in STROKES if name in styles}

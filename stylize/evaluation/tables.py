@@ -64,11 +64,12 @@ def tables(folder: Path) -> str:
         head = ["In the photo", "unchanged", "model's own picture", "with detail"]
         parts.append(table([*head, "identity, own picture", "with detail"], kept))
     if results := read("looks"):
-        head = ["Beside the true filter, 256 px", "distance", "photo's distance", "strokes", "correlation", "judged"]
+        head = ["Beside the true filter, 256 px", "distance", "photo's distance", "strokes", "correlation"]
+        head += ["judged", "true ones judged"]
         keys = ("distance", "photo", "strokes", "correlation")
         drawn_styles = {name: row for name, row in results["styles"].items() if name in looks.STROKES}
         rows = [
-            [name, *(f"{row[key]:.2f}" for key in keys), percent(row["judged"])]
+            [name, *(f"{row[key]:.2f}" for key in keys), *(percent(row[key]) for key in ("judged", "judged_true"))]
             for name, row in {"all styles": results["mean"], **drawn_styles}.items()
         ]
         parts.append(table(head, rows))

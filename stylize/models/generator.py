@@ -55,6 +55,7 @@ from stylize.models.layers import (
     upsample,
 )
 
+FAINT = 0.1  # a smaller share found by a network or a training means none
 SCREEN_STEP = 1 / 16  # of the patterns of screens, which are stored as int8
 ONE_AT_A_TIME = 512  # px: on a CPU, pictures this large are drawn one by one, since several overflow its caches
 
@@ -72,6 +73,13 @@ def limited(shares: Tensor) -> Tensor:
     """Shares limited to 0..1. Unlike those of ``clamp``, gradients at 1 are kept."""
     shares = F.relu(shares)
     return shares - (shares - 1).clamp(min=0).detach()
+
+
+def without_faint(vector: Tensor, count: int) -> Tensor:
+    """A domain vector (domain_dim,) with 0 for those of its last ``count`` numbers, the shares, that are below FAINT:
+    each costs time wherever it is drawn."""
+    numbers, shares = vector.split([len(vector) - count, count])
+    return torch.cat([numbers, shares * (shares >= FAINT)])
 
 
 def used(shares: Tensor) -> list[int]:

@@ -19,9 +19,8 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError
 from stylize.models.checkpoints import load_checkpoint, load_into, save_checkpoint
 from stylize.models.domain import Domain
+from stylize.models.generator import without_faint
 from stylize.models.layers import Order
-
-FAINT = 0.1  # a smaller share means none
 
 
 @dataclass(frozen=True)
@@ -100,8 +99,7 @@ class HyperNet(nn.Module):
     def domain(self, embedding: Tensor, text: str) -> Domain:
         """The domain of one embedding (embedding,), named after its description; without faint shares."""
         vector = self(embedding[None])[0]
-        shares = vector[len(vector) - self.config.shares :]
-        shares[shares < FAINT] = 0
+        vector = without_faint(vector, self.config.shares)
         return Domain(vector, self.config.sizes, self.order, self.generator, text, text, method="hypernetwork")
 
     def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:

@@ -51,6 +51,7 @@ from stylize.training.networks import (
 from stylize.training.pairs import Pairs, make_pairs
 
 KNOWN = 0.25  # learning rate factor in the fine half for layers trained in the coarse half
+PLACED = ("tilings", "screens")  # belong to styles by their places, which an earlier model may have had elsewhere
 CALM = 3.0  # times the usual gradient norm
 
 
@@ -115,7 +116,7 @@ class GeneratorTraining:
         for module, name in ((self.nets.generator, "generator"), (self.nets.encoder, "encoder")):
             own, old = module.state_dict(), load_checkpoint(folder / f"{name}.safetensors")[0]
             for key, tensor in own.items():
-                if key in old and tensor.shape[1:] == old[key].shape[1:] and "rgb" not in key and key != "tilings":
+                if key in old and tensor.shape[1:] == old[key].shape[1:] and "rgb" not in key and key not in PLACED:
                     tensor[: len(old[key])] = old[key][: len(tensor)]
         self.average.load_state_dict(self.nets.state_dict())
 

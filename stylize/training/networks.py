@@ -17,7 +17,7 @@ from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
 from stylize.prompts.vocabulary import COLOUR_WORDS, NAMES
 from stylize.training.filters.tiled import TILED, tilings
 
-# Styles with patterns of their own: lines, dots, threads, stars.
+# Styles with patterns of their own: lines, dots, threads, stars. In the order of the generator's screens.
 SCREENED = (
     "comic halftone", "coloured pencil", "cyberpunk", "embroidery", "frost", "galaxy", "glitch", "graffiti", "lava",
     "linocut", "mosaic", "old black and white photo", "pointillism", "risograph", "synthwave", "ukiyo-e print",

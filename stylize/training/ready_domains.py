@@ -24,6 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
+from stylize.errors import StylizeError
 from stylize.images import read_photo, to_image, to_tensor
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.code import Code, cat
@@ -74,7 +75,7 @@ def fit(
     STROKES times the stroke loss; on crops if the generator can draw them, which is cheaper.
 
     start: the initial vector, else zero. base: vectors (N, domain_dim) to which it is added. shares: whether it may get
-    any. screens: whether the generator's screens are learned too, as far as the vector has shares of them.
+    any. screens: whether the screens of which it has a share are learned too; it must have one.
     """
     config = generator.config
     vector = torch.zeros(config.domain_dim) if start is None else start.clone()
@@ -121,10 +122,14 @@ def fit(
 class Fitter:
     """Fits domains of one model on one set of faces and writes them into its folder.
 
-    The fit starts from an existing domain made for this generator.
+    The fit starts from an existing domain, if there is one for this generator. Raises StylizeError if screens are to be
+    learned in a generator that does not have those of SCREENED.
     """
 
     def __init__(self, stylizer: Stylizer, args: argparse.Namespace) -> None:
+        self.screens = stylizer.generator.config.screens == len(SCREENED)
+        if args.screens == "learn" and not self.screens:
+            raise StylizeError("The generator of {} has no screens to learn; leave out --screens.", stylizer.folder)
         self.stylizer, self.steps, self.faces, self.learn = stylizer, args.steps, args.faces, args.screens == "learn"
         self.out, self.fingerprint = stylizer.folder / "domains", stylizer.fingerprint
         self.seed, self.dtype = args.seed or 0, getattr(torch, args.dtype)
@@ -140,8 +145,9 @@ class Fitter:
         warm = start is not None and start.generator == self.fingerprint
         vector = start.vector if start is not None and warm else first_vector(generator.config, name)
         style = path.parent == self.out
-        learns = self.learn and style and name in SCREENED
-        if learns:
+        screened = self.screens and style and name in SCREENED
+        learns = screened and self.learn
+        if learns or (screened and not warm and generator.screens[SCREENED.index(name)].any()):
             self.begin_screen(name, vector)
         options = {"seed": self.seed, "dtype": self.dtype, "start": vector, "base": base}
         rate = 0.06 if warm else 0.15
@@ -168,12 +174,16 @@ class Fitter:
         print(f"{name}: {before:.3f} -> {after:.3f}, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
 
     def begin_screen(self, name: str, vector: Tensor) -> None:
-        """Gives the vector its whole screen, which is at first like the generator's own patterns."""
+        """Gives the vector its whole screen. One that is not learned yet is at first like the generator's own
+        patterns."""
         generator, number = self.stylizer.generator, SCREENED.index(name)
-        vector[generator.config.shares][generator.config.tilings + number] = 1.0
-        if not generator.screens[number].any():
-            own = generator.convs[-1].get_parameter("patterns")[0]
-            generator.screens[number] = (own / SCREEN_STEP).round()
+        shares = vector[generator.config.shares][generator.config.tilings :]
+        own = generator.convs[-1].get_parameter("patterns")[0] / SCREEN_STEP
+        screen = generator.screens[number].float() if generator.screens[number].any() else own
+        if 0 < shares[number] < 1:
+            screen = torch.lerp(own, screen, shares[number])
+        generator.screens[number] = screen.round().clamp(-127, 127)
+        shares[number] = 1.0
 
     def save_generator(self) -> None:
         """Writes the generator with its new screens, and its fingerprint into the folder's domains."""
