@@ -218,8 +218,7 @@ class OneShotTask:
 
     def domain(self, vector: Tensor) -> Tensor:
         rest, weights, _ = vector.split(self.parts)
-        config = self.generator.config
-        return without_faint(rest + weights @ self.ready, config.tilings + config.screens)
+        return without_faint(rest + weights @ self.ready, self.generator.config.share_count)
 
     @torch.no_grad()
     def begin(self) -> Tensor:

@@ -159,17 +159,21 @@ class GeneratorConfig:
     def domain_sizes(self) -> list[int]:
         """Input channels of each convolution, then the number of shares if there are any: the layout of a domain
         vector, sum 6,048 at 1024 px."""
-        count = self.tilings + self.screens
-        return [c_in for c_in, _ in self.conv_widths] + [count] * bool(count)
+        return [c_in for c_in, _ in self.conv_widths] + [self.share_count] * bool(self.share_count)
 
     @property
     def domain_dim(self) -> int:
         return sum(self.domain_sizes)
 
     @property
+    def share_count(self) -> int:
+        """The number of shares in a domain vector: one for each tiling and each screen."""
+        return self.tilings + self.screens
+
+    @property
     def shares(self) -> slice:
         """Where a domain vector has its shares: of the tilings, then of the screens."""
-        return slice(self.domain_dim - self.tilings - self.screens, self.domain_dim)
+        return slice(self.domain_dim - self.share_count, self.domain_dim)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

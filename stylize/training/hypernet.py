@@ -132,7 +132,7 @@ class HyperNetTraining:
             width=s.width,
             inner=s.width,
             depth=s.depth,
-            shares=self.config.tilings + self.config.screens,
+            shares=self.config.share_count,
         )
         self.weights = torch.ones(self.config.domain_dim, device=self.device)
         self.weights[self.config.shares] = SHARES
