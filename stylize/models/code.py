@@ -48,12 +48,14 @@ class Code:
 
     ws: W+ (N, num_ws, w_dim). features: (N, C, h, h), added to the generator's own features at
     ``GeneratorConfig.inject``, so zeros give the same as W+ alone; None stands for zeros. inversion: data of
-    feature-space inversion, whose features replace the generator's own there.
+    feature-space inversion, whose features replace the generator's own there. parts: (N, P, R, R), the shares in [0, 1]
+    of skin, hair, background and clothes in each pixel, if the generator has scales for them; None if unknown.
     """
 
     ws: Tensor
     features: Tensor | None = None
     inversion: Inversion | None = None
+    parts: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.ws)
@@ -127,12 +129,16 @@ class Code:
         if self.inversion is not None and other.inversion is not None:
             inversion = self.inversion.join([other.inversion], lambda pair: torch.lerp(pair[0], pair[1], amount))
             inversion = replace(inversion, still=None, base=None)
-        return Code(torch.lerp(self.ws, other.ws, amount), a, inversion)
+        parts = None
+        if self.parts is not None and other.parts is not None:
+            parts = torch.lerp(self.parts, other.parts, amount)
+        return Code(torch.lerp(self.ws, other.ws, amount), a, inversion, parts)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Code:
         features = None if self.features is None else change(self.features)
         inversion = None if self.inversion is None else self.inversion.each(change)
-        return Code(change(self.ws), features, inversion)
+        parts = None if self.parts is None else change(self.parts)
+        return Code(change(self.ws), features, inversion, parts)
 
 
 def cat(codes: Sequence[Code]) -> Code:

@@ -96,7 +96,7 @@ class GeneratorConfig:
     ``patterns``: learned position channels added to the input of the second convolution of each resolution, for
     patterns that stay still while faces change; () for none. ``rgb_from``: the lowest resolution that contributes RGB.
     ``tilings``: the number of fixed divisions into pieces. ``screens``: the number of further sets of patterns of the
-    last convolution.
+    last convolution. ``parts``: the number of parts of a face that have scales of their own from ``inject`` on.
     """
 
     resolution: int = 1024
@@ -109,6 +109,7 @@ class GeneratorConfig:
     rgb_from: int = 4
     tilings: int = 0
     screens: int = 0
+    parts: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
@@ -121,6 +122,8 @@ class GeneratorConfig:
             raise ValueError(f"{self.tilings} and {self.screens} are not numbers of tilings and screens")
         if self.screens and not (self.patterns and self.patterns[-1]):
             raise ValueError("screens need patterns of the last convolution")
+        if not 0 <= self.parts <= 10:
+            raise ValueError(f"{self.parts} is not a number of parts")
         if not 0 <= self.inject < 2 * len(self.channels) - 1:
             raise ValueError(f"there is no convolution {self.inject} in a {self.resolution} px generator")
 
@@ -157,9 +160,11 @@ class GeneratorConfig:
 
     @property
     def domain_sizes(self) -> list[int]:
-        """Input channels of each convolution, then the number of shares if there are any: the layout of a domain
-        vector, sum 6,048 at 1024 px."""
-        return [c_in for c_in, _ in self.conv_widths] + [self.share_count] * bool(self.share_count)
+        """Input channels of each convolution, then those of each that has scales for parts, times the number of parts,
+        then the number of shares, if any: the layout of a domain vector, sum 6,048 at 1024 px."""
+        whole = [c_in for c_in, _ in self.conv_widths]
+        parted = [self.parts * c_in for c_in in whole[self.inject :]] if self.parts else []
+        return whole + parted + [self.share_count] * bool(self.share_count)
 
     @property
     def domain_dim(self) -> int:
@@ -239,8 +244,8 @@ class Generator(nn.Module):
         return w[:, None].expand(-1, self.config.num_ws, -1)
 
     def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
-        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution, and
-        one (1 or N, tilings + screens) if there are any.
+        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution, one (1
+        or N, parts * c_in) per convolution with scales for parts, and one (1 or N, tilings + screens), if any.
 
         Raises DomainError if its length does not fit this generator.
         """
@@ -290,7 +295,7 @@ class Generator(nn.Module):
         lower = cut(lower, window)
         if code.features is not None:
             lower = lower + code.features.to(lower.dtype)
-        return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window)
+        return self.upper(lower, rgb, code.ws, domain, order, noise, resolution, window, code.parts)
 
     def lower(
         self,
@@ -315,11 +320,12 @@ class Generator(nn.Module):
         noise: Noise = "const",
         resolution: int | None = None,
         window: Window | None = None,
+        parts: Tensor | None = None,
     ) -> Tensor:
-        """The rest after ``lower``: pictures from features (N, C, h, h) and the RGB so far."""
+        """The rest after ``lower``: pictures from features (N, C, h, h) and the RGB so far; parts (N, P, R, R)."""
         part = range(self.config.inject or len(self.convs), len(self.convs))
         features = features.contiguous(memory_format=torch.channels_last)
-        _, rgb = self.run(features, rgb, ws, domain, order, noise, part, resolution, window)
+        _, rgb = self.run(features, rgb, ws, domain, order, noise, part, resolution, window, parts)
         assert rgb is not None
         return rgb
 
@@ -334,6 +340,7 @@ class Generator(nn.Module):
         part: range,
         resolution: int | None = None,
         window: Window | None = None,
+        parts: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Runs some of the convolutions, from features x and RGB to features and RGB."""
         pieces, skipped = self.split(domain), len(self.config.channels) - len(self.to_rgbs)
@@ -342,13 +349,17 @@ class Generator(nn.Module):
             here = window.times(size // self.config.features_shape[1]) if window else None
             if i % 2 == 0 and rgb is not None:
                 rgb = upsample(rgb)
-            patterns = None
+            patterns = parted = None
+            if parts is not None and domain is not None:
+                own = pieces[len(self.convs) + i - self.config.inject]
+                if own is not None and (own.requires_grad or own.any()):
+                    parted = parts, own
             if i == len(self.convs) - 1 and len(pieces) > len(self.convs) and (shares := pieces[-1]) is not None:
                 held, screened = limited(shares).split([self.config.tilings, self.config.screens], 1)
                 x = self.hold(x, held, here)
                 rgb = None if rgb is None else self.hold(rgb, held, here)
                 patterns = self.screen(screened)
-            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here, patterns)
+            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here, patterns, parted)
             if i % 2 == 0 and i // 2 >= skipped:  # the last convolution of a resolution adds to the RGB
                 skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
                 rgb = skip if rgb is None else rgb + skip

@@ -130,6 +130,14 @@ def piece_means(x: Tensor, labels: Tensor) -> Tensor:
     return means.permute(0, 3, 1, 2).to(x.dtype)
 
 
+def part_scales(parts: Tensor, scales: Tensor, x: Tensor) -> Tensor:
+    """What the parts of a picture, shares (N, P, R, R), add to the scales of x (N, C, H, W); scales (1 or N, P * C)."""
+    n, channels, height, width = x.shape
+    shares = F.adaptive_avg_pool2d(parts, (height, width)).flatten(2).transpose(1, 2).to(x.dtype)
+    added = shares @ scales.view(len(scales), -1, channels).to(x.dtype)
+    return added.view(n, height, width, channels).permute(0, 3, 1, 2)
+
+
 class Prepared(NamedTuple):
     """Everything that depends on a convolution's weight alone, and the weight (with its version) it was computed
     from."""
@@ -168,9 +176,11 @@ class ModulatedConv(nn.Module):
         noise: Noise,
         window: Window | None = None,
         patterns: Tensor | None = None,
+        parted: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """x (N, Ci, H, W), w (N, w_dim), domain (1 or N, Ci); window: the position of x, in pixels of the output;
-        patterns (1 or N, P, R, R) in place of its own."""
+        patterns (1 or N, P, R, R) in place of its own; parted: shares (N, P, R, R) of a picture's parts, and
+        what each adds to the domain (1 or N, P * Ci); the demodulation is that of the domain alone."""
         if hasattr(self, "patterns"):
             placed = cut(self.patterns if patterns is None else patterns, window)
             placed = placed.expand(len(x), -1, -1, -1).to(x.dtype)
@@ -178,6 +188,8 @@ class ModulatedConv(nn.Module):
         style = self.affine(w)
         scale = style if domain is None else style * (1.0 + domain)
         norm = scale if order == "pre_demod" else style
+        if parted is not None and domain is not None:
+            x, scale = x * (part_scales(*parted, x) + (1.0 + domain)[:, :, None, None].to(x.dtype)), style
         fast = not torch.is_grad_enabled()  # no intermediate is needed again: compute in place
         kernel, energy = self.prepare(x.dtype) if fast else self.weigh(x.dtype)
         demod = torch.rsqrt(norm.square() @ energy.t() + EPS)  # (N,Co)

@@ -7,8 +7,10 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from stylize.training.filters.tools import Array, clip, grey
+from stylize.faces.segment import SIDE, people
+from stylize.training.filters.tools import Array
 
 # Mean of dlib's 68 landmarks over FFHQ-aligned faces, mirrored and averaged; unit coordinates of the crop.
 MEAN_LANDMARKS = np.array(
@@ -79,20 +81,25 @@ def _shares(scores: Array) -> Array:
 def find_parts(rgb: Array, oval: NDArray[np.float64]) -> Array:
     """Shares (4, S, S) of skin, hair, background and clothes.
 
-    Four colour clusters (Gaussians in Lab) start from where those parts usually lie in the frame; a few
-    rounds of expectation maximisation on a small copy fit them to this picture.
+    A network separates the person from the background. Four colour clusters (Gaussians in Lab) start from where those
+    parts usually lie in the frame; a few rounds of expectation maximisation on a small copy fit them to this picture.
     """
     size = rgb.shape[0]
     n = 36
+    back = _backdrop(rgb, oval)
     small = cv2.resize(rgb, (n, n), interpolation=cv2.INTER_AREA)
     mask = np.zeros((n, n), np.uint8)
     cv2.fillPoly(mask, [np.round(oval * (n / size) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     face = cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 1.2).reshape(-1)
     inside, outside = _usual_places(n)
     prior = outside + (inside - outside) * face
+    behind = cv2.resize(back, (n, n), interpolation=cv2.INTER_AREA).reshape(-1).clip(0.002, 0.998)
+    prior[2] = 0
+    prior *= (1 - behind) / prior.sum(0)
+    prior[2] = behind
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3)
     centre = lab.mean(0)
-    features, usual, share = _quadratic(lab - centre), np.log(prior), prior
+    features, usual, share = _quadratic(lab - centre), np.log(prior + 1e-6), prior
     for _ in range(3):
         clusters = _fit_clusters(features, share)
         share = _shares(clusters @ features + usual)
@@ -100,44 +107,17 @@ def find_parts(rgb: Array, oval: NDArray[np.float64]) -> Array:
     full = cv2.resize(rgb, (middle, middle), interpolation=cv2.INTER_AREA)
     full = cv2.cvtColor(full, cv2.COLOR_RGB2LAB).reshape(-1, 3)
     wide = cv2.resize(usual.reshape(4, n, n).transpose(1, 2, 0), (middle, middle), interpolation=cv2.INTER_LINEAR)
-    shares = _shares(clusters @ _quadratic(full - centre) + wide.reshape(-1, 4).T)
-    shares = cv2.GaussianBlur(shares.T.reshape(middle, middle, 4), (0, 0), 0.7)
-    shares = cv2.resize(shares, (size,) * 2, interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
-    back = _backdrop(rgb, oval, shares[2])
-    rest = shares * (1 - shares[2]) + 1e-4
-    rest[2] = 0
-    shares = rest * ((1 - back) / rest.sum(0))
-    shares[2] = back
-    return np.ascontiguousarray(shares, np.float32)
+    shares = _shares((clusters @ _quadratic(full - centre) + wide.reshape(-1, 4).T)[[0, 1, 3]])
+    shares = cv2.GaussianBlur(shares.T.reshape(middle, middle, 3), (0, 0), 0.7)
+    skin, hair, clothes = cv2.resize(shares, (size,) * 2, interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1) * (1 - back)
+    return np.ascontiguousarray(np.stack([skin, hair, back, clothes]), np.float32)
 
 
-def _backdrop(rgb: Array, oval: NDArray[np.float64], likely: Array) -> Array:
-    """The background, cut along the picture's edges, starting from its likely position."""
-    n, size = 72, rgb.shape[0]
-    small = (cv2.resize(rgb, (n, n), interpolation=cv2.INTER_AREA) * 255).astype(np.uint8)
-    guess = cv2.resize(likely, (n, n), interpolation=cv2.INTER_AREA)
-    marks = np.where(guess > 0.5, cv2.GC_PR_BGD, cv2.GC_PR_FGD).astype(np.uint8)
-    y, x = np.mgrid[:n, :n] / n
-    marks[(guess > 0.5) & (np.hypot(x - 0.5, (y - 0.5) * 0.95) > 0.52) & (y < 0.55)] = cv2.GC_BGD
-    marks[guess > 0.9] = cv2.GC_BGD
-    inside = ((oval - oval.mean(0)) * 0.95 + oval.mean(0)) * (n / size)
-    cv2.fillPoly(marks, [np.round(inside).astype(np.int32)], cv2.GC_FGD)
-    marks[(y > 0.95) & (abs(x - 0.5) < 0.2)] = cv2.GC_FGD
-    behind = np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD))
-    if behind.sum() > 10:
-        cv2.setRNGSeed(1)
-        cv2.grabCut(small, marks, (0, 0, n, n), np.zeros((1, 65)), np.zeros((1, 65)), 2, cv2.GC_INIT_WITH_MASK)
-        behind = np.isin(marks, (cv2.GC_BGD, cv2.GC_PR_BGD)) | (guess > 0.75)
-    cut = cv2.resize(behind.astype(np.float32), (size,) * 2, interpolation=cv2.INTER_LINEAR)
-    return clip((_along_edges(grey(rgb), cut, max(3, size // 20)) - 0.5) * 1.6 + 0.5)
-
-
-def _along_edges(guide: Array, mask: Array, reach: int) -> Array:
-    """Guided filter (He, Sun, Tang 2010): moves the rim of the mask to the guide's edges."""
-
-    def mean(x: Array) -> Array:
-        return np.asarray(cv2.blur(x, (reach, reach)))
-
-    middle, level = mean(guide), mean(mask)
-    slope = (mean(guide * mask) - middle * level) / (mean(guide * guide) - middle * middle + 1e-3)
-    return np.asarray(mean(slope) * guide + mean(level - slope * middle))
+def _backdrop(rgb: Array, oval: NDArray[np.float64]) -> Array:
+    """The background (S, S): what is not a person, nor in the face's outline."""
+    size = rgb.shape[0]
+    person = people(Image.fromarray((rgb * 255).round().astype(np.uint8)))
+    person = cv2.resize(person, (size,) * 2, interpolation=cv2.INTER_AREA if size < SIDE else cv2.INTER_LINEAR)
+    face = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(face, [np.round(oval * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    return np.asarray(1 - np.maximum(person, face.astype(np.float32) / 255))
