@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,7 @@ from stylize.errors import CheckpointError, StylizeError
 from stylize.faces.align import Array, DetectedFace, FaceFinder, crop_face
 from stylize.faces.cover import Cover, cover, hidden_shares, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
+from stylize.faces.parts import FaceParts
 from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
 from stylize.loading import Lazy, pick_device, value_of
@@ -141,13 +142,31 @@ class FaceModel:
     # Photo -> faces -> picture -> photo
 
     @torch.no_grad()
-    def encode(self, pictures: Sequence[Image.Image] | Tensor) -> Code:
-        """Codes of aligned pictures, of any size or as (N, 3, R, R) in [-1, 1] at the encoder's resolution."""
+    def encode(self, pictures: Sequence[Image.Image] | Tensor, points: Sequence[Array] | None = None) -> Code:
+        """Codes of aligned pictures, of any size or as (N, 3, R, R) in [-1, 1] at the encoder's resolution.
+
+        points: their landmarks (68, 2) in unit coordinates, which are looked for if needed and not given."""
         size = (self.encoder.config.resolution,) * 2
         if not isinstance(pictures, Tensor):
             pictures = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
         codes = [self.encoder(part.to(self.device)) for part in pictures.split(ENCODE_BATCH)]
-        return cat([code if isinstance(code, Code) else Code(code) for code in codes])
+        code = cat([code if isinstance(code, Code) else Code(code) for code in codes])
+        if not self.generator.config.parts:
+            return code
+        return replace(
+            code,
+            parts=torch.cat(
+                [self.parts(*one) for one in zip(pictures.split(1), points or [None] * len(code), strict=True)]
+            ),
+        )
+
+    def parts(self, picture: Tensor, points: Array | None = None) -> Tensor:
+        """The shares (1, 4, R, R) of skin, hair, background and clothes in an aligned picture (1, 3, S, S), see
+        ``encode``."""
+        aligned = to_image(picture).resize((self.resolution,) * 2, Image.Resampling.LANCZOS)
+        points = self.finder.aligned(aligned) if points is None else points
+        found = FaceParts(np.asarray(aligned), points * self.resolution)
+        return torch.from_numpy(found.shares)[None].to(self.device)
 
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:
@@ -192,7 +211,7 @@ class FaceModel:
             crop_face(photo, face.quad, min(high, max(low, math.ceil(side))))
             for face, side in zip(found, sides, strict=True)
         ]
-        codes = self.encode(crops)
+        codes = self.encode(crops, [face.points for face in found])
         return [
             Face(
                 face,

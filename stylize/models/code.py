@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stylize.models.layers import Window, cut
+
 
 @dataclass(frozen=True)
 class Inversion:
@@ -118,21 +120,20 @@ class Code:
 
     def lerp(self, other: Code, amount: float) -> Code:
         """Linear interpolation to ``other``: halfway at 0.5. Between an inversion and W+ alone only W+ remains."""
-        a, b = (code.features for code in (self, other))
-        if a is not None and b is not None:
-            a = torch.lerp(a, b, amount)
-        elif a is not None:
-            a = a * (1 - amount)
-        elif b is not None:
-            a = b * amount
         inversion = None
         if self.inversion is not None and other.inversion is not None:
             inversion = self.inversion.join([other.inversion], lambda pair: torch.lerp(pair[0], pair[1], amount))
             inversion = replace(inversion, still=None, base=None)
-        parts = None
-        if self.parts is not None and other.parts is not None:
-            parts = torch.lerp(self.parts, other.parts, amount)
-        return Code(torch.lerp(self.ws, other.ws, amount), a, inversion, parts)
+        features, parts = _between(self.features, other.features, amount), _between(self.parts, other.parts, amount)
+        return Code(torch.lerp(self.ws, other.ws, amount), features, inversion, parts)
+
+    def cut(self, window: Window | None) -> Code:
+        """The window, in pixels of the features, of features and parts."""
+        if window is None or self.features is None:
+            return self
+        scale = 1 if self.parts is None else self.parts.shape[-1] // self.features.shape[-1]
+        parts = None if self.parts is None else cut(self.parts, window.times(scale))
+        return replace(self, features=cut(self.features, window), parts=parts)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Code:
         features = None if self.features is None else change(self.features)
@@ -142,14 +143,27 @@ class Code:
 
 
 def cat(codes: Sequence[Code]) -> Code:
-    """Concatenates batches. If only some have features, the others get zeros; all or none must have an inversion."""
+    """Concatenates batches. If only some have features or parts, the others get zeros; all or none must have an inversion."""
     ws = torch.cat([code.ws for code in codes])
     inversions = [code.inversion for code in codes if code.inversion is not None]
     if inversions:
         assert len(inversions) == len(codes), "codes with and without an inversion"
         return Code(ws, None, inversions[0].join(inversions[1:], torch.cat))
-    shape = next((code.features.shape[1:] for code in codes if code.features is not None), None)
-    if shape is None:
-        return Code(ws)
-    maps = [ws.new_zeros(len(c), *shape) if c.features is None else c.features for c in codes]
-    return Code(ws, torch.cat(maps))
+    counts = [len(code) for code in codes]
+    return Code(ws, _cat([code.features for code in codes], counts), None, _cat([code.parts for code in codes], counts))
+
+
+def _between(a: Tensor | None, b: Tensor | None, amount: float) -> Tensor | None:
+    """Linear interpolation; None stands for zeros."""
+    if a is not None and b is not None:
+        return torch.lerp(a, b, amount)
+    return a * (1 - amount) if a is not None else None if b is None else b * amount
+
+
+def _cat(maps: Sequence[Tensor | None], counts: Sequence[int]) -> Tensor | None:
+    """Concatenates maps (count, C, h, h); None stands for zeros."""
+    known = next((one for one in maps if one is not None), None)
+    if known is None:
+        return None
+    filled = zip(maps, counts, strict=True)
+    return torch.cat([known.new_zeros(n, *known.shape[1:]) if one is None else one for one, n in filled])

@@ -160,11 +160,15 @@ class GeneratorConfig:
 
     @property
     def domain_sizes(self) -> list[int]:
-        """Input channels of each convolution, then those of each that has scales for parts, times the number of parts,
-        then the number of shares, if any: the layout of a domain vector, sum 6,048 at 1024 px."""
+        """Input channels of each convolution, then the numbers of the parts and of the shares, if there are any: the
+        layout of a domain vector, sum 6,048 at 1024 px."""
         whole = [c_in for c_in, _ in self.conv_widths]
-        parted = [self.parts * c_in for c_in in whole[self.inject :]] if self.parts else []
-        return whole + parted + [self.share_count] * bool(self.share_count)
+        return whole + [count for count in (sum(self.part_sizes), self.share_count) if count]
+
+    @property
+    def part_sizes(self) -> list[int]:
+        """The numbers that the parts of a face have for each convolution from ``inject`` on; none without parts."""
+        return [self.parts * c_in for c_in, _ in self.conv_widths[self.inject :]] if self.parts else []
 
     @property
     def domain_dim(self) -> int:
@@ -244,8 +248,9 @@ class Generator(nn.Module):
         return w[:, None].expand(-1, self.config.num_ws, -1)
 
     def split(self, domain: Tensor | None) -> Sequence[Tensor | None]:
-        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution, one (1
-        or N, parts * c_in) per convolution with scales for parts, and one (1 or N, tilings + screens), if any.
+        """Splits a domain vector (domain_dim,) or (N, domain_dim) into one (1 or N, c_in) piece per convolution, and,
+        if there are any, the numbers of the parts (1 or N, sum of ``part_sizes``) and the shares (1 or N, tilings +
+        screens).
 
         Raises DomainError if its length does not fit this generator.
         """
@@ -344,17 +349,15 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Tensor | None]:
         """Runs some of the convolutions, from features x and RGB to features and RGB."""
         pieces, skipped = self.split(domain), len(self.config.channels) - len(self.to_rgbs)
+        added = self.for_parts(pieces[len(self.convs)]) if parts is not None and self.config.parts else None
         for i in part:
             size = 4 * 2 ** ((i + 1) // 2)
             here = window.times(size // self.config.features_shape[1]) if window else None
             if i % 2 == 0 and rgb is not None:
                 rgb = upsample(rgb)
-            patterns = parted = None
-            if parts is not None and domain is not None:
-                own = pieces[len(self.convs) + i - self.config.inject]
-                if own is not None and (own.requires_grad or own.any()):
-                    parted = parts, own
-            if i == len(self.convs) - 1 and len(pieces) > len(self.convs) and (shares := pieces[-1]) is not None:
+            parted = None if parts is None or added is None else (parts, added[i - self.config.inject])
+            patterns = None
+            if i == len(self.convs) - 1 and self.config.share_count and (shares := pieces[-1]) is not None:
                 held, screened = limited(shares).split([self.config.tilings, self.config.screens], 1)
                 x = self.hold(x, held, here)
                 rgb = None if rgb is None else self.hold(rgb, held, here)
@@ -366,6 +369,12 @@ class Generator(nn.Module):
                 if size == resolution:
                     break
         return x, rgb
+
+    def for_parts(self, numbers: Tensor | None) -> Sequence[Tensor] | None:
+        """What each convolution from ``inject`` on has for the parts, (1 or N, parts * c_in); None if that is zero."""
+        if numbers is None or not (numbers.requires_grad or numbers.any()):
+            return None
+        return numbers.split(self.config.part_sizes, 1)
 
     def hold(self, x: Tensor, shares: Tensor, window: Window | None = None) -> Tensor:
         """x (N, C, H, W) moved towards its mean over each piece of the tilings, by shares (1 or N, tilings) of 0 to 1.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylize.errors import StylizeError
+from stylize.faces.parts import PARTS
 from stylize.models.generator import Generator, GeneratorConfig
 from stylize.models.layers import Linear, ModulatedConv, ToRGB
 from stylize.models.mini_encoder import Conv, Encoder, EncoderConfig
@@ -34,6 +35,7 @@ MINI_GENERATOR = GeneratorConfig(
     rgb_from=64,
     tilings=len(TILED),
     screens=len(SCREENED),
+    parts=len(PARTS),
 )
 MINI_ENCODER = EncoderConfig(
     MINI_GENERATOR.resolution,

@@ -52,9 +52,8 @@ def _finder() -> FaceFinder:
 
 
 def usual_landmarks(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """dlib's 68 points (68, 2) of an aligned face (S, S, 3), in its usual box."""
-    box = np.array([0.23, 0.27, 0.77, 0.84]) * len(picture)  # of dlib's detector in an aligned face
-    return _finder().read(Image.fromarray(picture), box).landmarks
+    """dlib's 68 points (68, 2) of an aligned face (S, S, 3), in its pixels."""
+    return _finder().aligned(Image.fromarray(picture)) * len(picture)
 
 
 def filtered(picture: NDArray[np.uint8], names: tuple[str, ...]) -> NDArray[np.uint8]:

@@ -96,9 +96,7 @@ def fit(
         if config.draws_parts:
             top, left = torch.randint(side - side // 2 + 1, (2,), generator=rng).tolist()
             window = Window(top, left, side // 2)
-        part = codes[index]
-        if part.features is not None:
-            part = Code(part.ws, cut(part.features, window))
+        part = codes[index].cut(window)
         wanted = cut(targets[index], window and window.times(config.resolution // side))
         with torch.enable_grad():
             total = vector if base is None else vector + base[index]

@@ -144,7 +144,7 @@ def _encode(
 
     def encode() -> None:
         crops, points = [crop for _, crop, _ in waiting], [own for _, _, own in waiting]
-        seen = stylizer.encode(crops)
+        seen = stylizer.encode(crops, points)
         for (index, _, _), code, shares in zip(waiting, seen, stylizer.hidden(crops, seen, points), strict=True):
             codes[index].append(code.light())
             hidden[index].append(shares)
@@ -322,7 +322,7 @@ def restyle_live(
     if not faces:
         return picture, []
     crops = [crop_face(picture, face.quad, ENCODED_SIDE) for face in faces]
-    codes = stylizer.encode(crops)
+    codes = stylizer.encode(crops, [face.points for face in faces])
     hidden = stylizer.hidden(crops, codes, [face.points for face in faces])
     seen = [
         _steadied(LiveFace(face, code, head_mask(crop, face.points, face.beside(faces)), shares), before)

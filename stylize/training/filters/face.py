@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.training.filters.parts import MEAN_LANDMARKS, find_parts
+from stylize.faces.parts import FaceParts
 from stylize.training.filters.tools import (
     ANGLES,
     BLACK,
@@ -19,7 +19,6 @@ from stylize.training.filters.tools import (
     flat,
     grey,
     lerp,
-    pixel_grid,
     ramp,
     saturate,
     step,
@@ -29,36 +28,18 @@ from stylize.training.filters.tools import (
 )
 
 
-class AnalysedFace:
-    """An aligned face to draw from: rgb (S, S, 3) float32 in [0, 1], its parts as soft masks, and textures."""
+class AnalysedFace(FaceParts):
+    """An aligned face to draw from: its tones, parts and textures."""
 
     def __init__(self, image: NDArray[np.uint8], landmarks: NDArray[np.float64] | None, seed: int) -> None:
-        self.rgb: Array = image.astype(np.float32) / 255
-        self.size = image.shape[0]
-        self.scale = self.size / 128
-        self.points = MEAN_LANDMARKS * self.size if landmarks is None else np.asarray(landmarks, np.float64)
+        super().__init__(image, landmarks)
         self.seed = seed
-        self.x, self.y = pixel_grid(self.size)
         self._lines: dict[tuple[float, float], Array] = {}
         self._angles: dict[float, Array] = {}
-
-    def blur(self, x: Array, sigma: float) -> Array:
-        """Gaussian blur; a wide one is computed on a smaller picture."""
-        sigma *= self.scale
-        shrink = int(min(sigma / 2.5, 8))
-        if shrink < 2:
-            return np.asarray(cv2.GaussianBlur(x, (0, 0), sigma), np.float32)
-        small = cv2.resize(x, (self.size // shrink,) * 2, interpolation=cv2.INTER_AREA)
-        small = cv2.GaussianBlur(small, (0, 0), sigma / shrink)
-        return np.asarray(cv2.resize(small, (self.size,) * 2, interpolation=cv2.INTER_LINEAR), np.float32)
 
     def noise(self, kind: str) -> Array:
         shift = np.random.default_rng(self.seed).integers(0, self.size, 2)
         return np.roll(texture(self.size, kind), tuple(shift), (0, 1))
-
-    @cached_property
-    def grey(self) -> Array:
-        return grey(self.rgb)
 
     @cached_property
     def tone(self) -> Array:
@@ -72,27 +53,7 @@ class AnalysedFace:
         """The tone, with a backdrop of even brightness."""
         return self.tone + amount * self.back * (value - self.tone)
 
-    # Parts of the face
-
-    def polygon(self, points: NDArray[np.float64], soft: float) -> Array:
-        mask = np.zeros((self.size, self.size), np.uint8)
-        cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-        return self.blur(mask.astype(np.float32) / 255, soft)
-
-    def disc(self, centre: NDArray[np.float64], radius: float, soft: float = 0.5) -> Array:
-        """Soft disc; radius and softness in pixels of a 128 px picture."""
-        distance = np.hypot(self.x - centre[0] / self.scale, self.y - centre[1] / self.scale)
-        return 1 - step(distance, radius - soft, radius + soft)
-
-    def grown(self, first: int, last: int, factor: float, soft: float) -> Array:
-        """The polygon of some landmarks, enlarged about its centre."""
-        points = self.points[first:last]
-        centre = points.mean(0)
-        return self.polygon(centre + (points - centre) * factor, soft)
-
-    @cached_property
-    def eyes(self) -> Array:
-        return clip(self.grown(36, 42, 1.15, 0.7) + self.grown(42, 48, 1.15, 0.7))
+    # Details of the face
 
     @cached_property
     def irises(self) -> Array:
@@ -119,70 +80,6 @@ class AnalysedFace:
         """Both lips, without the open mouth between them."""
         inside = self.polygon(self.points[60:68], 0.4)
         return np.asarray(self.polygon(self.points[48:60], 0.6) * (1 - inside))
-
-    @cached_property
-    def brows(self) -> Array:
-        mask = np.zeros((self.size, self.size), np.uint8)
-        for first in (17, 22):
-            line = np.round(self.points[first : first + 5] * 16).astype(np.int32)
-            cv2.polylines(mask, [line], False, 255, max(1, round(2.6 * self.scale)), cv2.LINE_AA, 4)
-        return self.blur(mask.astype(np.float32) / 255, 0.6)
-
-    @cached_property
-    def oval(self) -> NDArray[np.float64]:
-        """Outline of the face: the jaw, and a forehead as high above the brows as they are above the nose tip."""
-        jaw, brow = self.points[:17], self.points[17:27].mean(0)
-        up = (brow - self.points[33]) * 0.85
-        left, right = jaw[0] + up * 0.55, jaw[16] + up * 0.55
-        top = brow + up
-        side = (right - left) * 0.27
-        return np.vstack([jaw, right, top + side, top, top - side, left])
-
-    @cached_property
-    def parts(self) -> Array:
-        """Shares (4, S, S) of skin, hair, background and clothes."""
-        return find_parts(self.rgb, self.oval)
-
-    @cached_property
-    def skin(self) -> Array:
-        """Skin, including lips and eyes."""
-        brow = float(self.points[17:27, 1].mean()) / self.scale
-        fringe = 1 - step(self.y, brow - 14, brow - 4)  # hair may cover the forehead, not the eyes
-        nose = self.points[27:36].mean(0)
-        inner = self.polygon(self.oval * 0.86 + nose * 0.14, 2.0)
-        inner = np.maximum(inner, fringe * self.polygon(self.oval * 0.97 + nose * 0.03, 1.5))
-        own = np.maximum(self.parts[0], 0.9 * self.polygon(self.oval, 1.5) * (self.parts[0] + self.parts[3]))
-        hair = step(self.parts[1], 0.4, 0.9) * fringe * (1 - self.features) * self._unlike_skin(inner * (1 - fringe))
-        return clip(np.maximum(own, inner * (1 - 0.9 * hair)))
-
-    def _unlike_skin(self, sample: Array) -> Array:
-        """1 where a forehead is covered: darker than the sampled skin, or of another hue; bright spots are
-        highlights."""
-        lab = cv2.cvtColor(self.rgb, cv2.COLOR_RGB2LAB)
-        mean = (lab * sample[..., None]).sum((0, 1)) / (float(sample.sum()) + 1e-6)
-        hue = np.hypot(lab[..., 1] - mean[1], lab[..., 2] - mean[2])
-        return np.maximum(1 - step(lab[..., 0], mean[0] - 14, mean[0] - 4), step(hue, 18, 26))
-
-    @cached_property
-    def features(self) -> Array:
-        """Eyes, brows and mouth."""
-        return clip(self.eyes + self.brows + self.polygon(self.points[48:60], 0.8))
-
-    @cached_property
-    def hair(self) -> Array:
-        return np.asarray(self.parts[1] * (1 - self.skin))
-
-    @cached_property
-    def back(self) -> Array:
-        return np.asarray(self.parts[2])
-
-    @cached_property
-    def clothes(self) -> Array:
-        return np.asarray(self.parts[3])
-
-    @cached_property
-    def person(self) -> Array:
-        return 1 - self.back
 
     def layers(self, skin: Array, hair: Array, back: Array, clothes: Array, crisp: float = 1.0) -> Array:
         """Combines four pictures or colours, each in its part; crisp: from 1 (soft seams) up."""

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stylize.faces.parts import MEAN_LANDMARKS
 from stylize.training.filters.face import AnalysedFace
-from stylize.training.filters.parts import MEAN_LANDMARKS
 from stylize.training.filters.register import style
 from stylize.training.filters.tools import (
     SPOTS,

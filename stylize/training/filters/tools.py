@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]  # float32; NumPy's type stubs lose the precision on the way
+from stylize.faces.parts import Array, clip, grey, pixel_grid, step
+
 Colour = tuple[float, float, float]
 
 # The colour that each tint gives to middle grey.
@@ -27,20 +27,6 @@ TINTS: dict[str, Colour] = {
 }
 WHITE: Colour = (1.0, 1.0, 1.0)
 BLACK: Colour = (0.0, 0.0, 0.0)
-
-
-def grey(rgb: Array) -> Array:
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32)
-
-
-def clip(x: Array) -> Array:
-    return np.clip(x, 0, 1)
-
-
-def step(x: Array, low: float, high: float) -> Array:
-    """Smooth step: 0 below low, 1 above high."""
-    t = clip((x - low) / (high - low))
-    return np.asarray(t * t * (3 - 2 * t))
 
 
 def flat(colour: Colour) -> Array:
@@ -102,13 +88,6 @@ def texture(size: int, kind: str) -> Array:
     if kind == "brush":
         return smooth(5, 0.8)
     raise AssertionError(kind)
-
-
-@lru_cache(maxsize=32)
-def pixel_grid(size: int) -> tuple[Array, Array]:
-    """Pixel coordinates in a 128 px picture."""
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * (128 / size)
-    return np.broadcast_to(axis[None], (size, size)), np.broadcast_to(axis[:, None], (size, size))
 
 
 @lru_cache(maxsize=64)
