@@ -153,12 +153,9 @@ class FaceModel:
         code = cat([code if isinstance(code, Code) else Code(code) for code in codes])
         if not self.generator.config.parts:
             return code
-        return replace(
-            code,
-            parts=torch.cat(
-                [self.parts(*one) for one in zip(pictures.split(1), points or [None] * len(code), strict=True)]
-            ),
-        )
+        known: Sequence[Array | None] = [None] * len(code) if points is None else points
+        parts = [self.parts(*one) for one in zip(pictures.split(1), known, strict=True)]
+        return replace(code, parts=torch.cat(parts))
 
     def parts(self, picture: Tensor, points: Array | None = None) -> Tensor:
         """The shares (1, 4, R, R) of skin, hair, background and clothes in an aligned picture (1, 3, S, S), see

@@ -193,7 +193,8 @@ class OneShotTask:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        self.encoded = Code(stylizer.encode(list(references)).alone)  # a feature map would hold the style too
+        code = stylizer.encode(list(references))
+        self.encoded = Code(code.alone, parts=code.parts)  # a feature map would hold the style too
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
@@ -209,12 +210,12 @@ class OneShotTask:
     def small(self, pictures: Tensor) -> Tensor:
         return F.interpolate(pictures, (self.size, self.size), mode="area")
 
-    def counterparts(self, codes: Tensor) -> Tensor:
-        """W+ (N, num_ws, w_dim) of the references' counterparts."""
+    def counterparts(self, codes: Tensor) -> Code:
+        """The references' counterparts, with the references' parts."""
         if not len(self.basis):
-            return self.encoded.ws
+            return self.encoded
         w = self.mean + codes.view(self.n, -1) @ self.basis
-        return w[:, None].expand(-1, self.generator.config.num_ws, -1)
+        return self.encoded.with_ws(w[:, None].expand(-1, self.generator.config.num_ws, -1))
 
     def domain(self, vector: Tensor) -> Tensor:
         rest, weights, _ = vector.split(self.parts)
@@ -225,9 +226,9 @@ class OneShotTask:
         """The initial vector: zeros, except for the ready style that draws the references best, on the mean face."""
         vector = torch.zeros(sum(self.parts))
         if self.styles:
-            ws = self.counterparts(torch.zeros(self.parts[2], device=self.mean.device))
+            code = self.counterparts(torch.zeros(self.parts[2], device=self.mean.device))
             errors = [
-                float(pyramid_loss(self.small(self.generator.synthesis(ws, domain, self.s.order)), self.references))
+                float(pyramid_loss(self.small(self.generator.synthesis(code, domain, self.s.order)), self.references))
                 for domain in self.ready[: self.styles]
             ]
             vector[self.parts[0] + errors.index(min(errors))] = 1.0
@@ -300,7 +301,7 @@ def adapt_image(
     for now, values, note in loop:
         vector = now.vector.to(stylizer.device)
         with torch.no_grad():
-            rows = task.counterparts(vector.split(task.parts)[2]).mean(0)[STYLE_ROW:]
+            rows = task.counterparts(vector.split(task.parts)[2]).ws.mean(0)[STYLE_ROW:]
             domain = Domain(
                 vector=task.domain(vector),
                 sizes=tuple(config.domain_sizes),

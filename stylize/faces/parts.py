@@ -249,16 +249,15 @@ def find_parts(rgb: Array, oval: NDArray[np.float64]) -> Array:
     wide = cv2.resize(usual.reshape(4, n, n).transpose(1, 2, 0), (middle, middle), interpolation=cv2.INTER_LINEAR)
     shares = _shares((clusters @ _quadratic(full - centre) + wide.reshape(-1, 4).T)[[0, 1, 3]])
     shares = cv2.GaussianBlur(shares.T.reshape(middle, middle, 3), (0, 0), 0.7)
-    skin, hair, clothes = cv2.resize(shares, (size,) * 2, interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1) * (
-        1 - back
-    )
+    large: Any = cv2.resize(shares, (size,) * 2, interpolation=cv2.INTER_LINEAR)
+    skin, hair, clothes = large.transpose(2, 0, 1) * (1 - back)
     return np.ascontiguousarray(np.stack([skin, hair, back, clothes]), np.float32)
 
 
 def _backdrop(rgb: Array, oval: NDArray[np.float64]) -> Array:
     """The background (S, S): what is not a person, nor in the face's outline."""
     size = rgb.shape[0]
-    person = people(Image.fromarray((rgb * 255).round().astype(np.uint8)))
+    person: Any = people(Image.fromarray((rgb * 255).round().astype(np.uint8)))
     person = cv2.resize(person, (size,) * 2, interpolation=cv2.INTER_AREA if size < SIDE else cv2.INTER_LINEAR)
     face = np.zeros((size, size), np.uint8)
     cv2.fillPoly(face, [np.round(oval * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)

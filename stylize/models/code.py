@@ -143,7 +143,8 @@ class Code:
 
 
 def cat(codes: Sequence[Code]) -> Code:
-    """Concatenates batches. If only some have features or parts, the others get zeros; all or none must have an inversion."""
+    """Concatenates batches. If only some have features or parts, the others get zeros; all or none must have an
+    inversion."""
     ws = torch.cat([code.ws for code in codes])
     inversions = [code.inversion for code in codes if code.inversion is not None]
     if inversions:

@@ -36,7 +36,8 @@ def tinted_tensor(picture: Tensor, colour: str) -> Tensor:
 class Batch(NamedTuple):
     """inputs: the encoder's inputs (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), the desired outputs;
     vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), drawn through W+ alone;
-    styles: indices in ``Pairs.names`` of the styled ones, -1 for none."""
+    styles: indices in ``Pairs.names`` of the styled ones, -1 for none; parts: (N, 4, R, R), of the same
+    part of the pictures, zeros for the plain ones."""
 
     inputs: Tensor
     targets: Tensor
@@ -44,6 +45,7 @@ class Batch(NamedTuple):
     window: Window | None
     bare: Tensor
     styles: list[int]
+    parts: Tensor
 
 
 class Batches:
@@ -88,13 +90,13 @@ class Batches:
             colours.append(colour)
             strengths.append(strength)
         photos, targets = self.pairs.tensor(faces, [0] * styled), self.pairs.tensor(faces, kinds)
-        window = None
+        window, parts = None, F.pad(self.pairs.parts(faces), (0, 0, 0, 0, 0, 0, plain, 0))
         if coarse:
             photos = F.avg_pool2d(photos, size // MINI_ENCODER.small)
         else:
             top, left = (int(place) for place in draw.integers(0, COARSE - PART + 1, 2))
             window = Window(top, left, PART)
-            targets = cut(targets, window.times(size // COARSE))
+            targets, parts = (cut(x, window.times(size // COARSE)) for x in (targets, parts))
         for number, (colour, strength) in enumerate(zip(colours, strengths, strict=True)):
             if colour is not None:
                 targets[number] = tinted_tensor(targets[number], colour)
@@ -116,6 +118,6 @@ class Batches:
         zeros = nets.styles.new_zeros(plain, MINI_GENERATOR.domain_dim)
         bare = torch.zeros(len(inputs), dtype=torch.bool)
         bare[s.plain : s.plain + s.bare] = not coarse
-        moved = (x.to(self.device) for x in (inputs, wanted, torch.cat([zeros, torch.stack(vectors)]), bare))
-        inputs, wanted, domains, bare = moved
-        return Batch(inputs, wanted, domains, window, bare, [kind - 1 for kind in kinds])
+        moved = (x.to(self.device) for x in (inputs, wanted, torch.cat([zeros, torch.stack(vectors)]), bare, parts))
+        inputs, wanted, domains, bare, parts = moved
+        return Batch(inputs, wanted, domains, window, bare, [kind - 1 for kind in kinds], parts)

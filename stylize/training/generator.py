@@ -48,7 +48,7 @@ from stylize.training.networks import (
     energy_distance,
     parameter_groups,
 )
-from stylize.training.pairs import Pairs, make_pairs
+from stylize.training.pairs import Pairs, make_pairs, shares_of
 
 KNOWN = 0.25  # learning rate factor in the fine half for layers trained in the coarse half
 PLACED = ("tilings", "screens")  # belong to styles by their places, which an earlier model may have had elsewhere
@@ -145,7 +145,7 @@ class GeneratorTraining:
         rate = self.rate()
         for group in [*self.opt.param_groups, *self.opt_d.param_groups]:
             group["lr"] = rate * group["factor"] * (1.0 if self.coarse else group.get("fine", 1.0))
-        inputs, targets, vectors, window, bare, styles = self.batches.draw(nets, self.far, self.coarse, rng)
+        inputs, targets, vectors, window, bare, styles, parts = self.batches.draw(nets, self.far, self.coarse, rng)
         adversarial = self.coarse and self.progress >= s.adversarial_from
 
         w, offsets = nets.encoder.codes(inputs.to(self.dtype))
@@ -162,9 +162,15 @@ class GeneratorTraining:
             extra = len(w) // 4
             ws = torch.cat([ws, random_w[:extra, None].expand(-1, MINI_GENERATOR.num_ws, -1)])
             vectors = torch.cat([vectors, vectors.new_zeros(extra, MINI_GENERATOR.domain_dim)])
+            parts = torch.cat([parts, parts.new_zeros(extra, *parts.shape[1:])])
         resolution = COARSE if window is None else None
         drawn = nets.generator.synthesis(
-            Code(ws, features), vectors, noise="none", dtype=self.dtype, resolution=resolution, window=window
+            Code(ws, features, parts=parts),
+            vectors,
+            noise="none",
+            dtype=self.dtype,
+            resolution=resolution,
+            window=window,
         )
         made, samples = drawn[: len(w)], drawn[len(w) :]
         losses = {
@@ -230,14 +236,13 @@ class GeneratorTraining:
         return result
 
     @torch.no_grad()
-    def preview(self, held_out: Tensor) -> Tensor:
-        """(1, 3, H, W): held-out pictures, through W+ alone and with their features, under the domains of styles, and
-        random samples."""
+    def preview(self, held_out: Tensor, parts: Tensor) -> Tensor:
+        """(1, 3, H, W): held-out pictures, given the parts (N, 4, R, R), through W+ alone and with their features, under
+        the domains of styles, and random samples."""
         count, g = len(held_out), self.average.generator
         z = torch.randn(count, MINI_GENERATOR.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
         code = self.average.encoder(held_out)
-        if self.coarse:
-            code = Code(code.ws)
+        code = Code(code.ws, None if self.coarse else code.features, parts=parts)
 
         def draw(code: Code | Tensor, vectors: Tensor | None = None) -> Tensor:
             picture = g.synthesis(code, vectors, noise="none", resolution=COARSE if self.coarse else None)
@@ -304,12 +309,13 @@ def run(args: argparse.Namespace) -> None:
     trainer = GeneratorTraining(settings, faces, pairs, device, getattr(torch, args.dtype))
     held_out = load_faces(args.data, "test", MINI_GENERATOR.resolution)
     shown = held_out.tensor(np.linspace(0, len(held_out) - 1, 12).astype(int)).to(device)
+    parts = torch.from_numpy(np.stack([shares_of(np.asarray(to_image(one))) for one in shown])).to(device)
     if args.init is not None:
         trainer.take_over(args.init)
 
     def preview() -> bool:
         if trainer.step % args.save_every == 0 or trainer.step == settings.steps:
-            to_image(trainer.preview(shown)).save(args.out / "preview.png")
+            to_image(trainer.preview(shown, parts)).save(args.out / "preview.png")
         return False
 
     checkpoint, phases = args.out / "run.pt", [trainer.coarse_steps]

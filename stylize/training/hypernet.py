@@ -66,6 +66,7 @@ class HyperNetSettings:
     drawing: float = 0.25
     lr: float = 1e-3
     width: int = 256
+    inner: int = 192
     depth: int = 4
     hull: float = 0.3
     bound: float = 0.95
@@ -86,8 +87,8 @@ class HyperNetSettings:
 
 
 OFFICIAL = {
-    "steps": 10_000, "batch": 8, "drawn": 8, "drawing": 1.0, "lr": 5e-5, "width": 512, "hull": 0.5, "pictures_of": 0,
-    "direction": 1.0, "tt": 0.4, "vectors": 0.0, "pictures": 0.0,
+    "steps": 10_000, "batch": 8, "drawn": 8, "drawing": 1.0, "lr": 5e-5, "width": 512, "inner": 512, "hull": 0.5,
+    "pictures_of": 0, "direction": 1.0, "tt": 0.4, "vectors": 0.0, "pictures": 0.0,
 }  # fmt: skip
 
 
@@ -130,7 +131,7 @@ class HyperNetTraining:
             tuple(self.config.domain_sizes),
             self.banks[0].shape[1],
             width=s.width,
-            inner=s.width,
+            inner=s.inner,
             depth=s.depth,
             shares=self.config.share_count,
         )

@@ -118,7 +118,7 @@ class Truths:
             photos += [np.asarray(to_image(picture)) for picture in stylizer.draw(part)]
         rows = []
         for number, photo in enumerate(photos):
-            made = filtered(photo, tuple(NAMES))
+            made, _ = filtered(photo, tuple(NAMES))
             plain: list[ColouredStyle] = [(None, PHOTO), *((None, name) for name in NAMES)]
             known = dict(zip(plain, made, strict=True))
             known |= {(colour, style): tinted(known[None, style], colour) for colour, style in combinations()}

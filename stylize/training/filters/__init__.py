@@ -17,12 +17,13 @@ from PIL import Image
 from torch import Tensor
 
 from stylize.errors import StylizeError
+from stylize.faces.parts import Array, clip, grey
 from stylize.images import to_image, to_tensor
 from stylize.prompts.vocabulary import PHOTO, STYLE_WORDS
 from stylize.training.filters import drawn, light, materials, painted, people, photographic, printed, tiled  # noqa: F401
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import FILTERS, Filter
-from stylize.training.filters.tools import TINTS, Array, Colour, clip, grey, lerp, ramp
+from stylize.training.filters.tools import TINTS, Colour, lerp, ramp
 
 
 @dataclass(frozen=True)

@@ -8,20 +8,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.faces.parts import FaceParts
+from stylize.faces.parts import Array, FaceParts, clip, grey, step
 from stylize.training.filters.tools import (
     ANGLES,
     BLACK,
     WHITE,
-    Array,
-    clip,
     colour,
     flat,
-    grey,
     lerp,
     ramp,
     saturate,
-    step,
     strokes,
     swirls,
     texture,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from stylize.faces.parts import Array, clip, grey, step
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import BLACK, WHITE, Array, cells, clip, flat, grey, lerp, moved, ramp, spots, step
+from stylize.training.filters.tools import BLACK, WHITE, cells, flat, lerp, moved, ramp, spots
 
 
 @style("neon")

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from stylize.faces.parts import Array, clip, grey, step
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import (
-    SPOTS,
-    WHITE,
-    Array,
-    cell_means,
-    clip,
-    flat,
-    grey,
-    lerp,
-    ramp,
-    saturate,
-    spots,
-    step,
-)
+from stylize.training.filters.tools import SPOTS, WHITE, cell_means, flat, lerp, ramp, saturate, spots
 
 
 @style("oil painting")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from stylize.faces.parts import Array, clip, step
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import WHITE, Array, clip, flat, lerp, moved, ramp, step
+from stylize.training.filters.tools import WHITE, flat, lerp, moved, ramp
 
 
 @style("comic halftone")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from stylize.faces.parts import Array
 from stylize.training.filters.face import AnalysedFace
-from stylize.training.filters.tools import Array
 
 Filter = Callable[[AnalysedFace], Array]
 FILTERS: dict[str, Filter] = {}

@@ -8,25 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stylize.faces.parts import MEAN_LANDMARKS
+from stylize.faces.parts import MEAN_LANDMARKS, Array, clip, grey, pixel_grid, step
 from stylize.training.filters.face import AnalysedFace
 from stylize.training.filters.register import style
-from stylize.training.filters.tools import (
-    SPOTS,
-    Array,
-    cell_means,
-    cells,
-    clip,
-    flat,
-    grey,
-    lerp,
-    moved,
-    pixel_grid,
-    ramp,
-    saturate,
-    spots,
-    step,
-)
+from stylize.training.filters.tools import SPOTS, cell_means, cells, flat, lerp, moved, ramp, saturate, spots
 
 # In pixels of a 128 px picture: sides of squares; the pitch of pieces and its variation.
 PIXEL, BRICK = 3.0, 3.2
