@@ -60,8 +60,8 @@ def test_layout_follows_from_the_settings() -> None:
     assert CONFIG.features_shape == (6, 16, 16)
     assert CONFIG.domain_sizes == [10, 10, 8, 8, 6 + 3, 6, 4 + 2]
     assert len(generator().to_rgbs) == 2
-    assert CONFIG.draws_parts
-    assert not replace(CONFIG, rgb_from=8).draws_parts
+    assert CONFIG.draws_windows
+    assert not replace(CONFIG, rgb_from=8).draws_windows
     full = replace(GeneratorConfig(), inject=9)
     assert full.features_shape == (512, 64, 64)
     for wrong in ({"inject": 7}, {"patterns": (1,)}):
@@ -91,17 +91,17 @@ def test_a_photos_features_replace_the_generators_own_where_its_code_says_the_di
     torch.testing.assert_close(g.synthesis(code), g.upper(wanted, None, ws), atol=1e-5, rtol=1e-5)
 
 
-def test_parts_are_drawn_as_the_whole_is() -> None:
+def test_a_window_is_drawn_as_the_whole_is() -> None:
     g, code = generator(), Code(draws(2, 8, 16), draws(2, 6, 16, 16))
     whole = g.synthesis(code)
     window = Window(4, 2, 10)
     assert code.features is not None
-    part = g.synthesis(Code(code.ws, cut(code.features, window)), window=window)
+    part = g.synthesis(code.cut(window), window=window)
     inner = Window(6, 6, 8)  # what the borders do not reach
     torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
 
 
-def test_parts_are_drawn_with_their_part_of_the_screen() -> None:
+def test_a_window_is_drawn_with_its_part_of_the_screen() -> None:
     g, code = generator(screens=2), Code(draws(2, 8, 16), draws(2, 6, 16, 16))
     g.screens.copy_((64 * draws(2, 2, 32, 32)).round().clamp(-127, 127))
     vectors = torch.zeros(2, g.config.domain_dim)
@@ -109,12 +109,66 @@ def test_parts_are_drawn_with_their_part_of_the_screen() -> None:
     vectors.requires_grad_(True)
     whole, window = g.synthesis(code, vectors), Window(4, 2, 10)
     assert code.features is not None
-    part = g.synthesis(Code(code.ws, cut(code.features, window)), vectors, window=window)
+    part = g.synthesis(code.cut(window), vectors, window=window)
     inner = Window(6, 6, 8)  # what the borders do not reach
     torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
     part.square().sum().backward()
     assert vectors.grad is not None
     assert (vectors.grad[:, -2:] != 0).tolist() == [[True, False], [False, True]]  # none without a share
+
+
+def of_parts(count: int = 2) -> tuple[Generator, Code]:
+    """A generator with scales for two parts, and codes of pictures whose left is one part, the right the other."""
+    shares = torch.zeros(count, 2, 32, 32)
+    shares[:, 0, :, :16], shares[:, 1, :, 16:] = 1.0, 1.0
+    return generator(parts=2), Code(draws(count, 8, 16), draws(count, 6, 16, 16), parts=shares)
+
+
+def test_every_part_has_scales_of_its_own() -> None:
+    """After the demodulation, a part's numbers do there what a vector does everywhere."""
+    g, code = of_parts()
+    config = g.config
+    assert config.part_sizes == [2 * c_in for c_in, _ in config.conv_widths[config.inject :]]
+    assert config.domain_sizes == [*CONFIG.domain_sizes, sum(config.part_sizes)]
+    fine = [draws(c_in, seed=3 + k) for k, (c_in, _) in enumerate(config.conv_widths[config.inject :])]
+    whole = torch.cat([torch.zeros(sum(c_in for c_in, _ in config.conv_widths[: config.inject])), *fine])
+    plain = torch.zeros(config.domain_dim)
+    everywhere, left = plain.clone(), plain.clone()
+    everywhere[: len(whole)] = whole
+    left[len(whole) :] = torch.cat([torch.cat([one, torch.zeros(len(one))]) for one in fine])
+    source, changed, mine = (g.synthesis(code, one, "post_demod") for one in (plain, everywhere, left))
+    assert torch.equal(source, g.synthesis(code))
+    torch.testing.assert_close(mine[..., :8], changed[..., :8], atol=1e-5, rtol=1e-5)  # what the seam does not reach
+    torch.testing.assert_close(mine[..., 24:], source[..., 24:], atol=1e-5, rtol=1e-5)
+    assert (mine - changed)[..., 16:].abs().mean() > 0.01
+    assert torch.equal(g.synthesis(Code(code.ws, code.features), left), g.synthesis(Code(code.ws, code.features)))
+
+
+def test_the_scales_of_parts_are_learned_on_windows() -> None:
+    g, code = of_parts()
+    vectors = (0.3 * draws(2, g.config.domain_dim)).requires_grad_(True)
+    whole, window = g.synthesis(code, vectors), Window(4, 2, 10)
+    with torch.no_grad():
+        torch.testing.assert_close(g.synthesis(code, vectors), whole, atol=1e-5, rtol=1e-5)
+    part, inner = g.synthesis(code.cut(window), vectors, window=window), Window(6, 6, 8)
+    torch.testing.assert_close(cut(part, inner), cut(cut(whole, window.times(2)), inner), atol=1e-5, rtol=1e-5)
+    start = torch.zeros(g.config.domain_dim, requires_grad=True)  # zeros get gradients too
+    g.synthesis(code, start).square().sum().backward()
+    assert start.grad is not None
+    assert bool(start.grad[-sum(g.config.part_sizes) :].any())
+
+
+def test_codes_keep_their_parts() -> None:
+    code = of_parts()[1]
+    assert code.parts is not None
+    kept = code[:1].with_ws(draws(1, 8, 16)).to("cpu").detach().parts
+    assert kept is not None
+    assert torch.equal(kept, code.parts[:1])
+    joined = cat([code, Code(code.ws)])
+    assert joined.parts is not None
+    assert not joined.parts[2:].any()
+    torch.testing.assert_close(code.lerp(Code(code.ws), 0.25).parts, 0.75 * code.parts)
+    assert Code(code.ws).lerp(Code(code.ws), 0.5).parts is None
 
 
 def tiled() -> Generator:

@@ -228,3 +228,17 @@ def test_the_templates_are_those_of_the_article() -> None:
 
 def test_half_a_character_is_a_word_that_is_not_known() -> None:
     assert check_prompt(" a\ud800  b ") == "a? b"
+
+
+def test_a_photo_is_known_in_parts(stylizer: Stylizer, face: Face) -> None:
+    """Skin, hair, background and clothes, found with the photo's landmarks or without."""
+    parts = face.code.parts
+    assert parts is not None
+    assert parts.shape == (1, stylizer.generator.config.parts, *[stylizer.resolution] * 2)
+    torch.testing.assert_close(parts.sum(1), torch.ones_like(parts[:, 0]))
+    nose, corner = (face.detected.points[30] * stylizer.resolution).astype(int), stylizer.resolution // 16
+    assert parts[0, 0, nose[1], nose[0]] > 0.9
+    assert parts[0, 2, corner, corner] > 0.9
+    alone = stylizer.encode([face.crop]).parts
+    assert alone is not None
+    assert (alone - parts).abs().mean() < 0.05

@@ -21,6 +21,7 @@ from stylize.cli import main
 from stylize.errors import StylizeError
 from stylize.faces.align import FaceFinder, crop_face, model_file
 from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
+from stylize.faces.parts import PARTS
 from stylize.images import to_tensor
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
@@ -205,6 +206,7 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
         rgb_from=16,
         tilings=len(TILED),
         screens=len(networks.SCREENED),
+        parts=len(PARTS),
     )
     encoder = EncoderConfig(
         64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
@@ -218,7 +220,8 @@ def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: py
     )
     faces = random_faces(4, small.resolution)
     names = ("pencil sketch", "mosaic")
-    pairs = Pairs(np.stack([faces.pictures[:3]] * (1 + len(names)), 1), names)
+    shares = np.full((3, len(PARTS), *faces.pictures.shape[1:3]), 255 // len(PARTS), np.uint8)
+    pairs = Pairs(np.stack([faces.pictures[:3]] * (1 + len(names)), 1), shares, names)
     device = torch.device("cpu")
     whole = generator_training.GeneratorTraining(settings, faces, pairs, device)
     whole.step = 2 * first
@@ -240,6 +243,7 @@ def test_pairs_are_filtered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     pairs = make_pairs(faces, tmp_path, 3, workers=1)
     assert pairs.pictures.shape == (3, 3, 64, 64, 3)
     assert pairs.names == ("sepia", "negative")
+    torch.testing.assert_close(pairs.parts([0, 2]).sum(1), torch.ones(2, 64, 64), atol=0.02, rtol=0)
     negative = pairs.tensor([0, 1], [2, 2])
     assert (negative + pairs.tensor([0, 1], [0, 0])).abs().mean() < 0.4  # light and dark change places
     before = (tmp_path / "pairs.npy").stat().st_mtime_ns

@@ -86,11 +86,11 @@ class Domain:
     def _tensors(self) -> dict[str, Tensor]:
         return {"vector": self.vector} if self.style is None else {"vector": self.vector, "style": self.style}
 
-    def save(self, path: str | Path) -> None:
-        """Writes one safetensors file: 24 KB at 1024 px, 22 KB more with a style."""
+    def save(self, path: str | Path, dtype: torch.dtype | None = None) -> None:
+        """Writes one safetensors file, its numbers as ``dtype`` if given: 24 KB at 1024 px, 22 KB more with a style."""
         texts = {name: getattr(self, name) for name in TEXT_FIELDS}
         rest = {"sizes": self.sizes, "seed": self.seed, "settings": self.settings, "style_share": self.style_share}
-        save_checkpoint(path, self._tensors(), {"format": FORMAT, **texts, **rest})
+        save_checkpoint(path, self._tensors(), {"format": FORMAT, **texts, **rest}, dtype)
 
     @classmethod
     def load(cls, path: str | Path) -> Domain:

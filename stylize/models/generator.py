@@ -154,7 +154,7 @@ class GeneratorConfig:
         return self.channels[level], 4 * 2**level, 4 * 2**level
 
     @property
-    def draws_parts(self) -> bool:
+    def draws_windows(self) -> bool:
         """Whether parts of pictures can be drawn: where a photo's features enter, there is no RGB yet."""
         return self.inject > 0 and self.features_shape[1] <= self.rgb_from
 
@@ -280,7 +280,7 @@ class Generator(nn.Module):
         domain: (domain_dim,) for all, (N, domain_dim), or None for the source; a vector of zeros equals the source bit
         for bit. order: see the module. noise: the stored noise, fresh noise, or none. dtype: of the convolutions; RGB
         is summed in float32. resolution: stop there (a power of two from 4), for progressive training. window: draw
-        only that part, in pixels of the features (see ``draws_parts``); the code's features must be cropped to it.
+        only that part, in pixels of the features (see ``draws_windows``); the code's features must be cropped to it.
         """
         code = code if isinstance(code, Code) else Code(code)
         here = code.device.type == "cpu" and not torch.is_grad_enabled() and not torch.compiler.is_compiling()

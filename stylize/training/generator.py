@@ -237,8 +237,8 @@ class GeneratorTraining:
 
     @torch.no_grad()
     def preview(self, held_out: Tensor, parts: Tensor) -> Tensor:
-        """(1, 3, H, W): held-out pictures, given the parts (N, 4, R, R), through W+ alone and with their features, under
-        the domains of styles, and random samples."""
+        """(1, 3, H, W): held-out pictures with their parts (N, 4, R, R), through W+ alone and with features, under the
+        domains of styles, and random samples."""
         count, g = len(held_out), self.average.generator
         z = torch.randn(count, MINI_GENERATOR.z_dim, generator=torch.Generator().manual_seed(1)).to(self.device)
         code = self.average.encoder(held_out)
@@ -283,7 +283,7 @@ class GeneratorTraining:
                     method="trained with the generator",
                     seed=self.settings.seed,
                 )
-                domain.save(folder / "domains" / f"{place}{name}.safetensors")
+                domain.save(folder / "domains" / f"{place}{name}.safetensors", torch.float16)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -95,7 +95,7 @@ def make_pairs(faces: FaceDataset, folder: Path, count: int, seed: int = 0, work
     200 KB for a 256 px picture.
     """
     size = faces.pictures.shape[1]
-    about = {"names": list(NAMES), "faces": count, "seed": seed, "size": size}
+    about = {"names": list(NAMES), "parts": list(PARTS), "faces": count, "seed": seed, "size": size}
     path, shares, note = folder / "pairs.npy", folder / "parts.npy", folder / "pairs.json"
     if not (note.is_file() and json.loads(note.read_text()) == about):
         folder.mkdir(parents=True, exist_ok=True)

@@ -93,7 +93,7 @@ def fit(
             group["lr"] = group["rate"] * 0.5 * (1 + math.cos(math.pi * step / steps))
         index = torch.randperm(len(codes), generator=rng)[:batch].to(codes.device)
         window = None
-        if config.draws_parts:
+        if config.draws_windows:
             top, left = torch.randint(side - side // 2 + 1, (2,), generator=rng).tolist()
             window = Window(top, left, side // 2)
         part = codes[index].cut(window)
@@ -164,7 +164,7 @@ class Fitter:
             seed=self.seed,
             settings={"steps": self.steps, "faces": self.faces, "warm": warm},
         )
-        domain.save(path)
+        domain.save(path, torch.float16)
         with torch.no_grad():
             parts = zip(self.codes.split(8), (vector + base[: len(self.codes)]).split(8), strict=True)
             drawn = torch.cat([generator.synthesis(code, part) for code, part in parts])
@@ -192,7 +192,7 @@ class Fitter:
         old, self.fingerprint = self.fingerprint, Generator.load(path).fingerprint()
         for file in self.out.rglob("*.safetensors"):
             if (domain := Domain.load(file)).generator == old:
-                replace(domain, generator=self.fingerprint).save(file)
+                replace(domain, generator=self.fingerprint).save(file, torch.float16)
 
     def style(self, name: str) -> None:
         """Fits a style; on every second face also in one of the colours it is combined with, if they are there."""
