@@ -19,7 +19,7 @@ from stylize.errors import CheckpointError, StylizeError
 from stylize.faces.align import Array, DetectedFace, FaceFinder, crop_face
 from stylize.faces.cover import Cover, cover, hidden_shares, uncovered
 from stylize.faces.detail import FINER, keep_colours, transfer_detail
-from stylize.faces.parts import FaceParts
+from stylize.faces.parts import PARTS, FaceParts
 from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
 from stylize.loading import Lazy, pick_device, value_of
@@ -73,7 +73,7 @@ class FaceModel:
 
     Without an encoder (see ``models.encoders``) it can only sample. ``directions``: directions of W by name, for
     ``edit``. ``fingerprint`` identifies the generator; ``default_detail`` is the detail that looks best with it;
-    ``dtype`` is that of the convolutions when drawing.
+    ``dtype`` is that of the convolutions when drawing. Raises CheckpointError for a generator with unknown parts.
     """
 
     def __init__(
@@ -87,6 +87,8 @@ class FaceModel:
     ) -> None:
         self.name, self.device = name, pick_device(device)
         self.fingerprint = generator.fingerprint()
+        if (count := generator.config.parts) not in (0, len(PARTS)):
+            raise CheckpointError("The generator knows {} parts of a face, not {}; use another.", count, len(PARTS))
         self.generator = generator.eval().requires_grad_(False).to(self.device)
         self.dtype = fast_dtype(self.device)
         if encoder is not None:
@@ -145,25 +147,25 @@ class FaceModel:
     def encode(self, pictures: Sequence[Image.Image] | Tensor, points: Sequence[Array] | None = None) -> Code:
         """Codes of aligned pictures, of any size or as (N, 3, R, R) in [-1, 1] at the encoder's resolution.
 
-        points: their landmarks (68, 2) in unit coordinates, which are looked for if needed and not given."""
+        They have parts if the generator has scales for them. points: the landmarks (68, 2) in unit coordinates; those
+        that are needed and not given are looked for.
+        """
         size = (self.encoder.config.resolution,) * 2
         if not isinstance(pictures, Tensor):
             pictures = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
         codes = [self.encoder(part.to(self.device)) for part in pictures.split(ENCODE_BATCH)]
         code = cat([code if isinstance(code, Code) else Code(code) for code in codes])
-        if not self.generator.config.parts:
+        if not self.generator.config.parts or code.inversion is not None:
             return code
         known: Sequence[Array | None] = [None] * len(code) if points is None else points
-        parts = [self.parts(*one) for one in zip(pictures.split(1), known, strict=True)]
-        return replace(code, parts=torch.cat(parts))
+        parts = [self._parts(*one) for one in zip(pictures.split(1), known, strict=True)]
+        return replace(code, parts=torch.stack(parts).to(self.device))
 
-    def parts(self, picture: Tensor, points: Array | None = None) -> Tensor:
-        """The shares (1, 4, R, R) of skin, hair, background and clothes in an aligned picture (1, 3, S, S), see
-        ``encode``."""
+    def _parts(self, picture: Tensor, points: Array | None) -> Tensor:
+        """The shares (4, R, R) of the parts of an aligned picture (1, 3, S, S), in half precision to save memory."""
         aligned = to_image(picture).resize((self.resolution,) * 2, Image.Resampling.LANCZOS)
         points = self.finder.aligned(aligned) if points is None else points
-        found = FaceParts(np.asarray(aligned), points * self.resolution)
-        return torch.from_numpy(found.shares)[None].to(self.device)
+        return torch.from_numpy(FaceParts(np.asarray(aligned), points * self.resolution).shares).half()
 
     @torch.no_grad()
     def as_photos(self, ws: Tensor) -> Code:

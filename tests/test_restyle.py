@@ -15,6 +15,7 @@ from tiny import load_tiny_model_with_style
 
 from stylize.errors import NoFaceError, StylizeError
 from stylize.look import Look
+from stylize.models.code import Code
 from stylize.pipeline import Stylizer
 from stylize.video import restyle as video
 from stylize.video.files import LIMITS, VideoFile
@@ -86,7 +87,7 @@ def test_smoothing_takes_flicker_away(
     smooth = measured()
     monkeypatch.setattr(video, "KEY_EVERY", 1)
     monkeypatch.setattr(video, "steady", lambda track, fps: track)
-    monkeypatch.setattr(video, "steady_keys", lambda ws, heads, at, deviation: (ws, heads))
+    monkeypatch.setattr(video, "steady_keys", lambda code, heads, at, deviation: (code, heads))
     assert smooth < 0.8 * measured()
 
 
@@ -95,12 +96,17 @@ def test_codes_are_steadied_but_not_across_a_change() -> None:
     ws = noise.clone()
     ws[20:] += 5
     heads = np.repeat(np.arange(40, dtype=np.uint8)[:, None, None], 4, 1)
-    smooth, smooth_heads = steady_keys(ws, heads, range(0, 160, 4), deviation=8)
+    parts = torch.arange(40.0).view(-1, 1, 1, 1).expand(-1, 4, 2, 2)
+    steadied, smooth_heads = steady_keys(Code(ws, parts=parts), heads, range(0, 160, 4), deviation=8)
+    smooth = steadied.ws
     assert (smooth[19] - smooth[18]).abs().mean() < 0.5 * (noise[19] - noise[18]).abs().mean()
     assert smooth[19].mean() < 0.2
     assert smooth[20].mean() > 4.8
     assert smooth_heads[10].mean() == pytest.approx(10, abs=1)
-    assert steady_keys(ws[:1], heads[:1], [0], 8)[0] is not None
+    assert steadied.parts is not None
+    torch.testing.assert_close(steadied.parts[10], parts[10], atol=0.1, rtol=0)  # a steady change is kept
+    assert steadied.parts[0].mean() > 0.5
+    assert torch.equal(steady_keys(Code(ws[:1]), heads[:1], [0], 8)[0].ws, ws[:1])
 
 
 def test_every_setting_reaches_the_picture(stylizer: Stylizer, look: Look, face: Image.Image) -> None:

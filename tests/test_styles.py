@@ -240,10 +240,10 @@ def test_pieces_lie_where_the_generators_tilings_say(name: str, face: np.ndarray
 
 
 def test_parts_share_every_pixel(face: np.ndarray) -> None:
-    parts = AnalysedFace(face, None, 0).parts
+    parts = AnalysedFace(face, None, 0).shares
     assert parts.shape == (4, *face.shape[:2])
     assert np.abs(parts.sum(0) - 1).max() < 1e-4
-    assert np.array_equal(parts, AnalysedFace(face, None, 1).parts)
+    assert np.array_equal(parts, AnalysedFace(face, None, 1).shares)
 
 
 def test_a_gleam_on_the_forehead_is_no_hair() -> None:

@@ -14,7 +14,7 @@ from conftest import PATIENCE
 
 from benchmarks.trust import Row, docs, mutants, pages
 from benchmarks.trust.__main__ import table
-from benchmarks.trust.soak import line
+from benchmarks.trust.soak import in_use, line
 from benchmarks.trust.visitors import film, owner, photo
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +52,14 @@ def test_traces_are_found_in_a_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("started\nTraceback (most recent call last):\n  File x\n    y\nValueError: no\nwent on\n")
     assert pages.traces(log) == ["ValueError: no"]
+
+
+def test_memory_in_use_is_the_last_reading(tmp_path: Path) -> None:
+    log, reading = tmp_path / "log", "# bytes in allocated blocks      =   {}\nother\n# bytes in use = {}\n"
+    log.write_text(
+        reading.format("1,048,576", 2**20) + "x" * 50 + "\n" + reading.format("2,097,152", 2**20) + "# bytes in use = 9"
+    )
+    assert in_use(log) == 3.0
 
 
 def test_a_leak_is_a_slope() -> None:

@@ -1,5 +1,5 @@
 """A visitor per second: the growth of the server's memory per visitor, as the slopes of two lines: of what is resident,
-and of what is in use. The difference is freed memory that the C library keeps."""
+and of what is in use. Most of the difference is freed memory that the C library keeps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,8 +21,8 @@ WORK = ("photo", "slider", "mix", "invert")
 
 # Executed in the server (glibc and CPython): every five seconds it writes into the log how many bytes malloc has handed
 # out, in all its arenas and by mapping. CPython's own allocator for small objects writes the same into the log.
-WATCH = '''
-import ctypes, gc, sys, threading, time
+WATCH = """
+import ctypes, sys, threading, time
 
 class Allocated(ctypes.Structure):
     _fields_ = [(name, ctypes.c_size_t) for name in (
@@ -32,13 +33,12 @@ def watch():
     mallinfo.restype = Allocated
     while True:
         time.sleep(5)
-        gc.collect()
         found = mallinfo()
         sys._debugmallocstats()
         print("# bytes in use =", found.uordblks + found.hblkhd, file=sys.stderr, flush=True)
 
 threading.Thread(target=watch, daemon=True).start()
-'''
+"""
 
 
 def measure(budget: Budget) -> list[Row]:
@@ -64,25 +64,24 @@ def measure(budget: Budget) -> list[Row]:
             threads.append(thread)
             came += 1
             resident.append((came, pages.memory(page.process.pid)))
-            used.append((came, in_use(page.log)))
+            if (now := in_use(page.log)) != (used[-1][1] if used else None):  # a new reading
+                used.append((came, now))
             time.sleep(max(0.0, 1 - (time.monotonic() - began)))
         for thread in threads:
             thread.join(300)
-    (slope, deviation), (used_slope, used_deviation) = line(resident), line(used)
-    figures = {
-        "visitors": came, "errors": errors[:5],
-        "in_use": {"mb_per_1000": used_slope, "standard_error": used_deviation, "every_50_mb": [mb for _, mb in used[::50]]},
-        "resident": {"mb_per_1000": slope, "standard_error": deviation, "every_50_mb": [mb for _, mb in resident[::50]]},
-    }  # fmt: skip
+    figures = {"in use": growth(used), "resident": growth(resident)}
+    words = " and ".join(
+        f"{of['mb_per_1000']:+.0f} ± {of['standard_error']:.0f} MB {name}" for name, of in figures.items()
+    )
+    slope = figures["in use"]["mb_per_1000"] - 2 * figures["in use"]["standard_error"]
     return [
         Row(
             "soak",
             "a visitor a second",
-            f"{came} visitors, {len(errors)} errors; in 1,000 visitors {used_slope:+.0f} ± {used_deviation:.0f} MB in use, "
-            f"{slope:+.0f} ± {deviation:.0f} MB resident",
+            f"{came} visitors, {len(errors)} errors; in 1,000 visitors {words}",
             f"0 errors, below {LIMIT:g} MB in use",
-            not errors and used_slope - 2 * used_deviation < LIMIT,
-            figures,
+            not errors and slope < LIMIT,
+            {"visitors": came, "errors": errors[:5], **figures},
         )
     ]
 
@@ -92,9 +91,15 @@ def in_use(log: Path) -> float:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 65536))
         told = file.read()
-    small = re.findall(rb"# bytes in allocated blocks\s+=\s+([\d,]+)", told)
-    large = re.findall(rb"# bytes in use = (\d+)", told)
+    small = re.findall(rb"# bytes in allocated blocks\s+=\s+([\d,]+)\n", told)
+    large = re.findall(rb"# bytes in use = (\d+)\n", told)
     return (int(small[-1].replace(b",", b"")) + int(large[-1])) / 2**20
+
+
+def growth(sizes: list[tuple[int, float]]) -> dict[str, Any]:
+    """The slope of memory over visitors, and some of the (visitors, megabytes) that it is from."""
+    slope, deviation = line(sizes)
+    return {"mb_per_1000": slope, "standard_error": deviation, "sizes": sizes[:: max(1, len(sizes) // 20)]}
 
 
 def line(sizes: list[tuple[int, float]]) -> tuple[float, float]:

@@ -35,8 +35,9 @@ from stylize.adaptation.descent import (
 )
 from stylize.adaptation.losses import clip_within_loss, directional_loss, domain_norm, global_loss, pyramid_loss
 from stylize.errors import NoFaceError, Sentence, StylizeError
-from stylize.faces.align import crop_face
+from stylize.faces.align import Array, crop_face
 from stylize.faces.identity import perceptual_distance
+from stylize.faces.parts import MEAN_LANDMARKS
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
@@ -125,15 +126,20 @@ def perception(
     return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
 
 
-def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> tuple[list[Image.Image], str]:
-    """Aligned references, and a note about unsuitable ones; empty if there are none.
+def prepare_references(
+    stylizer: Stylizer, pictures: Sequence[Image.Image]
+) -> tuple[list[Image.Image], list[Array | None], str]:
+    """Aligned references, their landmarks (68, 2) in unit coordinates, or None for one without a face, and a note about
+    unsuitable ones; empty if there are none.
 
     The largest face of each is aligned; a picture without one is cropped to its middle. Raises StylizeError for no or
     too many pictures, PhotoError for an unusable one.
     """
     if not 1 <= len(pictures) <= MAX_REFERENCES:
         raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MAX_REFERENCES)
-    aligned, words = [], []
+    aligned: list[Image.Image] = []
+    points: list[Array | None] = []
+    words = []
     for number, picture in enumerate(pictures, 1):
         photo = read_photo(picture)
         try:
@@ -142,15 +148,17 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
             side = min(photo.size)
             left, top = (photo.width - side) // 2, (photo.height - side) // 2
             aligned.append(photo.crop((left, top, left + side, top + side)))
+            points.append(None)
             words.append(Sentence("No face was found in reference {}, so its centre was used instead.", number))
             continue
         aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
+        points.append(face.points)
         width = face.box[2] - face.box[0]
         if width < MIN_REFERENCE_FACE:
             words.append(
                 Sentence("The face in reference {} is only {} px wide; a larger one works better.", number, width)
             )
-    return aligned, Sentence.together(words)
+    return aligned, points, Sentence.together(words)
 
 
 def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
@@ -183,7 +191,9 @@ class OneShotTask:
     """The losses of the references on a flat vector: the domain's rest, the weights of the ready domains, and the
     codes."""
 
-    def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
+    def __init__(
+        self, stylizer: Stylizer, references: Sequence[Image.Image], points: Sequence[Array | None], s: OneShotSettings
+    ) -> None:
         self.generator, self.s, self.n = stylizer.generator, s, len(references)
         self.dtype = stylizer.dtype if s.half else torch.float32
         device, config = stylizer.device, stylizer.generator.config
@@ -193,12 +203,15 @@ class OneShotTask:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        code = stylizer.encode(list(references))
-        self.encoded = Code(code.alone, parts=code.parts)  # a feature map would hold the style too
+        code = stylizer.encode(list(references), [MEAN_LANDMARKS if one is None else one for one in points])
+        parts = code.parts
+        if parts is not None:  # those of a picture without a face are unknown
+            parts = parts * torch.tensor([one is not None for one in points], device=device).view(-1, 1, 1, 1)
+        self.encoded = Code(code.alone, parts=parts)  # a feature map would hold the style too
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
-        self.parts = (config.domain_dim, len(self.ready), self.n * len(self.basis))
+        self.sizes = (config.domain_dim, len(self.ready), self.n * len(self.basis))
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
         self.clips = []
         if s.direction or s.within or s.clip_ref:
@@ -218,29 +231,29 @@ class OneShotTask:
         return self.encoded.with_ws(w[:, None].expand(-1, self.generator.config.num_ws, -1))
 
     def domain(self, vector: Tensor) -> Tensor:
-        rest, weights, _ = vector.split(self.parts)
+        rest, weights, _ = vector.split(self.sizes)
         return without_faint(rest + weights @ self.ready, self.generator.config.share_count)
 
     @torch.no_grad()
     def begin(self) -> Tensor:
         """The initial vector: zeros, except for the ready style that draws the references best, on the mean face."""
-        vector = torch.zeros(sum(self.parts))
+        vector = torch.zeros(sum(self.sizes))
         if self.styles:
-            code = self.counterparts(torch.zeros(self.parts[2], device=self.mean.device))
+            code = self.counterparts(torch.zeros(self.sizes[2], device=self.mean.device))
             errors = [
                 float(pyramid_loss(self.small(self.generator.synthesis(code, domain, self.s.order)), self.references))
                 for domain in self.ready[: self.styles]
             ]
-            vector[self.parts[0] + errors.index(min(errors))] = 1.0
+            vector[self.sizes[0] + errors.index(min(errors))] = 1.0
         return vector
 
     def rates(self) -> Tensor:
         values = (self.s.lr, RATES["mix"], RATES["codes"])
-        return torch.cat([torch.full((size,), value) for size, value in zip(self.parts, values, strict=True)])
+        return torch.cat([torch.full((size,), value) for size, value in zip(self.sizes, values, strict=True)])
 
     def losses(self, vector: Tensor, index: Tensor) -> dict[str, Tensor]:
         """Weighted losses with the random faces ``index`` (batch,) and as many of the references as fit a batch."""
-        s, (rest, weights, codes) = self.s, vector.split(self.parts)
+        s, (rest, weights, codes) = self.s, vector.split(self.sizes)
         domain, shown = self.domain(vector), index.remainder(self.n).unique()
         drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order, dtype=self.dtype)
         small, wanted = self.small(drawn), self.references[shown]
@@ -286,11 +299,11 @@ def adapt_image(
     """
     s = settings or one_shot_preset(stylizer)
     config = stylizer.generator.config
-    references, words = prepare_references(stylizer, pictures)
-    task = OneShotTask(stylizer, references, s)
+    references, points, words = prepare_references(stylizer, pictures)
+    task = OneShotTask(stylizer, references, points, s)
     loop = descend(
         task.losses,
-        State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.parts)),
+        State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.sizes)),
         steps=s.steps,
         batch=s.batch,
         pool=max(s.pool, s.batch),
@@ -301,7 +314,7 @@ def adapt_image(
     for now, values, note in loop:
         vector = now.vector.to(stylizer.device)
         with torch.no_grad():
-            rows = task.counterparts(vector.split(task.parts)[2]).ws.mean(0)[STYLE_ROW:]
+            rows = task.counterparts(vector.split(task.sizes)[2]).ws.mean(0)[STYLE_ROW:]
             domain = Domain(
                 vector=task.domain(vector),
                 sizes=tuple(config.domain_sizes),

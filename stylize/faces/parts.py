@@ -1,4 +1,4 @@
-"""Segments an aligned face into skin, hair, background and clothes, from its colours and landmarks."""
+"""Segments an aligned face into skin, hair, background and clothes, with a network, its colours and its landmarks."""
 
 from __future__ import annotations
 
@@ -85,11 +85,6 @@ class FaceParts:
         cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
         return self.blur(mask.astype(np.float32) / 255, soft)
 
-    def disc(self, centre: NDArray[np.float64], radius: float, soft: float = 0.5) -> Array:
-        """Soft disc; radius and softness in pixels of a 128 px picture."""
-        distance = np.hypot(self.x - centre[0] / self.scale, self.y - centre[1] / self.scale)
-        return 1 - step(distance, radius - soft, radius + soft)
-
     def grown(self, first: int, last: int, factor: float, soft: float) -> Array:
         """The polygon of some landmarks, enlarged about its centre."""
         points = self.points[first:last]
@@ -119,8 +114,8 @@ class FaceParts:
         return np.vstack([jaw, right, top + side, top, top - side, left])
 
     @cached_property
-    def parts(self) -> Array:
-        """Shares (4, S, S) of skin, hair, background and clothes."""
+    def likely(self) -> Array:
+        """Shares (4, S, S) of skin, hair, background and clothes by their colours alone."""
         return find_parts(self.rgb, self.oval)
 
     @cached_property
@@ -131,8 +126,8 @@ class FaceParts:
         nose = self.points[27:36].mean(0)
         inner = self.polygon(self.oval * 0.86 + nose * 0.14, 2.0)
         inner = np.maximum(inner, fringe * self.polygon(self.oval * 0.97 + nose * 0.03, 1.5))
-        own = np.maximum(self.parts[0], 0.9 * self.polygon(self.oval, 1.5) * (self.parts[0] + self.parts[3]))
-        hair = step(self.parts[1], 0.4, 0.9) * fringe * (1 - self.features) * self._unlike_skin(inner * (1 - fringe))
+        own = np.maximum(self.likely[0], 0.9 * self.polygon(self.oval, 1.5) * (self.likely[0] + self.likely[3]))
+        hair = step(self.likely[1], 0.4, 0.9) * fringe * (1 - self.features) * self._unlike_skin(inner * (1 - fringe))
         return clip(np.maximum(own, inner * (1 - 0.9 * hair)))
 
     def _unlike_skin(self, sample: Array) -> Array:
@@ -150,19 +145,15 @@ class FaceParts:
 
     @cached_property
     def hair(self) -> Array:
-        return np.asarray(self.parts[1] * (1 - self.skin))
+        return np.asarray(self.likely[1] * (1 - self.skin))
 
     @cached_property
     def back(self) -> Array:
-        return np.asarray(self.parts[2])
+        return np.asarray(self.likely[2])
 
     @cached_property
     def clothes(self) -> Array:
-        return np.asarray(self.parts[3])
-
-    @cached_property
-    def person(self) -> Array:
-        return 1 - self.back
+        return np.asarray(self.likely[3])
 
     @cached_property
     def shares(self) -> Array:

@@ -1,4 +1,4 @@
-"""The output of an encoder: W+ and, if the encoder provides them, features."""
+"""What is known of faces: W+, features if the encoder provides them, and the parts of the pictures."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Code:
         return self._each(torch.Tensor.detach)
 
     def with_ws(self, ws: Tensor) -> Code:
-        """The same features with another W+."""
+        """The same features and parts with another W+."""
         return replace(self, ws=ws)
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Code:
@@ -107,7 +107,7 @@ class Code:
         return self.ws if self.inversion is None else torch.cat([self.ws, self.inversion.before], 1)
 
     def with_rows(self, rows: Tensor) -> Code:
-        """The same features with other ``rows``, without edits."""
+        """The same features and parts with other ``rows``, without edits."""
         if self.inversion is None:
             return self.with_ws(rows)
         ws, before = rows.chunk(2, 1)
@@ -128,12 +128,8 @@ class Code:
         return Code(torch.lerp(self.ws, other.ws, amount), features, inversion, parts)
 
     def cut(self, window: Window | None) -> Code:
-        """The window, in pixels of the features, of features and parts."""
-        if window is None or self.features is None:
-            return self
-        scale = 1 if self.parts is None else self.parts.shape[-1] // self.features.shape[-1]
-        parts = None if self.parts is None else cut(self.parts, window.times(scale))
-        return replace(self, features=cut(self.features, window), parts=parts)
+        """The codes of a window, in pixels of the features, see ``Generator.synthesis``."""
+        return self if self.features is None else replace(self, features=cut(self.features, window))
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Code:
         features = None if self.features is None else change(self.features)

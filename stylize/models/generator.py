@@ -24,6 +24,10 @@ last convolution, its features and RGB are moved towards their mean over each pi
 printers call patterns of lines and dots: learned sets of patterns, towards which those of the last convolution are
 moved. The last numbers of a domain vector, its shares, say how far, one for each tiling and each screen. The source's
 shares are 0.
+
+It may treat the ``parts`` of a face differently, such as skin and background: a domain vector then has numbers e_k for
+each part in the convolutions from ``inject`` on, and a code holds the parts' shares m_k in every pixel. The input
+channels are scaled by 1 + d + sum_k m_k e_k.
 """
 
 from __future__ import annotations
@@ -122,8 +126,8 @@ class GeneratorConfig:
             raise ValueError(f"{self.tilings} and {self.screens} are not numbers of tilings and screens")
         if self.screens and not (self.patterns and self.patterns[-1]):
             raise ValueError("screens need patterns of the last convolution")
-        if not 0 <= self.parts <= 10:
-            raise ValueError(f"{self.parts} is not a number of parts")
+        if not 0 <= self.parts <= 10 or (self.parts and not self.inject):
+            raise ValueError(f"{self.parts} is no number of parts, or there is no place for features")
         if not 0 <= self.inject < 2 * len(self.channels) - 1:
             raise ValueError(f"there is no convolution {self.inject} in a {self.resolution} px generator")
 
@@ -155,7 +159,7 @@ class GeneratorConfig:
 
     @property
     def draws_windows(self) -> bool:
-        """Whether parts of pictures can be drawn: where a photo's features enter, there is no RGB yet."""
+        """Whether windows of pictures can be drawn: where a photo's features enter, there is no RGB yet."""
         return self.inject > 0 and self.features_shape[1] <= self.rgb_from
 
     @property
@@ -328,9 +332,9 @@ class Generator(nn.Module):
         parts: Tensor | None = None,
     ) -> Tensor:
         """The rest after ``lower``: pictures from features (N, C, h, h) and the RGB so far; parts (N, P, R, R)."""
-        part = range(self.config.inject or len(self.convs), len(self.convs))
+        convs = range(self.config.inject or len(self.convs), len(self.convs))
         features = features.contiguous(memory_format=torch.channels_last)
-        _, rgb = self.run(features, rgb, ws, domain, order, noise, part, resolution, window, parts)
+        _, rgb = self.run(features, rgb, ws, domain, order, noise, convs, resolution, window, parts)
         assert rgb is not None
         return rgb
 
@@ -342,7 +346,7 @@ class Generator(nn.Module):
         domain: Tensor | None,
         order: Order,
         noise: Noise,
-        part: range,
+        convs: range,
         resolution: int | None = None,
         window: Window | None = None,
         parts: Tensor | None = None,
@@ -350,7 +354,9 @@ class Generator(nn.Module):
         """Runs some of the convolutions, from features x and RGB to features and RGB."""
         pieces, skipped = self.split(domain), len(self.config.channels) - len(self.to_rgbs)
         added = self.for_parts(pieces[len(self.convs)]) if parts is not None and self.config.parts else None
-        for i in part:
+        if parts is not None and window is not None:
+            parts = cut(parts, window.times(self.config.resolution // self.config.features_shape[1]))
+        for i in convs:
             size = 4 * 2 ** ((i + 1) // 2)
             here = window.times(size // self.config.features_shape[1]) if window else None
             if i % 2 == 0 and rgb is not None:
@@ -371,7 +377,8 @@ class Generator(nn.Module):
         return x, rgb
 
     def for_parts(self, numbers: Tensor | None) -> Sequence[Tensor] | None:
-        """What each convolution from ``inject`` on has for the parts, (1 or N, parts * c_in); None if that is zero."""
+        """What each convolution from ``inject`` on has for the parts, (1 or N, parts * c_in); None if
+        that is zero, which costs one synchronisation with a GPU."""
         if numbers is None or not (numbers.requires_grad or numbers.any()):
             return None
         return numbers.split(self.config.part_sizes, 1)

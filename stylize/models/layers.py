@@ -133,7 +133,7 @@ def piece_means(x: Tensor, labels: Tensor) -> Tensor:
 def part_scales(parts: Tensor, scales: Tensor, x: Tensor) -> Tensor:
     """What the parts of a picture, shares (N, P, R, R), add to the scales of x (N, C, H, W); scales (1 or N, P * C)."""
     n, channels, height, width = x.shape
-    shares = F.adaptive_avg_pool2d(parts, (height, width)).flatten(2).transpose(1, 2).to(x.dtype)
+    shares = F.adaptive_avg_pool2d(parts.to(x.dtype), (height, width)).flatten(2).transpose(1, 2)
     added = shares @ scales.view(len(scales), -1, channels).to(x.dtype)
     return added.view(n, height, width, channels).permute(0, 3, 1, 2)
 

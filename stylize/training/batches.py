@@ -36,8 +36,8 @@ def tinted_tensor(picture: Tensor, colour: str) -> Tensor:
 class Batch(NamedTuple):
     """inputs: the encoder's inputs (N, 3, R, R), the plain ones first; targets: (N, 3, r, r), the desired outputs;
     vectors: (N, domain_dim); window: which part of the pictures the targets are; bare: (N,), drawn through W+ alone;
-    styles: indices in ``Pairs.names`` of the styled ones, -1 for none; parts: (N, 4, R, R), of the same
-    part of the pictures, zeros for the plain ones."""
+    styles: indices in ``Pairs.names`` of the styled ones, -1 for none; parts: (N, 4, R, R), zeros
+    for the plain ones."""
 
     inputs: Tensor
     targets: Tensor
@@ -96,7 +96,7 @@ class Batches:
         else:
             top, left = (int(place) for place in draw.integers(0, COARSE - PART + 1, 2))
             window = Window(top, left, PART)
-            targets, parts = (cut(x, window.times(size // COARSE)) for x in (targets, parts))
+            targets = cut(targets, window.times(size // COARSE))
         for number, (colour, strength) in enumerate(zip(colours, strengths, strict=True)):
             if colour is not None:
                 targets[number] = tinted_tensor(targets[number], colour)

@@ -104,7 +104,7 @@ def make_pairs(faces: FaceDataset, folder: Path, count: int, seed: int = 0, work
         pictures = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
         parts = np.lib.format.open_memmap(shares, "w+", np.uint8, (count, len(PARTS), size, size))
         started = time.monotonic()
-        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn")) as pool:
+        with ProcessPoolExecutor(workers or os.cpu_count(), get_context("spawn"), torch.set_num_threads, (1,)) as pool:
             waiting = []
             for number, picture in enumerate(varied(faces, count, seed)):
                 waiting.append((number, pool.submit(filtered, picture, tuple(NAMES))))

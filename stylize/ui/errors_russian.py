@@ -241,6 +241,9 @@ SENTENCES: dict[str, str] = {
     "{} is not a file of this project or is damaged ({}).": "{0} — не файл этого проекта или повреждён ({1}).",
     "{} has settings unknown to this version ({}).": "В {0} настройки, которых эта версия не знает ({1}).",
     "{} is not a generator; use a file that contains one.": "{0} — не генератор; нужен файл с ним.",
+    "The generator knows {} parts of a face, not {}; use another.": (
+        "Генератор знает {0} частей лица, а не {1}; возьмите другой."
+    ),
     "{} is not a hypernetwork of this project.": "{0} — не гиперсеть этого проекта.",
     "The direction {} has the shape {} instead of ({},).": "Направление {0} имеет форму {1} вместо ({2},).",
     "This is not a mapper of the kind residual_channelin; no other kind is supported.": (

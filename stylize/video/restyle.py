@@ -166,29 +166,32 @@ def _encode(
         encode()
     for index, track in enumerate(tracks):
         code, deviation = cat(codes[index]), STEADY_SECONDS * video.fps
-        rows, smooth = steady_keys(code.rows, np.stack(heads[index]), at[index], deviation)
-        keys.append(Keyframes(track, at[index], code.with_rows(rows), smooth, steady_shares(np.stack(hidden[index]))))
+        code, smooth = steady_keys(code, np.stack(heads[index]), at[index], deviation)
+        keys.append(Keyframes(track, at[index], code, smooth, steady_shares(np.stack(hidden[index]))))
 
 
 def steady_keys(
-    ws: Tensor, heads: NDArray[np.uint8], at: Sequence[int], deviation: float
-) -> tuple[Tensor, NDArray[np.uint8]]:
-    """W+ and heads, each averaged over time with a Gaussian of ``deviation`` frames, wider for heads.
+    code: Code, heads: NDArray[np.uint8], at: Sequence[int], deviation: float
+) -> tuple[Code, NDArray[np.uint8]]:
+    """Codes and heads averaged over time: W+ with a Gaussian of ``deviation`` frames, heads and parts with a wider one.
 
     Neighbours whose W+ differ unusually much count less for W+ (as in the bilateral filter, Tomasi and Manduchi 1998):
     noise is removed, but a new expression appears without delay.
     """
     if len(at) < 2:
-        return ws, heads
-    flat = ws.flatten(1)
+        return code, heads
+    flat = code.rows.flatten(1)
     usual = (flat[1:] - flat[:-1]).norm(dim=1).median().clamp_min(1e-6)
     time = torch.tensor(at, dtype=flat.dtype, device=flat.device)
     apart = (time[:, None] - time) / deviation
     alike = torch.cdist(flat, flat) / (REAL_CHANGE * usual)
     mixed = _bell(apart, alike) @ flat
-    weights = _bell(apart / STEADY_HEADS).cpu().numpy()
-    smooth = [np.tensordot(row[row > 0.001], heads[row > 0.001], 1) for row in weights]
-    return mixed.view(ws.shape), np.rint(smooth).clip(0, 255).astype(np.uint8)
+    weights = _bell(apart / STEADY_HEADS)
+    if (parts := code.parts) is not None:
+        means = [torch.tensordot(row[row > 0.001].to(parts), parts[row > 0.001], 1) for row in weights]
+        code = replace(code, parts=torch.stack(means))
+    smooth = [np.tensordot(row[row > 0.001], heads[row > 0.001], 1) for row in weights.cpu().numpy()]
+    return code.with_rows(mixed.view(code.rows.shape)), np.rint(smooth).clip(0, 255).astype(np.uint8)
 
 
 def steady_shares(hidden: Planes) -> Planes:
@@ -347,5 +350,7 @@ def _steadied(new: LiveFace, before: Sequence[LiveFace]) -> LiveFace:
     points = old.face.landmarks + share * (new.face.landmarks - old.face.landmarks)
     head = old.head + np.float32(share) * (new.head - old.head)
     code = new.code.with_rows(torch.lerp(old.code.rows, new.code.rows, share))
+    if old.code.parts is not None and code.parts is not None:
+        code = replace(code, parts=torch.lerp(old.code.parts, code.parts, share))
     hidden = old.hidden + np.float32(share) * (new.hidden - old.hidden)
     return LiveFace(replace(new.face, landmarks=points), code, head, hidden)

@@ -51,6 +51,15 @@ class AnalysedFace(FaceParts):
 
     # Details of the face
 
+    def disc(self, centre: NDArray[np.float64], radius: float, soft: float = 0.5) -> Array:
+        """Soft disc; radius and softness in pixels of a 128 px picture."""
+        distance = np.hypot(self.x - centre[0] / self.scale, self.y - centre[1] / self.scale)
+        return 1 - step(distance, radius - soft, radius + soft)
+
+    @cached_property
+    def person(self) -> Array:
+        return 1 - self.back
+
     @cached_property
     def irises(self) -> Array:
         out = np.zeros_like(self.grey)
