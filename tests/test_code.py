@@ -142,6 +142,8 @@ def test_every_part_has_scales_of_its_own() -> None:
     torch.testing.assert_close(mine[..., 24:], source[..., 24:], atol=1e-5, rtol=1e-5)
     assert (mine - changed)[..., 16:].abs().mean() > 0.01
     assert torch.equal(g.synthesis(Code(code.ws, code.features), left), g.synthesis(Code(code.ws, code.features)))
+    fine_level = Domain(left, tuple(config.domain_sizes), "post_demod", "", name="left").scaled(coarse=0, medium=0)
+    assert torch.equal(fine_level.vector, left)
 
 
 def test_the_scales_of_parts_are_learned_on_windows() -> None:

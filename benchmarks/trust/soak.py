@@ -46,7 +46,9 @@ def measure(budget: Budget) -> list[Row]:
         settled(page)
         for turn in range(8):  # its caches fill
             Visitor(0, 1, page.address, WORK).do(WORK[turn % len(WORK)], turn)
-        free, errors, resident, used, came = threading.Semaphore(AT_ONCE), [], [], [], 0
+        free, errors, came = threading.Semaphore(AT_ONCE), [], 0
+        resident: list[tuple[int, float]] = []
+        used: list[tuple[int, float]] = []
         until = time.monotonic() + budget.seconds
 
         def visit(number: int) -> None:

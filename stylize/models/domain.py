@@ -1,5 +1,5 @@
-"""The domain vector: one flat tensor that scales the input channels of a generator's convolutions, and whose last
-numbers are the shares of its tilings and screens, if it has any.
+"""The domain vector: one flat tensor that scales the input channels of a generator's convolutions, then those in each
+part of a face, and whose last numbers are the shares of its tilings and screens, if the generator has any of these.
 
 Alanov, Titov, Vetrov, "HyperDomainNet" (2022). Strength, mixing and levels are arithmetic on it.
 """
@@ -172,7 +172,8 @@ class Domain:
         return torch.cat([head, torch.lerp(tail, self.style.to(tail), self.style_share * amount)], 1)
 
     def scaled(self, coarse: float = 1.0, medium: float = 1.0, fine: float = 1.0) -> Domain:
-        """Scales each level, named as in StyleGAN: coarse up to 8 px, medium 16 to 32 px, fine from 64 px."""
+        """Scales each level, named as in StyleGAN: coarse up to 8 px, medium 16 to 32 px, fine from 64 px.
+        Parts, tilings and screens are fine."""
         factors = []
         for i, size in enumerate(self.sizes):
             resolution = 4 * 2 ** ((i + 1) // 2)

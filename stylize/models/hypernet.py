@@ -1,7 +1,7 @@
 """HyperDomainNet: a text or picture embedding to a domain vector in one pass (Alanov, Titov, Vetrov 2022, section 4).
 
 The network is the published ``residual_channelin``: a trunk of residual blocks and, for every convolution of the
-generator, a head with one output per input channel.
+generator, a head with one output per input channel. Here the parts of a face and the shares have a head each too.
 """
 
 from __future__ import annotations

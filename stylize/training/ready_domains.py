@@ -140,7 +140,8 @@ class Fitter:
         """Fits a vector that is added to ``base``, and saves it; in ``codes`` and ``targets`` the faces come first."""
         started, generator, base = time.monotonic(), self.stylizer.generator, base.to(codes.device)
         start = Domain.load(path) if path.is_file() else None
-        warm = start is not None and start.generator == self.fingerprint
+        layout = tuple(generator.config.domain_sizes)
+        warm = start is not None and (start.generator, start.sizes) == (self.fingerprint, layout)
         vector = start.vector if start is not None and warm else first_vector(generator.config, name)
         style = path.parent == self.out
         screened = self.screens and style and name in SCREENED
@@ -154,7 +155,7 @@ class Fitter:
             self.save_generator()
         domain = Domain(
             vector=vector.cpu(),
-            sizes=tuple(generator.config.domain_sizes),
+            sizes=layout,
             order="pre_demod",
             generator=self.fingerprint,
             name=name,
