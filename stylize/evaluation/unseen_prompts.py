@@ -72,7 +72,7 @@ def measure(
     every group, a random face, the filtered picture, the fitted vector, the hypernetwork. codes: of the faces to
     measure on."""
     clip, net = stylizer.clip, stylizer.hypernet
-    source, random = drawn(stylizer, codes, None), Code(stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0))
+    source, random = drawn(stylizer, codes, None), stylizer.as_photos(stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0))
     pool = training_codes(stylizer, None, POOL, seed)
     faces = drawn(stylizer, pool, None)
     kinds: list[ColouredStyle] = [*((None, name) for name in NAMES), *combinations(), *combinations(unseen=True)]

@@ -153,13 +153,13 @@ class Comparison:
     def __init__(self, stylizer: Stylizer, held_out: Code, seed: int) -> None:
         self.stylizer, self.held_out, self.seed = stylizer, held_out, seed
         self.codes = training_faces(stylizer, POOL, AdaptSettings.mixing, seed)
-        self.random = stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0)
-        self.shown = stylizer.sample_ws(1, seed + 2)
+        self.random = stylizer.as_photos(stylizer.sample_ws(SAMPLES, seed + 1, psi=1.0))
+        self.shown = stylizer.as_photos(stylizer.sample_ws(1, seed + 2))
         self.identity = FaceIdentity()
         self.faces, self.source = self.draw(self.codes, stylizer.draw), self.draw(held_out, stylizer.draw)
         self.persons = self.identity(self.source.cpu())
         self.settings = {
-            "generator": stylizer.fingerprint,
+            "generator": [stylizer.fingerprint, stylizer.generator.config.to_dict()],
             "text-image models": [fingerprint(clip) for clip in stylizer.clips],
             "faces": hashlib.sha256(held_out.ws.cpu().numpy().tobytes()).hexdigest(),
             "numbers": [STEPS, BATCH, POOL, SAMPLES, seed, RATES],

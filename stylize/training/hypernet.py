@@ -58,7 +58,8 @@ class HyperNetSettings:
     """``batch``: domains per step, of which the first ``drawn`` are drawn, in a share of ``drawing`` of the steps;
     ``hull``: share of steps that mix domains; ``bound``: least cosine of a resampled embedding; ``pictures_of``:
     picture embeddings per known domain, beside its phrasings; ``patience``: validations without improvement before
-    stopping; ``width``, ``inner``, ``depth``: of the network. The others are weights of losses; ``vectors`` and ``pictures`` apply where the truth is known."""
+    stopping; ``width``, ``inner`` and ``depth``: of the network. The others are weights of losses; ``vectors`` and
+    ``pictures`` apply where the truth is known."""
 
     steps: int = 10_000
     batch: int = 48
