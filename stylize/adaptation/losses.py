@@ -80,6 +80,41 @@ def domain_norm(vector: Tensor, sizes: Sequence[int], power: int = 2) -> Tensor:
     return torch.stack([layer.mean() for layer in layers]).sum()
 
 
+BANDS = 3  # octaves of strokes
+
+
+def part_statistics(pictures: Tensor, parts: Tensor | None) -> tuple[Tensor, Tensor]:
+    """(statistics (P, D) of the parts of pictures (N, 3, S, S), over all of them; the parts' shares of the area (P,)).
+
+    For every channel the mean and standard deviation of the tones, and the mean absolute value of BANDS octaves of a
+    Laplacian pyramid. parts (N, P, R, R); None for a single one.
+    """
+    parts = torch.ones_like(pictures[:, :1]) if parts is None else parts.float()
+    rows = []
+    for _ in range(BANDS):
+        coarse = F.avg_pool2d(pictures, 2)
+        band = pictures - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        rows.append(_weighted(band.abs(), parts))
+        pictures = coarse
+    mean = _weighted(pictures, parts)
+    spread = (_weighted(pictures.square(), parts) - mean.square()).clamp(min=1e-4).sqrt()
+    return torch.cat([mean, spread, *rows], 1), parts.mean((0, 2, 3))
+
+
+def _weighted(values: Tensor, parts: Tensor) -> Tensor:
+    """Means (P, C) of values (N, C, H, W) over each part."""
+    shares = F.adaptive_avg_pool2d(parts, values.shape[2:])
+    return torch.einsum("nphw,nchw->pc", shares, values) / shares.sum((0, 2, 3)).clamp(min=1e-3)[:, None]
+
+
+def statistics_loss(pictures: Tensor, parts: Tensor | None, wanted: tuple[Tensor, Tensor]) -> Tensor:
+    """Mean difference from the ``part_statistics`` of other pictures, by the share of the area that a part has in
+    both."""
+    own, area = part_statistics(pictures, parts)
+    weight = torch.minimum(area, wanted[1])
+    return ((own - wanted[0]).abs().mean(1) * weight).sum() / weight.sum().clamp(min=1e-6)
+
+
 def dirichlet(n: int, rows: int, rng: torch.Generator) -> Tensor:
     """Weights (rows, n), each row from Dirichlet(2/n, ..., 2/n)."""
     draws = torch._standard_gamma(torch.full((rows, n), 2 / n), generator=rng)

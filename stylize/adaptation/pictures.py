@@ -33,7 +33,15 @@ from stylize.adaptation.descent import (
     model_kind,
     training_faces,
 )
-from stylize.adaptation.losses import clip_within_loss, directional_loss, domain_norm, global_loss, pyramid_loss
+from stylize.adaptation.losses import (
+    clip_within_loss,
+    directional_loss,
+    domain_norm,
+    global_loss,
+    part_statistics,
+    pyramid_loss,
+    statistics_loss,
+)
 from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import Array, crop_face
 from stylize.faces.identity import perceptual_distance
@@ -57,7 +65,8 @@ RATES = {"mix": 0.05, "codes": 0.05}
 class OneShotSettings:
     """The settings of a training; ``one_shot_preset`` has named sets.
 
-    Weights: pyramid, l2, lpips (see ``perception``), clip_ref of the reconstruction; direction, within on random faces;
+    Weights: pyramid, l2, lpips (see ``perception``), clip_ref of the reconstruction; direction, within, statistics (of
+    tones and strokes in each part of the face) on random faces;
     rest on the mean square of the part that is no mix of ready domains, mix on the absolute weights of that mix,
     ordinary on the mean square of the codes.
     codes: principal components of the counterpart, 0 for the encoder's W+ unchanged. start: use the ready domains,
@@ -74,6 +83,7 @@ class OneShotSettings:
     clip_ref: float = 0.0
     direction: float = 0.0
     within: float = 0.0
+    statistics: float = 0.0
     rest: float = 0.5
     mix: float = 0.01
     ordinary: float = 0.02
@@ -213,6 +223,7 @@ class OneShotTask:
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
         self.sizes = (config.domain_dim, len(self.ready), self.n * len(self.basis))
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
+        self.statistics = part_statistics(self.references, self.encoded.parts)
         self.clips = []
         if s.direction or s.within or s.clip_ref:
             for clip in stylizer.clips:
@@ -269,8 +280,10 @@ class OneShotTask:
         if s.lpips:
             terms["lpips"] = s.lpips * self.differ(self.maps(small), [m[shown] for m in self.seen]).mean()
         moved = None
-        if s.direction or s.within:
+        if s.direction or s.within or s.statistics:
             moved = self.generator.synthesis(self.faces[index], domain, s.order, dtype=self.dtype)
+            parts = None if self.faces.parts is None else self.faces.parts[index]
+            terms["statistics"] = s.statistics * statistics_loss(self.small(moved), parts, self.statistics)
         for clip, style, counterpart, before in self.clips:
             terms["clip_ref"] = terms.get("clip_ref", 0) + s.clip_ref * global_loss(
                 clip.encode_image(drawn), style[shown]
