@@ -86,7 +86,7 @@ def test_without_codes_and_ready_domains_it_is_the_published_way(tiny: Stylizer,
     assert set(last.losses) == {"pyramid", *ALL}
     assert last.domain.order == "post_demod"
     assert last.domain.style is not None
-    aligned, *_ = prepare_references(tiny, [reference])
+    aligned, _ = prepare_references(tiny, [reference])
     torch.testing.assert_close(last.domain.style, tiny.encode(aligned).ws[0, 7:])
 
 
@@ -112,15 +112,14 @@ def test_components_are_those_of_w(tiny: Stylizer) -> None:
 
 
 def test_references_of_any_kind(tiny: Stylizer, astronaut: Image.Image) -> None:
-    face, _, words = prepare_references(tiny, [astronaut])
+    face, words = prepare_references(tiny, [astronaut])
     assert face[0].size == (256, 256)
     assert not words
     wall = Image.fromarray(np.random.default_rng(0).integers(0, 256, (90, 200, 3), dtype=np.uint8))
     small = Image.new("RGBA", (600, 400))
     small.paste(astronaut.resize((220, 220)), (0, 0))
-    crops, points, words = prepare_references(tiny, [wall, small])
+    crops, words = prepare_references(tiny, [wall, small])
     assert crops[0].size == (90, 90)
-    assert [place is None for place in points] == [True, False]
     assert words.startswith("No face was found in reference 1")
     assert "reference 2 is only" in words
     first = next(adapt_image(tiny, [wall], SMALL))

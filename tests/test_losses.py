@@ -22,8 +22,10 @@ from stylize.adaptation.losses import (
     domain_norm,
     global_loss,
     indomain_loss,
+    part_statistics,
     resample,
     resampled,
+    statistics_loss,
     tt_direction_loss,
 )
 from stylize.models.generator import GeneratorConfig
@@ -144,3 +146,19 @@ def test_consistency_is_zero_for_one_picture_and_for_a_common_turn() -> None:
     assert indomain_loss(-source[:1], source[:1]).item() == 0
     assert tt_direction_loss(source[:1], source[:1]).item() == 0
     assert tt_direction_loss(source, torch.ones(5, 8)).item() == 1  # equal domains have no direction
+
+
+def test_statistics_of_parts_are_blind_to_place_and_see_tones_and_strokes() -> None:
+    rng = torch.Generator().manual_seed(0)
+    pictures = torch.randn(2, 3, 64, 64, generator=rng).clamp(-1, 1)
+    parts = torch.zeros(2, 3, 64, 64)
+    parts[:, 0, :, :32], parts[:, 1, :, 32:] = 1.0, 1.0  # the third part is nowhere
+    wanted = part_statistics(pictures, parts)
+    assert wanted[0].shape[0] == 3
+    assert wanted[1].tolist() == [0.5, 0.5, 0.0]
+    assert statistics_loss(pictures.flip(2), parts, wanted).item() < 0.01
+    tinted = pictures.clone()
+    tinted[:, 0, :, :32] += 0.5  # one channel of one part
+    assert statistics_loss(tinted, parts, wanted) > 5 * statistics_loss(pictures.flip(2), parts, wanted)
+    assert statistics_loss(pictures / 2, parts, wanted) > 0.05  # half the strokes
+    assert statistics_loss(pictures, None, part_statistics(pictures, None)).item() < 1e-6

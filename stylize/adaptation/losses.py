@@ -103,7 +103,7 @@ def part_statistics(pictures: Tensor, parts: Tensor | None) -> tuple[Tensor, Ten
 
 def _weighted(values: Tensor, parts: Tensor) -> Tensor:
     """Means (P, C) of values (N, C, H, W) over each part."""
-    shares = F.adaptive_avg_pool2d(parts, values.shape[2:])
+    shares = F.adaptive_avg_pool2d(parts, (values.shape[2], values.shape[3]))
     return torch.einsum("nphw,nchw->pc", shares, values) / shares.sum((0, 2, 3)).clamp(min=1e-3)[:, None]
 
 

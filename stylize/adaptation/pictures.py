@@ -43,9 +43,8 @@ from stylize.adaptation.losses import (
     statistics_loss,
 )
 from stylize.errors import NoFaceError, Sentence, StylizeError
-from stylize.faces.align import Array, crop_face
+from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
-from stylize.faces.parts import MEAN_LANDMARKS
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
@@ -83,7 +82,7 @@ class OneShotSettings:
     clip_ref: float = 0.0
     direction: float = 0.0
     within: float = 0.0
-    statistics: float = 0.0
+    statistics: float = 1.0
     rest: float = 0.5
     mix: float = 0.01
     ordinary: float = 0.02
@@ -106,7 +105,8 @@ class OneShotSettings:
 
 OFFICIAL: dict[str, Any] = {
     "steps": 100, "lr": 0.01, "direction": 1.0, "within": 0.5, "clip_ref": 30.0, "l2": 10.0, "lpips": 10.0,
-    "pyramid": 0.0, "rest": 0.0, "codes": 0, "pool": 64, "start": False, "style_mix": 1.0, "order": "post_demod",
+    "pyramid": 0.0, "statistics": 0.0, "rest": 0.0, "codes": 0, "pool": 64, "start": False, "style_mix": 1.0,
+    "order": "post_demod",
 }  # fmt: skip
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "mini": {"fast": {"steps": 60}, "balanced": {}, "strong": {"steps": 300, "rest": 0.05}},
@@ -136,20 +136,15 @@ def perception(
     return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
 
 
-def prepare_references(
-    stylizer: Stylizer, pictures: Sequence[Image.Image]
-) -> tuple[list[Image.Image], list[Array | None], str]:
-    """Aligned references, their landmarks (68, 2) in unit coordinates, or None for one without a face, and a note about
-    unsuitable ones; empty if there are none.
+def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> tuple[list[Image.Image], str]:
+    """Aligned references, and a note about unsuitable ones; empty if there are none.
 
     The largest face of each is aligned; a picture without one is cropped to its middle. Raises StylizeError for no or
     too many pictures, PhotoError for an unusable one.
     """
     if not 1 <= len(pictures) <= MAX_REFERENCES:
         raise StylizeError("{} reference pictures were given; use 1 to {}.", len(pictures), MAX_REFERENCES)
-    aligned: list[Image.Image] = []
-    points: list[Array | None] = []
-    words = []
+    aligned, words = [], []
     for number, picture in enumerate(pictures, 1):
         photo = read_photo(picture)
         try:
@@ -158,17 +153,15 @@ def prepare_references(
             side = min(photo.size)
             left, top = (photo.width - side) // 2, (photo.height - side) // 2
             aligned.append(photo.crop((left, top, left + side, top + side)))
-            points.append(None)
             words.append(Sentence("No face was found in reference {}, so its centre was used instead.", number))
             continue
         aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
-        points.append(face.points)
         width = face.box[2] - face.box[0]
         if width < MIN_REFERENCE_FACE:
             words.append(
                 Sentence("The face in reference {} is only {} px wide; a larger one works better.", number, width)
             )
-    return aligned, points, Sentence.together(words)
+    return aligned, Sentence.together(words)
 
 
 def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
@@ -201,9 +194,7 @@ class OneShotTask:
     """The losses of the references on a flat vector: the domain's rest, the weights of the ready domains, and the
     codes."""
 
-    def __init__(
-        self, stylizer: Stylizer, references: Sequence[Image.Image], points: Sequence[Array | None], s: OneShotSettings
-    ) -> None:
+    def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
         self.generator, self.s, self.n = stylizer.generator, s, len(references)
         self.dtype = stylizer.dtype if s.half else torch.float32
         device, config = stylizer.device, stylizer.generator.config
@@ -213,11 +204,9 @@ class OneShotTask:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        code = stylizer.encode(list(references), [MEAN_LANDMARKS if one is None else one for one in points])
-        parts = code.parts
-        if parts is not None:  # those of a picture without a face are unknown
-            parts = parts * torch.tensor([one is not None for one in points], device=device).view(-1, 1, 1, 1)
-        self.encoded = Code(code.alone, parts=parts)  # a feature map would hold the style too
+        # A feature map would hold the style too. Parts are not found in every style, but in the generator's picture.
+        ws = stylizer.encode(list(references)).alone
+        self.encoded = Code(ws, parts=stylizer.as_photos(ws).parts)
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
@@ -312,8 +301,8 @@ def adapt_image(
     """
     s = settings or one_shot_preset(stylizer)
     config = stylizer.generator.config
-    references, points, words = prepare_references(stylizer, pictures)
-    task = OneShotTask(stylizer, references, points, s)
+    references, words = prepare_references(stylizer, pictures)
+    task = OneShotTask(stylizer, references, s)
     loop = descend(
         task.losses,
         State.begin(task.begin(), s.seed) if state is None else state.checked(sum(task.sizes)),
