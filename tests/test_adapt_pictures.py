@@ -55,7 +55,7 @@ def test_it_yields_domains_and_is_reproducible(tiny: Stylizer, reference: Image.
     settings = replace(SMALL, **ALL)
     reports = list(adapt_image(tiny, [reference], settings, name="old"))
     assert [report.step for report in reports] == [1, 2, 3, 4, 5, 6]
-    assert set(reports[0].losses) == {"pyramid", "rest", "mix", "ordinary", *ALL}
+    assert set(reports[0].losses) == {"pyramid", "statistics", "rest", "mix", "ordinary", *ALL}
     last = reports[-1].domain
     assert (last.method, last.name, last.style_share) == ("one-shot", "old", 0.0)
     assert last.style is not None
@@ -81,7 +81,7 @@ def test_it_learns_what_the_generator_can_draw(tiny: Stylizer) -> None:
 
 
 def test_without_codes_and_ready_domains_it_is_the_published_way(tiny: Stylizer, reference: Image.Image) -> None:
-    settings = replace(SMALL, codes=0, start=False, rest=0.0, order="post_demod", style_mix=1.0, **ALL)
+    settings = replace(SMALL, statistics=0.0, codes=0, start=False, rest=0.0, order="post_demod", style_mix=1.0, **ALL)
     *_, last = adapt_image(tiny, [reference], settings)
     assert set(last.losses) == {"pyramid", *ALL}
     assert last.domain.order == "post_demod"
