@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import load_tiny_model
+from tiny import load_tiny_model, of_parts
 
 from stylize.adaptation.losses import pyramid_loss
 from stylize.adaptation.pictures import (
@@ -176,3 +176,12 @@ def test_a_domain_file_of_another_generator_says_which(tiny: Stylizer, reference
     replace(last.domain, generator="0123456789abcdef").save(tmp_path / "other.safetensors")
     with pytest.raises(StylizeError, match=f"0123456789abcdef, not for {tiny.fingerprint}"):
         tiny.domain(str(tmp_path / "other.safetensors"))
+
+
+def test_the_parts_of_a_face_are_learned_too(tmp_path: Path, reference: Image.Image) -> None:
+    stylizer = of_parts(load_tiny_model(tmp_path))
+    *_, last = adapt_image(stylizer, [reference], SMALL)
+    sizes = stylizer.generator.config.domain_sizes
+    assert last.domain.sizes == tuple(sizes)
+    assert bool(last.domain.vector.split(sizes)[-1].any())
+    last.domain.check(stylizer.fingerprint, stylizer.generator.config)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from benchmarks.trust.tiny import CLIP, ENCODER, GENERATOR, save_tiny_model
+from stylize.faces.parts import PARTS
 from stylize.models.domain import Domain
 from stylize.pipeline import Stylizer
 
-__all__ = ["CLIP", "ENCODER", "GENERATOR", "load_tiny_model", "load_tiny_model_with_style", "save_tiny_model"]
+__all__ = [
+    "CLIP",
+    "ENCODER",
+    "GENERATOR",
+    "load_tiny_model",
+    "load_tiny_model_with_style",
+    "of_parts",
+    "save_tiny_model",
+]
 
 
 def load_tiny_model_with_style(folder: Path) -> Stylizer:
@@ -27,3 +37,10 @@ def load_tiny_model_with_style(folder: Path) -> Stylizer:
 
 def load_tiny_model(folder: Path) -> Stylizer:
     return Stylizer.load(str(save_tiny_model(folder)), "cpu")
+
+
+def of_parts(stylizer: Stylizer) -> Stylizer:
+    """The same with a generator that has scales for the parts of a face."""
+    generator = stylizer.generator
+    generator.config = replace(generator.config, inject=4, parts=len(PARTS))
+    return stylizer

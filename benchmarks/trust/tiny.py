@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from stylize.faces.parts import PARTS
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.domain import Domain
 from stylize.models.generator import Generator, GeneratorConfig
@@ -14,7 +13,7 @@ from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 
-GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=16, mapping_layers=2, inject=4, parts=len(PARTS))
+GENERATOR = GeneratorConfig(32, (8, 8, 8, 8), z_dim=16, w_dim=16, mapping_layers=2)
 ENCODER = EncoderConfig(32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=GENERATOR.num_ws, w_dim=16)
 CLIP = {
     "embed_dim": 16,
