@@ -46,6 +46,7 @@ from stylize.adaptation.losses import (
 from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
+from stylize.faces.parts import PARTS
 from stylize.images import read_photo, to_tensor
 from stylize.models.code import Code
 from stylize.models.domain import Domain
@@ -58,6 +59,9 @@ MAX_REFERENCES = 10
 MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference shows too little of its style
 STYLE_ROW = 7  # row of W+: the first at 64 px, where the official code starts style mixing
 COMPARED = 256  # px: the largest size at which pictures are compared
+ALIKE = (
+    0.75  # overlap of the persons in a reference and in the generator's picture of it, above which parts are its own
+)
 RATES = {"mix": 0.05, "codes": 0.05}
 
 
@@ -206,8 +210,13 @@ class OneShotTask:
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
         # A feature map would hold the style too. Parts are not found in every style, but in the generator's picture.
-        ws = stylizer.encode(list(references)).alone
-        self.encoded = Code(ws, parts=stylizer.as_photos(ws).parts)
+        code = stylizer.encode(list(references))
+        parts = stylizer.as_photos(code.alone).parts
+        if parts is not None and code.parts is not None:
+            own, seen = (1 - x[:, PARTS.index("background")].float() for x in (code.parts, parts))
+            alike = torch.minimum(own, seen).sum((1, 2)) / torch.maximum(own, seen).sum((1, 2))
+            parts = torch.where((alike > ALIKE).view(-1, 1, 1, 1), code.parts, parts)
+        self.encoded = Code(code.alone, parts=parts)
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
