@@ -59,9 +59,8 @@ MAX_REFERENCES = 10
 MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference shows too little of its style
 STYLE_ROW = 7  # row of W+: the first at 64 px, where the official code starts style mixing
 COMPARED = 256  # px: the largest size at which pictures are compared
-ALIKE = (
-    0.75  # overlap of the persons in a reference and in the generator's picture of it, above which parts are its own
-)
+# Overlap of the person in a reference and in the generator's picture of it, above which the parts are the reference's.
+ALIKE = 0.75
 RATES = {"mix": 0.05, "codes": 0.05}
 
 
@@ -281,6 +280,7 @@ class OneShotTask:
         moved = None
         if s.direction or s.within or s.statistics:
             moved = self.generator.synthesis(self.faces[index], domain, s.order, dtype=self.dtype)
+        if moved is not None and s.statistics:
             parts = None if self.faces.parts is None else self.faces.parts[index]
             terms["statistics"] = s.statistics * statistics_loss(self.small(moved), parts, self.statistics)
         for clip, style, counterpart, before in self.clips:
