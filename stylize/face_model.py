@@ -178,6 +178,20 @@ class FaceModel:
         return cat([self.encode(F.interpolate(self.draw(part), size, mode="area")) for part in ws.split(ENCODE_BATCH)])
 
     @torch.no_grad()
+    def counterparts(self, pictures: Sequence[Image.Image]) -> Code:
+        """Codes of the photos of which aligned pictures in any style, such as drawings, may have been made.
+
+        If the encoder cannot take the style away, W+ has to do: it holds less of the style than features would.
+        """
+        if getattr(self.encoder, "destyle", None) is None:
+            return self.as_photos(self.encode(pictures).alone)
+        size = (self.encoder.config.resolution,) * 2
+        styled = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures]).to(self.device)
+        soft = self.draw(self.encoder.destyled(styled, self.encoder.destyle))
+        # Encoded anew: a photo's features answer to domains as they should, and the parts of a face are found in it.
+        return self.encode(F.interpolate(soft, size, mode="area"))
+
+    @torch.no_grad()
     def draw(
         self, code: Code | Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
     ) -> Tensor:

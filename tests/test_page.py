@@ -481,7 +481,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return AdaptSettings(**{"steps": 4, "batch": 1, "pool": 2, **given})
 
     def picture(model: Any, name: str = "", **given: Any) -> OneShotSettings:
-        return OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, "codes": 2, **given})
+        return OneShotSettings(**{"steps": 4, "batch": 1, "pool": 2, **given})
 
     for place in ("text", "studio"):
         monkeypatch.setattr(f"stylize.ui.{place}.preset", words)

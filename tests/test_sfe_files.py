@@ -201,7 +201,7 @@ def test_a_domain_learns_from_words_and_is_laid_on_a_photo(stylizer: Stylizer, f
 def test_a_domain_learns_from_a_picture_with_its_style_rows(
     stylizer: Stylizer, face: Face, astronaut: Image.Image
 ) -> None:
-    settings = OneShotSettings(steps=1, batch=2, pool=4, start=False, codes=0, style_mix=1.0)
+    settings = OneShotSettings(steps=1, batch=2, pool=4, start=False, style_mix=1.0)
     *_, last = adapt_image(stylizer, [astronaut], settings)
     assert last.domain is not None
     assert last.domain.style is not None

@@ -13,12 +13,13 @@ import dlib
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from tiny import GENERATOR, load_tiny_model
 
 from stylize.adaptation.losses import pyramid_loss, stroke_loss
 from stylize.cli import main
-from stylize.errors import StylizeError
+from stylize.errors import CheckpointError, StylizeError
 from stylize.faces.align import FaceFinder, crop_face, model_file
 from stylize.faces.identity import CHIP_SIZE, FaceIdentity, perceptual_distance
 from stylize.faces.parts import PARTS
@@ -26,18 +27,37 @@ from stylize.images import to_tensor
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
 from stylize.models.domain import Domain
+from stylize.models.encoders import DESTYLE
 from stylize.models.generator import Generator, GeneratorConfig
-from stylize.models.mini_encoder import EncoderConfig
+from stylize.models.mini_encoder import Encoder, EncoderConfig
 from stylize.models.text_image import TextImageModel
 from stylize.pipeline import Stylizer
 from stylize.training import batches, mini, networks, ready_domains
 from stylize.training import generator as generator_training
 from stylize.training import text_image as clip_training
 from stylize.training.data import FaceDataset, augment, scenes, skin_light, tones
+from stylize.training.destyle import DestyleTraining
 from stylize.training.filters.tiled import TILED
 from stylize.training.networks import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
 from stylize.training.ready_domains import PREVIEW_SIDE, fit
+
+SMALL_GENERATOR = GeneratorConfig(
+    64,
+    (8, 8, 8, 6, 4),
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=2,
+    inject=4,
+    patterns=(0, 0, 2, 2, 2),
+    rgb_from=16,
+    tilings=len(TILED),
+    screens=len(networks.SCREENED),
+    parts=len(PARTS),
+)
+SMALL_ENCODER = EncoderConfig(
+    64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
+)
 
 
 @pytest.fixture(scope="module")
@@ -195,30 +215,19 @@ def test_screens_that_are_not_there_cannot_be_learned(tmp_path: Path, capsys: py
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [0, 2])  # of the coarse steps, of the fine ones
 def test_generator_training_resumes_where_it_stopped(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = GeneratorConfig(
-        64,
-        (8, 8, 8, 6, 4),
-        z_dim=8,
-        w_dim=8,
-        mapping_layers=2,
-        inject=4,
-        patterns=(0, 0, 2, 2, 2),
-        rgb_from=16,
-        tilings=len(TILED),
-        screens=len(networks.SCREENED),
-        parts=len(PARTS),
-    )
-    encoder = EncoderConfig(
-        64, small=32, widths=(8, 8), blocks=(1, 1), code=4, num_ws=10, w_dim=8, map_widths=(8, 8), place=2, features=8
-    )
-    for name, value in {"MINI_GENERATOR": small, "MINI_ENCODER": encoder, "COARSE": 16, "PART": 12}.items():
+    for name, value in {
+        "MINI_GENERATOR": SMALL_GENERATOR,
+        "MINI_ENCODER": SMALL_ENCODER,
+        "COARSE": 16,
+        "PART": 12,
+    }.items():
         for module in (networks, batches, generator_training):
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, value)
     settings = networks.MiniSettings(
         steps=8, coarse=0.5, batch_coarse=4, plain=1, styled=2, bare=1, adversarial_from=0.0, r1_every=2
     )
-    faces = random_faces(4, small.resolution)
+    faces = random_faces(4, SMALL_GENERATOR.resolution)
     names = ("pencil sketch", "mosaic")
     shares = np.full((3, len(PARTS), *faces.pictures.shape[1:3]), 255 // len(PARTS), np.uint8)
     pairs = Pairs(np.stack([faces.pictures[:3]] * (1 + len(names)), 1), shares, names)
@@ -250,6 +259,68 @@ def test_pairs_are_filtered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     make_pairs(faces, tmp_path, 3, workers=1)
     assert (tmp_path / "pairs.npy").stat().st_mtime_ns == before
     assert len(make_pairs(faces, tmp_path, 2, workers=1)) == 2
+
+
+def small_pairs(count: int) -> Pairs:
+    """Faces and their negatives."""
+    pictures = random_faces(count, SMALL_GENERATOR.resolution).pictures
+    shares = np.full((count, len(PARTS), *pictures.shape[1:3]), 255 // len(PARTS), np.uint8)
+    return Pairs(np.stack([pictures, 255 - pictures], 1), shares, ("night vision",))
+
+
+def small_model() -> Stylizer:
+    torch.manual_seed(0)
+    return Stylizer(Generator(SMALL_GENERATOR), Encoder(SMALL_ENCODER), device="cpu")
+
+
+def test_destyling_by_zeros_is_reading_a_blurred_picture() -> None:
+    encoder = small_model().encoder
+    pictures = torch.rand(2, 3, 64, 64) * 2 - 1
+    soft = F.interpolate(F.interpolate(pictures, size=32, mode="area"), size=64, mode="bicubic").clamp(-1, 1)
+    code = encoder.destyled(pictures, torch.zeros(encoder.destyle_dim))
+    torch.testing.assert_close(code.ws, encoder(soft).ws)
+    torch.testing.assert_close(code.features, encoder(soft).features)
+
+
+def test_destyling_learns_and_resumes_where_it_stopped() -> None:
+    def begin() -> DestyleTraining:
+        return DestyleTraining(small_model(), small_pairs(3), steps=8, batch=2, lr=0.01, seed=0)
+
+    whole = begin()
+    for _ in range(3):
+        assert np.isfinite(whole.train_step()["pixels"])
+    resumed = begin()
+    resumed.load(copy.deepcopy(whole.state()))
+    whole.train_step(), resumed.train_step()
+    assert whole.numbers.any()
+    torch.testing.assert_close(whole.numbers, resumed.numbers)
+    assert whole.photos(small_pairs(1).tensor([0], [1])).shape == (1, 3, 64, 64)
+
+
+def test_an_encoder_of_another_kind_cannot_be_destyled(tiny: Stylizer) -> None:
+    with pytest.raises(StylizeError, match="can be adapted to drawings"):
+        DestyleTraining(tiny, small_pairs(1), steps=1, batch=1, lr=0.1, seed=0)
+
+
+def test_a_models_destyling_is_read_with_its_encoder(tmp_path: Path, astronaut: Image.Image) -> None:
+    load_tiny_model(tmp_path)
+    save_checkpoint(
+        tmp_path / "generator.safetensors",
+        Generator(SMALL_GENERATOR).state_dict(),
+        {"config": SMALL_GENERATOR.to_dict()},
+    )
+    encoder = Encoder(SMALL_ENCODER)
+    save_checkpoint(tmp_path / "encoder.safetensors", encoder.state_dict(), {"config": SMALL_ENCODER.to_dict()})
+    plain = Stylizer.load(str(tmp_path), "cpu").counterparts([astronaut])
+    save_checkpoint(tmp_path / DESTYLE, {"destyle": torch.randn(encoder.destyle_dim) * 0.1}, {})
+    destyled = Stylizer.load(str(tmp_path), "cpu").counterparts([astronaut])
+    assert plain.features is not None
+    assert destyled.features is not None
+    assert destyled.parts is not None
+    assert not torch.allclose(plain.features, destyled.features)
+    save_checkpoint(tmp_path / DESTYLE, {"destyle": torch.zeros(3)}, {})
+    with pytest.raises(CheckpointError, match="train it again"):
+        Stylizer.load(str(tmp_path), "cpu")
 
 
 def test_stroke_loss_asks_for_strength_not_for_place() -> None:

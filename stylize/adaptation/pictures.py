@@ -5,11 +5,10 @@ the counterpart drawn in the domain is the reference (reconstruction), other fac
 lie around it as they lie around the counterpart (clip-within). As in HyperDomainNet (Alanov et al. 2022) only a domain
 vector is trained.
 
-A model without a strong encoder does not know the counterpart, because an encoder of photographs misreads a drawing.
-There it is trained together with the domain, as coefficients of the principal components of W, whose square is
-penalised to keep it an ordinary face. The domain starts at the best ready domain and is a mix of all ready ones plus a
-small rest, so that one picture is enough to separate style and person; and random faces in the domain must agree with
-the reference in the statistics of tones and strokes in each part of the face, as in style transfer.
+In a model with ready domains, the domain starts at the best of them and is a mix of all plus a small rest, so that one
+picture is enough to separate style and person; and random faces in the domain must agree with the reference in the
+statistics of tones and strokes in each part of the face, as in style transfer. All tilings and screens of the generator
+are tried: those that do not help fade.
 """
 
 from __future__ import annotations
@@ -46,9 +45,7 @@ from stylize.adaptation.losses import (
 from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
-from stylize.faces.parts import PARTS
 from stylize.images import read_photo, to_tensor
-from stylize.models.code import Code
 from stylize.models.domain import Domain
 from stylize.models.generator import without_faint
 from stylize.models.layers import Order
@@ -59,9 +56,8 @@ MAX_REFERENCES = 10
 MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference shows too little of its style
 STYLE_ROW = 7  # row of W+: the first at 64 px, where the official code starts style mixing
 COMPARED = 256  # px: the largest size at which pictures are compared
-# Overlap of the person in a reference and in the generator's picture of it, above which the parts are the reference's.
-ALIKE = 0.75
-RATES = {"mix": 0.05, "codes": 0.05}
+RATES = {"mix": 0.05, "shares": 0.03}
+TRIED = 0.15  # share with which each tiling and screen begins
 
 
 @dataclass(frozen=True)
@@ -70,11 +66,9 @@ class OneShotSettings:
 
     Weights: pyramid, l2, lpips (see ``perception``), clip_ref of the reconstruction; direction, within, statistics (of
     tones and strokes in each part of the face) on random faces;
-    rest on the mean square of the part that is no mix of ready domains, mix on the absolute weights of that mix,
-    ordinary on the mean square of the codes.
-    codes: principal components of the counterpart, 0 for the encoder's W+ unchanged. start: use the ready domains,
-    except those in ``without``. style_mix: degree to which the reference's fine rows are used. pool: random faces;
-    mixing, half: see AdaptSettings.
+    rest on the mean square of the part that is no mix of ready domains, mix on the absolute weights of that mix.
+    start: use the ready domains, except those in ``without``. style_mix: degree to which the reference's fine rows are
+    used. pool: random faces; mixing, half: see AdaptSettings.
     """
 
     steps: int = 150
@@ -89,8 +83,6 @@ class OneShotSettings:
     statistics: float = 1.0
     rest: float = 0.5
     mix: float = 0.01
-    ordinary: float = 0.02
-    codes: int = 64
     pool: int = 32
     mixing: float = 0.9
     patience: int = 20
@@ -109,7 +101,7 @@ class OneShotSettings:
 
 OFFICIAL: dict[str, Any] = {
     "steps": 100, "lr": 0.01, "direction": 1.0, "within": 0.5, "clip_ref": 30.0, "l2": 10.0, "lpips": 10.0,
-    "pyramid": 0.0, "statistics": 0.0, "rest": 0.0, "codes": 0, "pool": 64, "start": False, "style_mix": 1.0,
+    "pyramid": 0.0, "statistics": 0.0, "rest": 0.0, "pool": 64, "start": False, "style_mix": 1.0,
     "order": "post_demod",
 }  # fmt: skip
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -168,17 +160,6 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
     return aligned, Sentence.together(words)
 
 
-def principal_components(stylizer: Stylizer, count: int) -> tuple[Tensor, Tensor]:
-    """The mean (w_dim,) of W and its ``count`` largest principal components (count, w_dim), each scaled to its standard
-    deviation."""
-    w = stylizer.sample_ws(4096, seed=0, psi=1.0)[:, 0].double().cpu()
-    mean = w.mean(0)
-    values, vectors = torch.linalg.eigh((w - mean).t() @ (w - mean) / len(w))
-    kept = slice(len(values) - count, None)
-    basis = vectors[:, kept] * values[kept].clamp(min=0).sqrt()
-    return mean.float().to(stylizer.device), basis.t().float().to(stylizer.device)
-
-
 def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
     """The vectors (B, domain_dim) of the ready styles, then of the ready colours, and the number of styles; none if the
     model has none of this order."""
@@ -195,8 +176,7 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
 
 
 class OneShotTask:
-    """The losses of the references on a flat vector: the domain's rest, the weights of the ready domains, and the
-    codes."""
+    """The losses of the references on a flat vector: the domain's rest, and the weights of the ready domains."""
 
     def __init__(self, stylizer: Stylizer, references: Sequence[Image.Image], s: OneShotSettings) -> None:
         self.generator, self.s, self.n = stylizer.generator, s, len(references)
@@ -208,73 +188,60 @@ class OneShotTask:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        # A feature map would hold the style too. Parts are not found in every style, but in the generator's picture.
-        code = stylizer.encode(list(references))
-        parts = stylizer.as_photos(code.alone).parts
-        if parts is not None and code.parts is not None:
-            own, seen = (1 - x[:, PARTS.index("background")].float() for x in (code.parts, parts))
-            alike = torch.minimum(own, seen).sum((1, 2)) / torch.maximum(own, seen).sum((1, 2))
-            parts = torch.where((alike > ALIKE).view(-1, 1, 1, 1), code.parts, parts)
-        self.encoded = Code(code.alone, parts=parts)
+        self.counterparts = stylizer.counterparts(references)
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
-        self.mean, self.basis = principal_components(stylizer, min(s.codes, config.w_dim))
-        self.sizes = (config.domain_dim, len(self.ready), self.n * len(self.basis))
+        self.sizes, self.shares = (config.domain_dim, len(self.ready)), config.shares
+        self.scales = config.domain_sizes[: -1 if config.share_count else None]
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
-        self.statistics = part_statistics(self.references, self.encoded.parts)
+        self.statistics = part_statistics(self.references, self.counterparts.parts)
         self.clips = []
         if s.direction or s.within or s.clip_ref:
             for clip in stylizer.clips:
                 style = clip.encode_image(pictures)
-                counterpart = embed(clip, self.generator, self.encoded)
+                counterpart = embed(clip, self.generator, self.counterparts)
                 self.clips.append((clip, style, counterpart, embed(clip, self.generator, self.faces)))
 
     def small(self, pictures: Tensor) -> Tensor:
         return F.interpolate(pictures, (self.size, self.size), mode="area")
 
-    def counterparts(self, codes: Tensor) -> Code:
-        """The references' counterparts, with the references' parts."""
-        if not len(self.basis):
-            return self.encoded
-        w = self.mean + codes.view(self.n, -1) @ self.basis
-        return self.encoded.with_ws(w[:, None].expand(-1, self.generator.config.num_ws, -1))
-
     def domain(self, vector: Tensor) -> Tensor:
-        rest, weights, _ = vector.split(self.sizes)
+        rest, weights = vector.split(self.sizes)
         return without_faint(rest + weights @ self.ready, self.generator.config.share_count)
 
     @torch.no_grad()
     def begin(self) -> Tensor:
-        """The initial vector: zeros, except for the ready style that draws the references best, on the mean face."""
+        """The initial vector: zeros, except for the ready style that draws the references best, and a little of every
+        tiling and screen."""
         vector = torch.zeros(sum(self.sizes))
         if self.styles:
-            code = self.counterparts(torch.zeros(self.sizes[2], device=self.mean.device))
-            errors = [
-                float(pyramid_loss(self.small(self.generator.synthesis(code, domain, self.s.order)), self.references))
+            drawn = (
+                self.small(self.generator.synthesis(self.counterparts, domain, self.s.order, dtype=self.dtype))
                 for domain in self.ready[: self.styles]
-            ]
+            )
+            errors = [float(pyramid_loss(pictures, self.references)) for pictures in drawn]
             vector[self.sizes[0] + errors.index(min(errors))] = 1.0
+            vector[self.shares] = TRIED
         return vector
 
     def rates(self) -> Tensor:
-        values = (self.s.lr, RATES["mix"], RATES["codes"])
-        return torch.cat([torch.full((size,), value) for size, value in zip(self.sizes, values, strict=True)])
+        rates = torch.full((sum(self.sizes),), self.s.lr)
+        rates[self.sizes[0] :], rates[self.shares] = RATES["mix"], RATES["shares"]
+        return rates
 
     def losses(self, vector: Tensor, index: Tensor) -> dict[str, Tensor]:
         """Weighted losses with the random faces ``index`` (batch,) and as many of the references as fit a batch."""
-        s, (rest, weights, codes) = self.s, vector.split(self.sizes)
+        s, (rest, weights) = self.s, vector.split(self.sizes)
         domain, shown = self.domain(vector), index.remainder(self.n).unique()
-        drawn = self.generator.synthesis(self.counterparts(codes)[shown], domain, s.order, dtype=self.dtype)
+        drawn = self.generator.synthesis(self.counterparts[shown], domain, s.order, dtype=self.dtype)
         small, wanted = self.small(drawn), self.references[shown]
         terms = {
             "pyramid": s.pyramid * pyramid_loss(small, wanted),
             "l2": s.l2 * F.mse_loss(small, wanted),
-            "rest": s.rest * domain_norm(rest, self.generator.config.domain_sizes) / len(self.generator.convs),
+            "rest": s.rest * domain_norm(rest[: sum(self.scales)], self.scales) / len(self.generator.convs),
         }
         if len(self.ready):
             terms["mix"] = s.mix * weights.abs().sum()
-        if len(self.basis):
-            terms["ordinary"] = s.ordinary * codes.square().mean()
         if s.lpips:
             terms["lpips"] = s.lpips * self.differ(self.maps(small), [m[shown] for m in self.seen]).mean()
         moved = None
@@ -326,7 +293,7 @@ def adapt_image(
     for now, values, note in loop:
         vector = now.vector.to(stylizer.device)
         with torch.no_grad():
-            rows = task.counterparts(vector.split(task.sizes)[2]).ws.mean(0)[STYLE_ROW:]
+            rows = task.counterparts.ws.mean(0)[STYLE_ROW:]
             domain = Domain(
                 vector=task.domain(vector),
                 sizes=tuple(config.domain_sizes),

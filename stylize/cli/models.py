@@ -20,8 +20,9 @@ No code in a file is run."""
 TRAINING = {
     "mini": "stylize.training.mini",
     "generator": "stylize.training.generator",
-    "clip": "stylize.training.text_image",
     "domains": "stylize.training.ready_domains",
+    "destyle": "stylize.training.destyle",
+    "clip": "stylize.training.text_image",
     "hypernet": "stylize.training.hypernet",
 }
 EVALUATE = "stylize.evaluation.report"

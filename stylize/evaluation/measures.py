@@ -33,7 +33,7 @@ from stylize.images import read_photo, side_by_side, to_image, to_tensor
 from stylize.models.checkpoints import load_checkpoint, save_checkpoint
 from stylize.models.domain import Domain
 from stylize.pipeline import Face, Stylizer
-from stylize.prompts.vocabulary import NAMES, combinations
+from stylize.prompts.vocabulary import NAMES, UNSEEN_STYLES, combinations
 from stylize.training.data import DATA_SIDE, SETS, load_faces, skin_light
 from stylize.training.filters import truth
 
@@ -188,7 +188,8 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
 
     results: dict[str, Any] = {}
     ready = stylizer.ready()
-    chosen: list[tuple[str | None, str]] = [(None, name) for name in args.styles or ready]
+    usual = UNSEEN_STYLES if args.domains == "one-shot-new" else ready
+    chosen: list[tuple[str | None, str]] = [(None, name) for name in args.styles or usual]
     if args.unseen:
         chosen = [(colour, style) for colour, style in combinations(unseen=True) if style in ready]
     for colour, style in chosen:
@@ -211,6 +212,8 @@ def styles(stylizer: Stylizer, args: argparse.Namespace) -> dict[str, Any]:
             "distance_after": after,
             "distance_fitted": least,
             "closed": (before - after) / max(before - least, 1e-6),
+            "strokes": float((looks.steepness(drawn) / looks.steepness(true_faces)).mean()),
+            "correlation": float(looks.correlation(drawn, true_faces).mean()),
             "photo_distance_unchanged": error(photos, true_photos),
             "photo_distance_own_picture": error(models, true_photos),
             "photo_distance_with_detail": error(ours, true_photos),

@@ -16,7 +16,7 @@ DOMAINS = {
     "styles": "trained on the words, from the nearest shipped",
     "styles-from-zero": "trained on the words, from nothing",
     "one-shot": "one picture of a shipped style",
-    "one-shot-new": "one picture of a style that is left out of the shipped",
+    "one-shot-new": "one picture of a style whose domain is left out",
     "unseen": "unseen colour of a style: shipped style + shipped colour",
 }
 
@@ -45,6 +45,7 @@ def tables(folder: Path) -> str:
     if drawn:
         parts.append(f"Random samples in which dlib finds exactly one face: {', '.join(drawn)}.")
     head = ["Styles", "styles", "top-1 filtered", "top-1 drawn", "before", "after", "best", "nearer", "closed half"]
+    head += ["strokes", "correlation"]
     rows, kept = [], []
     for name, words in DOMAINS.items():
         if results := read(name):
@@ -53,6 +54,7 @@ def tables(folder: Path) -> str:
                 [words, str(len(results["styles"])), percent(mean["top_1_filtered"]), percent(mean["top_1_drawn"])]
                 + [f"{mean[f'distance_{key}']:.3f}" for key in ("before", "after", "fitted")]
                 + [percent(mean["share_nearer"]), percent(mean["share_closing_half"])]
+                + [f"{mean[key]:.2f}" for key in ("strokes", "correlation")]
             )
             kept.append(
                 [words]

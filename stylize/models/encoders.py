@@ -28,6 +28,7 @@ from stylize.models.sfe import Sfe, SfeConfig
 
 BASE = "encoder.safetensors"  # in a model's folder
 SFE_ENCODER = "encoder_sfe.safetensors"  # preferred if present
+DESTYLE = "destyle.safetensors"  # what adapts the mini encoder to drawings, if present
 Make = Callable[[dict[str, Any], Generator], nn.Module]
 ENCODERS: dict[str, Make] = {}
 
@@ -94,6 +95,11 @@ def load_encoder(path: Path, generator: Generator) -> nn.Module:
     ):
         raise CheckpointError("The encoder and the generator in {} do not match.", path.parent)
     load_into(made, tensors, path.name)
+    if isinstance(made, Encoder) and (beside := path.with_name(DESTYLE)).is_file():
+        destyle = load_checkpoint(beside)[0].get("destyle")
+        if destyle is None or destyle.shape != (made.destyle_dim,):
+            raise CheckpointError("{} does not fit the encoder beside it; train it again.", beside)
+        made.destyle = destyle
     if isinstance(made, Sfe) and made.editor is not None:
         beside = path.with_name(BASE)
         base = load_encoder(beside, generator) if beside.is_file() and beside != path else None

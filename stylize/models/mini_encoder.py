@@ -4,6 +4,9 @@ W+ comes from a residual network without normalisation, as one w for the whole p
 (Tov et al. 2021), so that codes stay near the w that the mapping network makes. The map comes from a U-Net (Ronneberger
 et al. 2015) that is convolutional except for its position channels, so that it can be trained on parts of pictures; w
 tells it about the whole. As in StyleFeatureEditor (Bobkov et al. 2024) the map holds what W+ cannot.
+
+The encoder reads photographs. To read a drawing, ``destyle`` adapts it as a domain vector adapts the generator: its
+numbers scale the input channels of every convolution by 1 + d, and are added to the biases.
 """
 
 from __future__ import annotations
@@ -16,9 +19,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from stylize.models.code import Code
 from stylize.models.layers import Linear, Window, cut, leaky_relu, normal
+
+COARSE = 32  # px: eyes and mouth are still seen, strokes are not
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ class Encoder(nn.Module):
     """Pictures (N, 3, R, R) in [-1, 1] -> codes: W+ (N, num_ws, w_dim), and features if it has a feature map."""
 
     title = "mini"
+    destyle: Tensor | None  # (destyle_dim,)
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
@@ -122,6 +129,7 @@ class Encoder(nn.Module):
         self.offsets = Linear(16 * config.code, config.num_ws * config.w_dim)
         nn.init.zeros_(self.offsets.weight)
         self.map = FeatureMap(config) if config.map_widths else None
+        self.register_buffer("destyle", None, persistent=False)
 
     def maps(self, pictures: Tensor) -> list[Tensor]:
         """Intermediate features on the way to W+, from fine to coarse."""
@@ -137,6 +145,44 @@ class Encoder(nn.Module):
         x = self.maps(pictures)[-1].flatten(1).float()
         return self.base(x), self.offsets(x).view(-1, self.config.num_ws, self.config.w_dim)
 
-    def forward(self, pictures: Tensor) -> Code:
-        w, offsets = self.codes(pictures)
-        return Code(w[:, None] + offsets, None if self.map is None else self.map(pictures, w).float())
+    def forward(self, pictures: Tensor, window: Window | None = None, dtype: torch.dtype = torch.float32) -> Code:
+        """window: the part, in pixels of the features, that is encoded into them; W+ is of the whole picture."""
+        w, offsets = self.codes(pictures.to(dtype))
+        if self.map is None:
+            return Code(w[:, None] + offsets)
+        part = cut(pictures, window and window.times(4)).to(dtype)
+        return Code(w[:, None] + offsets, self.map(part, w, window).float())
+
+    @property
+    def destyle_dim(self) -> int:
+        return sum(self._destyle_sizes())
+
+    def _destyle_sizes(self) -> list[int]:
+        """How many numbers of ``destyle`` belong to each convolution's input, and to each bias."""
+        sizes = []
+        for module in self.modules():
+            if isinstance(module, Conv):
+                sizes.append(module.weight.shape[1])
+            if isinstance(module, (Conv, Linear)):
+                sizes.append(len(module.bias))
+        return sizes
+
+    def destyled(
+        self, pictures: Tensor, destyle: Tensor, window: Window | None = None, dtype: torch.dtype = torch.float32
+    ) -> Code:
+        """Codes of the photos of which pictures (N, 3, R, R) in any style may have been made. Differentiable in
+        ``destyle`` (destyle_dim,).
+
+        The pictures are blurred to COARSE px before, so that no strokes are taken for features.
+        """
+        numbers = iter(destyle.split(self._destyle_sizes()))
+        changed = {}
+        for name, module in self.named_modules():
+            if isinstance(module, Conv):
+                changed[f"{name}.weight"] = module.weight * (1 + next(numbers))[None, :, None, None]
+            if isinstance(module, (Conv, Linear)):
+                changed[f"{name}.bias"] = module.bias + next(numbers)
+        small = F.interpolate(pictures, size=COARSE, mode="area")
+        soft = F.interpolate(small, size=pictures.shape[-1], mode="bicubic").clamp(-1, 1)
+        code: Code = functional_call(self, changed, (soft, window, dtype))
+        return code

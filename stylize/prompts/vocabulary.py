@@ -485,6 +485,11 @@ _TABLE = (
 
 STYLE_WORDS: dict[str, Words] = {words.name: words for words in _TABLE}
 NAMES: tuple[str, ...] = tuple(STYLE_WORDS)
+# Never shown to what adapts the encoder to drawings: one-shot adaptation is measured on these.
+UNSEEN_STYLES = (
+    "bronze statue", "embroidery", "linocut", "mosaic", "negative", "oil painting", "pencil sketch", "pop art",
+    "ukiyo-e print", "zombie",
+)  # fmt: skip
 
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red", "crimson"),

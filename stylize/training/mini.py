@@ -1,4 +1,5 @@
-"""Trains the whole mini model: generator and encoder, ready domains and their previews, text-image model, hypernetwork.
+"""Trains the whole mini model: generator and encoder, ready domains with previews, destyling, text-image model,
+hypernetwork.
 
 Each part is trained by its own command with the options in mini.toml beside this file; a run that was stopped resumes,
 but the fitting of the domains starts again.
@@ -21,6 +22,7 @@ CONFIG = Path(__file__).with_suffix(".toml")
 MODULES = {
     "generator": ("generator", f"domains/colours/{[*COLOUR_WORDS][-1]}.safetensors"),
     "domains": ("ready_domains", f"domains/previews/{NAMES[-1]}.webp"),
+    "destyle": ("destyle", "destyle.safetensors"),
     "clip": ("text_image", "clip.safetensors"),
     "hypernet": ("hypernet", "hypernet.safetensors"),
 }

@@ -233,6 +233,9 @@ SENTENCES: dict[str, str] = {
         "{0} — это и так на фото; опишите что-нибудь другое."
     ),
     # the model
+    "{} does not fit the encoder beside it; train it again.": (
+        "{0} не подходит к кодировщику рядом; обучите его заново."
+    ),
     "There is no file {}.": "Нет файла {0}.",
     "{} has a different architecture: {} ({} differences).": "В {0} другая архитектура: {1} (отличий: {2}).",
     "{} cannot be written ({}); free some space or choose another place.": (
