@@ -33,6 +33,7 @@ from stylize.models.sfe import Sfe
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 ENCODE_BATCH = 4
+GAIN = 4.0  # the most by which an octave of a soft photo's contrast is raised
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,22 @@ class Face:
     def reconstruction(self) -> Image.Image:
         """The model's reconstruction, R x R px."""
         return to_image(self.source)
+
+
+def sharpened(pictures: Tensor, usual: Tensor, octaves: int = 5) -> Tensor:
+    """Pictures (N, 3, S, S) with as much contrast in each octave of a Laplacian pyramid as the ``usual`` ones (M, 3, S,
+    S) have on average, but no less than their own and at most GAIN times as much."""
+    if not octaves:
+        return pictures
+
+    def parted(x: Tensor) -> tuple[Tensor, Tensor]:
+        coarse = F.avg_pool2d(x, 2)
+        return coarse, x - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+
+    (coarse, band), (usual_coarse, usual_band) = parted(pictures), parted(usual)
+    gain = (usual_band.abs().mean() / band.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-4)).clamp(1, GAIN)
+    coarse = F.interpolate(sharpened(coarse, usual_coarse, octaves - 1), scale_factor=2.0, mode="bilinear")
+    return (coarse + gain * band).clamp(-1, 1)
 
 
 class FaceModel:
@@ -188,8 +205,9 @@ class FaceModel:
         size = (self.encoder.config.resolution,) * 2
         styled = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures]).to(self.device)
         soft = self.draw(self.encoder.destyled(styled, self.encoder.destyle))
+        photos = sharpened(soft, self.draw(self.sample_ws(8)))
         # Encoded anew: a photo's features answer to domains as they should, and the parts of a face are found in it.
-        return self.encode(F.interpolate(soft, size, mode="area"))
+        return self.encode(F.interpolate(photos, size, mode="area"))
 
     @torch.no_grad()
     def draw(
