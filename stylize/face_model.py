@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from stylize.errors import CheckpointError, StylizeError
 from stylize.faces.align import Array, DetectedFace, FaceFinder, crop_face
 from stylize.faces.cover import Cover, cover, hidden_shares, uncovered
-from stylize.faces.detail import FINER, keep_colours, transfer_detail
+from stylize.faces.detail import FINER, keep_colours, sharpened, transfer_detail
 from stylize.faces.parts import PARTS, FaceParts
 from stylize.faces.paste import head_mask, paste_face
 from stylize.images import to_image, to_tensor
@@ -33,7 +33,6 @@ from stylize.models.sfe import Sfe
 
 CROP_SIZES = (256, 1024)  # px: smallest and largest aligned crop that is drawn
 ENCODE_BATCH = 4
-GAIN = 4.0  # the most by which an octave of a soft photo's contrast is raised
 
 
 @dataclass(frozen=True)
@@ -67,22 +66,6 @@ class Face:
     def reconstruction(self) -> Image.Image:
         """The model's reconstruction, R x R px."""
         return to_image(self.source)
-
-
-def sharpened(pictures: Tensor, usual: Tensor, octaves: int = 5) -> Tensor:
-    """Pictures (N, 3, S, S) with as much contrast in each octave of a Laplacian pyramid as the ``usual`` ones (M, 3, S,
-    S) have on average, but no less than their own and at most GAIN times as much."""
-    if not octaves:
-        return pictures
-
-    def parted(x: Tensor) -> tuple[Tensor, Tensor]:
-        coarse = F.avg_pool2d(x, 2)
-        return coarse, x - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
-
-    (coarse, band), (usual_coarse, usual_band) = parted(pictures), parted(usual)
-    gain = (usual_band.abs().mean() / band.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-4)).clamp(1, GAIN)
-    coarse = F.interpolate(sharpened(coarse, usual_coarse, octaves - 1), scale_factor=2.0, mode="bilinear")
-    return (coarse + gain * band).clamp(-1, 1)
 
 
 class FaceModel:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from stylize.faces.detail import FINER, inverse, keep_colours, transfer_detail
+from stylize.faces.detail import FINER, inverse, keep_colours, sharpened, transfer_detail
 
 SEPIA = torch.tensor([[0.39, 0.77, 0.19], [0.35, 0.69, 0.17], [0.27, 0.53, 0.13]])
 
@@ -127,3 +127,14 @@ def test_keeping_colours_takes_lightness_only() -> None:
     assert np.abs(np.asarray(keep_colours(photo, photo), dtype=int) - np.asarray(photo)).max() <= 1
     grey = Image.new("RGB", (80, 80), (120, 120, 120))
     assert np.ptp(np.asarray(keep_colours(photo, grey), dtype=int), axis=2).max() <= 1
+
+
+def test_sharpened_pictures_have_the_usual_contrast_and_keep_their_tones() -> None:
+    rng = torch.Generator().manual_seed(0)
+    usual = (torch.rand(4, 3, 64, 64, generator=rng) - 0.5) * 0.4
+    soft = F.interpolate(F.avg_pool2d(usual[:1], 2), size=64, mode="bilinear") + 0.2
+    made = sharpened(soft, usual)
+    assert float(made.diff(dim=3).abs().mean() / soft.diff(dim=3).abs().mean()) > 1.5
+    torch.testing.assert_close(made.mean((2, 3)), soft.mean((2, 3)), atol=0.02, rtol=0)
+    assert made.abs().max() <= 1
+    torch.testing.assert_close(sharpened(usual, usual * 0.5), usual, atol=1e-5, rtol=0)  # never softened

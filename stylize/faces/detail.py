@@ -2,7 +2,8 @@
 
 In every window of the small pictures, fits the affine colour map from the reconstruction to the stylised picture (like
 the guided filter: He, Sun, Tang 2010), from the whole picture down to small windows. Its smoothed coefficients are
-enlarged and applied to the photo, which keeps its hair, wrinkles and identity.
+enlarged and applied to the photo, which keeps its hair, wrinkles and identity. ``sharpened`` makes up for
+missing detail where there is no photo.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ RIDGE = 0.01  # colour variance at which a window counts as much as the larger o
 FAINT = 0.06  # a smaller residual counts as the generator's noise
 FINER = 0.5  # the amount at which the photo only adds detail finer than the model's own picture
 NOISE = 1e-5  # less detail than this, as the square of a colour, is none
+GAIN = 4.0  # the most by which an octave of a soft photo's contrast is raised
 LARGEST_FIT = 128  # px: the maps are smooth, so larger pictures are fitted at this size
 
 
@@ -161,3 +163,19 @@ def keep_colours(picture: Image.Image, photo: Image.Image) -> Image.Image:
     drawn[..., 1:] = own[..., 1:]
     rgb = cv2.cvtColor(drawn, cv2.COLOR_LAB2RGB)
     return Image.fromarray(np.rint(rgb.clip(0, 1) * 255).astype(np.uint8))
+
+
+def sharpened(pictures: Tensor, usual: Tensor, octaves: int = 5) -> Tensor:
+    """Pictures (N, 3, S, S) with as much contrast in each octave of a Laplacian pyramid as the ``usual`` ones (M, 3, S,
+    S) have on average, but no less than their own and at most GAIN times as much."""
+    if not octaves:
+        return pictures
+
+    def parted(x: Tensor) -> tuple[Tensor, Tensor]:
+        coarse = F.avg_pool2d(x, 2)
+        return coarse, x - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+
+    (coarse, band), (usual_coarse, usual_band) = parted(pictures), parted(usual)
+    gain = (usual_band.abs().mean() / band.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-4)).clamp(1, GAIN)
+    coarse = F.interpolate(sharpened(coarse, usual_coarse, octaves - 1), scale_factor=2.0, mode="bilinear")
+    return (coarse + gain * band).clamp(-1, 1)
