@@ -21,7 +21,7 @@ from stylize.faces.cover import Cover, cover, hidden_shares, uncovered
 from stylize.faces.detail import FINER, keep_colours, sharpened, transfer_detail
 from stylize.faces.parts import PARTS, FaceParts
 from stylize.faces.paste import head_mask, paste_face
-from stylize.images import to_image, to_tensor
+from stylize.images import to_image, to_tensor, to_tensors
 from stylize.loading import Lazy, pick_device, value_of
 from stylize.look import Look
 from stylize.models.code import Code, cat
@@ -150,9 +150,8 @@ class FaceModel:
         They have parts if the generator has scales for them. points: the landmarks (68, 2) in unit coordinates; those
         that are needed and not given are looked for.
         """
-        size = (self.encoder.config.resolution,) * 2
         if not isinstance(pictures, Tensor):
-            pictures = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures])
+            pictures = to_tensors(pictures, self.encoder.config.resolution)
         codes = [self.encoder(part.to(self.device)) for part in pictures.split(ENCODE_BATCH)]
         code = cat([code if isinstance(code, Code) else Code(code) for code in codes])
         if not self.generator.config.parts or code.inversion is not None:
@@ -185,12 +184,12 @@ class FaceModel:
         """
         if getattr(self.encoder, "destyle", None) is None:
             return self.as_photos(self.encode(pictures).alone)
-        size = (self.encoder.config.resolution,) * 2
-        styled = torch.cat([to_tensor(p.resize(size, Image.Resampling.LANCZOS)) for p in pictures]).to(self.device)
+        side = self.encoder.config.resolution
+        styled = to_tensors(pictures, side).to(self.device)
         soft = self.draw(self.encoder.destyled(styled, self.encoder.destyle))
         photos = sharpened(soft, self.draw(self.sample_ws(8)))
         # Encoded anew: a photo's features answer to domains as they should, and the parts of a face are found in it.
-        return self.encode(F.interpolate(photos, size, mode="area"))
+        return self.encode(F.interpolate(photos, (side, side), mode="area"))
 
     @torch.no_grad()
     def draw(

@@ -223,6 +223,11 @@ def save_image(image: Image.Image, path: str | Path, settings: Mapping[str, obje
         part.write_bytes(data.getvalue())
 
 
+def to_tensors(pictures: Sequence[Image.Image], side: int) -> Tensor:
+    """Square pictures of any size as one tensor (N, 3, side, side) in [-1, 1]."""
+    return torch.cat([to_tensor(picture.resize((side, side), Image.Resampling.LANCZOS)) for picture in pictures])
+
+
 def side_by_side(pictures: Sequence[Image.Image]) -> Image.Image:
     """A contact sheet of pictures of one size, about as wide as high."""
     columns = math.ceil(math.sqrt(len(pictures)))

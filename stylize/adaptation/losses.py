@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylize.faces.detail import octave
+
 FLAT = 0.1  # shorter differences of unit embeddings count less: their direction is noise with a huge gradient
 
 
@@ -92,10 +94,8 @@ def part_statistics(pictures: Tensor, parts: Tensor | None) -> tuple[Tensor, Ten
     parts = torch.ones_like(pictures[:, :1]) if parts is None else parts.float()
     rows = []
     for _ in range(BANDS):
-        coarse = F.avg_pool2d(pictures, 2)
-        band = pictures - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+        pictures, band = octave(pictures)
         rows.append(_weighted(band.abs(), parts))
-        pictures = coarse
     mean = _weighted(pictures, parts)
     spread = (_weighted(pictures.square(), parts) - mean.square()).clamp(min=1e-4).sqrt()
     return torch.cat([mean, spread, *rows], 1), parts.mean((0, 2, 3))

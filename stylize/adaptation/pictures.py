@@ -45,7 +45,7 @@ from stylize.adaptation.losses import (
 from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
-from stylize.images import read_photo, to_tensor
+from stylize.images import read_photo, to_tensors
 from stylize.models.domain import Domain
 from stylize.models.generator import without_faint
 from stylize.models.layers import Order
@@ -183,15 +183,14 @@ class OneShotTask:
         self.dtype = stylizer.dtype if s.half else torch.float32
         device, config = stylizer.device, stylizer.generator.config
         self.size = min(COMPARED, stylizer.resolution)
-        shape = (stylizer.resolution,) * 2
-        pictures = torch.cat([to_tensor(p.resize(shape, Image.Resampling.LANCZOS)) for p in references]).to(device)
+        pictures = to_tensors(references, stylizer.resolution).to(device)
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
         self.counterparts = stylizer.counterparts(references)
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
-        self.sizes, self.shares = (config.domain_dim, len(self.ready)), config.shares
+        self.sizes = (config.domain_dim, len(self.ready))
         self.scales = config.domain_sizes[: -1 if config.share_count else None]
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
         self.statistics = part_statistics(self.references, self.counterparts.parts)
@@ -221,12 +220,12 @@ class OneShotTask:
             )
             errors = [float(pyramid_loss(pictures, self.references)) for pictures in drawn]
             vector[self.sizes[0] + errors.index(min(errors))] = 1.0
-            vector[self.shares] = TRIED
+            vector[self.generator.config.shares] = TRIED
         return vector
 
     def rates(self) -> Tensor:
         rates = torch.full((sum(self.sizes),), self.s.lr)
-        rates[self.sizes[0] :], rates[self.shares] = RATES["mix"], RATES["shares"]
+        rates[self.sizes[0] :], rates[self.generator.config.shares] = RATES["mix"], RATES["shares"]
         return rates
 
     def losses(self, vector: Tensor, index: Tensor) -> dict[str, Tensor]:

@@ -165,17 +165,18 @@ def keep_colours(picture: Image.Image, photo: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(rgb.clip(0, 1) * 255).astype(np.uint8))
 
 
+def octave(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Splits pictures (N, C, S, S) into half the size and the finest band of their Laplacian pyramid."""
+    coarse = F.avg_pool2d(x, 2)
+    return coarse, x - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
+
+
 def sharpened(pictures: Tensor, usual: Tensor, octaves: int = 5) -> Tensor:
     """Pictures (N, 3, S, S) with as much contrast in each octave of a Laplacian pyramid as the ``usual`` ones (M, 3, S,
     S) have on average, but no less than their own and at most GAIN times as much."""
     if not octaves:
         return pictures
-
-    def parted(x: Tensor) -> tuple[Tensor, Tensor]:
-        coarse = F.avg_pool2d(x, 2)
-        return coarse, x - F.interpolate(coarse, scale_factor=2.0, mode="bilinear")
-
-    (coarse, band), (usual_coarse, usual_band) = parted(pictures), parted(usual)
+    (coarse, band), (usual_coarse, usual_band) = octave(pictures), octave(usual)
     gain = (usual_band.abs().mean() / band.abs().mean((1, 2, 3), keepdim=True).clamp(min=1e-4)).clamp(1, GAIN)
     coarse = F.interpolate(sharpened(coarse, usual_coarse, octaves - 1), scale_factor=2.0, mode="bilinear")
     return (coarse + gain * band).clamp(-1, 1)

@@ -24,7 +24,7 @@ from torch.func import functional_call
 from stylize.models.code import Code
 from stylize.models.layers import Linear, Window, cut, leaky_relu, normal
 
-COARSE = 32  # px: eyes and mouth are still seen, strokes are not
+BLURRED = 32  # px: eyes and mouth are still seen, strokes are not
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Encoder(nn.Module):
         """Codes of the photos of which pictures (N, 3, R, R) in any style may have been made. Differentiable in
         ``destyle`` (destyle_dim,).
 
-        The pictures are blurred to COARSE px before, so that no strokes are taken for features.
+        The pictures are blurred to BLURRED px before, so that no strokes are taken for features.
         """
         numbers = iter(destyle.split(self._destyle_sizes()))
         changed = {}
@@ -182,7 +182,7 @@ class Encoder(nn.Module):
                 changed[f"{name}.weight"] = module.weight * (1 + next(numbers))[None, :, None, None]
             if isinstance(module, (Conv, Linear)):
                 changed[f"{name}.bias"] = module.bias + next(numbers)
-        small = F.interpolate(pictures, size=COARSE, mode="area")
+        small = F.interpolate(pictures, size=BLURRED, mode="area")
         soft = F.interpolate(small, size=pictures.shape[-1], mode="bicubic").clamp(-1, 1)
         code: Code = functional_call(self, changed, (soft, window, dtype))
         return code
