@@ -14,6 +14,7 @@ from PIL import Image
 from tiny import GENERATOR, load_tiny_model, of_parts
 
 from stylize.adaptation.losses import pyramid_loss
+from stylize.adaptation.patterns import found
 from stylize.adaptation.pictures import (
     PRESETS,
     TRIED,
@@ -25,6 +26,7 @@ from stylize.adaptation.pictures import (
 )
 from stylize.cli import main
 from stylize.errors import PhotoError, StylizeError
+from stylize.faces.align import crop_face
 from stylize.images import to_image
 from stylize.models.checkpoints import save_checkpoint
 from stylize.models.code import Code
@@ -53,6 +55,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Stylizer:
 @pytest.fixture(scope="module")
 def reference(astronaut: Image.Image) -> Image.Image:
     return to_image(truth(torch.from_numpy(np.array(astronaut)).permute(2, 0, 1)[None] / 127.5 - 1, "sepia"))
+
+
+def crop_to_face(stylizer: Stylizer, photo: Image.Image) -> Image.Image:
+    return crop_face(photo, stylizer.finder.find(photo)[0].quad, 256)
 
 
 def test_it_yields_domains_and_is_reproducible(tiny: Stylizer, reference: Image.Image) -> None:
@@ -177,7 +183,7 @@ def test_a_domain_file_of_another_generator_says_which(tiny: Stylizer, reference
         tiny.domain(str(tmp_path / "other.safetensors"))
 
 
-def test_every_tiling_is_tried_if_there_are_ready_domains(tmp_path: Path, reference: Image.Image) -> None:
+def test_every_tiling_is_tried_if_none_is_found(tmp_path: Path, reference: Image.Image) -> None:
     load_tiny_model(tmp_path)
     config = replace(GENERATOR, tilings=2)
     generator = Generator(config)
@@ -191,6 +197,24 @@ def test_every_tiling_is_tried_if_there_are_ready_domains(tmp_path: Path, refere
     assert not OneShotTask(stylizer, [reference], replace(SMALL, start=False)).begin().any()
     *_, last = adapt_image(stylizer, [reference], SMALL)
     assert last.domain.vector[config.shares].tolist() != pytest.approx([TRIED] * 2)
+
+
+@pytest.mark.parametrize("name", ["mosaic", "linocut", "pixel art", "zombie"])
+def test_the_patterns_of_a_picture_are_found_in_their_place(name: str, astronaut: Image.Image) -> None:
+    mini = Stylizer.load("mini", "cpu")
+    photo = torch.from_numpy(np.array(crop_to_face(mini, astronaut))).permute(2, 0, 1)[None] / 127.5 - 1
+    own = mini.ready_domain(name).vector[mini.generator.config.shares] > 0
+    picture = truth(photo, name)
+    assert found(mini.generator, picture).bool().tolist() == own.tolist()
+    assert not found(mini.generator, picture.roll((4, 3), (2, 3))).any()
+
+
+def test_an_aligned_reference_is_not_cropped_anew(tiny: Stylizer, astronaut: Image.Image) -> None:
+    face = crop_to_face(tiny, astronaut)
+    (kept,), _ = prepare_references(tiny, [face])
+    assert np.array_equal(np.asarray(kept), np.asarray(face))
+    (aligned,), _ = prepare_references(tiny, [face.crop((0, 0, 256, 220))])
+    assert aligned.size == (256, 256)
 
 
 def test_the_parts_of_a_face_are_learned_too(tmp_path: Path, reference: Image.Image) -> None:

@@ -7,8 +7,8 @@ vector is trained.
 
 In a model with ready domains, the domain starts at the best of them and is a mix of all plus a small rest, so that one
 picture is enough to separate style and person; and random faces in the domain must agree with the reference in the
-statistics of tones and strokes in each part of the face, as in style transfer. All tilings and screens of the generator
-are tried: those that do not help fade.
+statistics of tones and strokes in each part of the face, as in style transfer. Of the generator's tilings and screens
+those that the references have are used; if they have none, all are tried, and those that do not help fade.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -42,6 +44,7 @@ from stylize.adaptation.losses import (
     pyramid_loss,
     statistics_loss,
 )
+from stylize.adaptation.patterns import found
 from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
@@ -57,7 +60,8 @@ MIN_REFERENCE_FACE = 64  # px: a smaller face in a reference shows too little of
 STYLE_ROW = 7  # row of W+: the first at 64 px, where the official code starts style mixing
 COMPARED = 256  # px: the largest size at which pictures are compared
 RATES = {"mix": 0.05, "shares": 0.03}
-TRIED = 0.15  # share with which each tiling and screen begins
+ALIGNED = 0.13  # share of the side by which the frame of a face found in an aligned drawing is off at most
+TRIED = 0.15  # share with which each tiling and screen begins if none is found
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,12 @@ def perception(
     return lambda pictures: encoder.maps(F.interpolate(pictures, size, mode="area")), perceptual_distance
 
 
+def fills(quad: NDArray[np.float64], photo: Image.Image) -> bool:
+    """Whether a face's frame (4, 2) is all of the photo, as exactly as faces of drawings are found."""
+    whole = np.array([[0, 0], [0, photo.height], [photo.width, photo.height], [photo.width, 0]])
+    return photo.width == photo.height and bool(np.abs(quad - whole).max() < ALIGNED * photo.width)
+
+
 def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> tuple[list[Image.Image], str]:
     """Aligned references, and a note about unsuitable ones; empty if there are none.
 
@@ -151,7 +161,9 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
             aligned.append(photo.crop((left, top, left + side, top + side)))
             words.append(Sentence("No face was found in reference {}, so its centre was used instead.", number))
             continue
-        aligned.append(crop_face(photo, face.quad, max(COMPARED, stylizer.resolution)))
+        size = max(COMPARED, stylizer.resolution)
+        # A picture that is aligned stays as it is: its strokes would be blurred, and its patterns moved.
+        aligned.append(photo if fills(face.quad, photo) else crop_face(photo, face.quad, size))
         width = face.box[2] - face.box[0]
         if width < MIN_REFERENCE_FACE:
             words.append(
@@ -190,6 +202,7 @@ class OneShotTask:
         self.counterparts = stylizer.counterparts(references)
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
+        self.patterns = found(self.generator, pictures).cpu() if self.styles else None
         self.sizes = (config.domain_dim, len(self.ready))
         self.scales = config.domain_sizes[: -1 if config.share_count else None]
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
@@ -210,17 +223,17 @@ class OneShotTask:
 
     @torch.no_grad()
     def begin(self) -> Tensor:
-        """The initial vector: zeros, except for the ready style that draws the references best, and a little of every
-        tiling and screen."""
+        """The initial vector: zeros, except for the ready style that draws the references best, and the tilings and
+        screens that they have, or a little of each if they have none."""
         vector = torch.zeros(sum(self.sizes))
-        if self.styles:
+        if self.patterns is not None:
             drawn = (
                 self.small(self.generator.synthesis(self.counterparts, domain, self.s.order, dtype=self.dtype))
                 for domain in self.ready[: self.styles]
             )
             errors = [float(pyramid_loss(pictures, self.references)) for pictures in drawn]
             vector[self.sizes[0] + errors.index(min(errors))] = 1.0
-            vector[self.generator.config.shares] = TRIED
+            vector[self.generator.config.shares] = self.patterns if self.patterns.any() else TRIED
         return vector
 
     def rates(self) -> Tensor:

@@ -80,10 +80,10 @@ def limited(shares: Tensor) -> Tensor:
 
 
 def without_faint(vector: Tensor, count: int) -> Tensor:
-    """A domain vector (domain_dim,) with 0 for those of its last ``count`` numbers, the shares, that are below FAINT:
-    each costs time wherever it is drawn."""
+    """A domain vector (domain_dim,) whose last ``count`` numbers, the shares, are at most 1, and 0 if they are below
+    FAINT: each costs time wherever it is drawn."""
     numbers, shares = vector.split([len(vector) - count, count])
-    return torch.cat([numbers, shares * (shares >= FAINT)])
+    return torch.cat([numbers, limited(shares) * (shares >= FAINT)])
 
 
 def used(shares: Tensor) -> list[int]:
