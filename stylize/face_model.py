@@ -178,14 +178,14 @@ class FaceModel:
 
     @torch.no_grad()
     def counterparts(self, pictures: Sequence[Image.Image]) -> Code:
-        """Codes of the photos of which aligned pictures in any style, such as drawings, may have been made.
+        """Codes of the photos of which aligned pictures in any style, such as drawings or negatives, may have been made.
 
         If the encoder cannot take the style away, W+ has to do: it holds less of the style than features would.
         """
         if getattr(self.encoder, "destyle", None) is None:
             return self.as_photos(self.encode(pictures).alone)
         side = self.encoder.config.resolution
-        styled = to_tensors(pictures, side).to(self.device)
+        styled = to_tensors([self.finder.positive(picture) for picture in pictures], side).to(self.device)
         soft = self.draw(self.encoder.destyled(styled, self.encoder.destyle))
         photos = sharpened(soft, self.draw(self.sample_ws(8)))
         # Encoded anew: a photo's features answer to domains as they should, and the parts of a face are found in it.

@@ -154,7 +154,7 @@ def prepare_references(stylizer: Stylizer, pictures: Sequence[Image.Image]) -> t
     for number, picture in enumerate(pictures, 1):
         photo = read_photo(picture)
         try:
-            face = stylizer.finder.find(photo)[0]
+            face = stylizer.finder.find(stylizer.finder.positive(photo))[0]
         except NoFaceError:
             side = min(photo.size)
             left, top = (photo.width - side) // 2, (photo.height - side) // 2

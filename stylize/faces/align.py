@@ -13,7 +13,7 @@ import cv2
 import dlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from stylize.errors import CheckpointError, NoFaceError, Sentence
 
@@ -28,6 +28,8 @@ TURNED_SCORE = 0.5  # of dlib's detector, for faces in rotated copies
 MIN_FACE = 30  # px of the photo: narrower faces are not used
 LANDMARK_FACE = 240  # px: the width to which a face is scaled to find its landmarks
 MIN_SCORE = 0.2  # of dlib's detector; dogs reach 0
+CLEARER = 0.5  # of the score: by more than this a face in a negative or white lines is seen better inverted
+LEAST, POSITIVE_SIDE = -1.0, 512  # score and longest side in px for that
 MIN_SHARE = 0.2  # of the best score: the minimum for further faces, ...
 SURE = 0.4  # ... though this score is always enough
 LARGEST_PADDED = 1024  # px: the side of a frame that extends beyond the photo
@@ -120,6 +122,16 @@ class FaceFinder:
         scaled to ``longest`` px."""
         with self._lock:
             return self._boxes(photo, longest, least_score)
+
+    def positive(self, photo: Image.Image) -> Image.Image:
+        """An RGB picture, or its negative if a face is seen clearly better there, as in a negative or a drawing in
+        white on black."""
+
+        def score(picture: Image.Image) -> float:
+            return max((score for _, score in self.boxes(picture, POSITIVE_SIDE, LEAST)), default=LEAST)
+
+        negative = ImageOps.invert(photo)
+        return negative if score(negative) > score(photo) + CLEARER else photo
 
     def read(self, photo: Image.Image, box: Array) -> DetectedFace:
         """The landmarks of the face in a known box (4,) of the photo."""
