@@ -178,7 +178,7 @@ class FaceModel:
 
     @torch.no_grad()
     def counterparts(self, pictures: Sequence[Image.Image]) -> Code:
-        """Codes of the photos of which aligned pictures in any style, such as drawings or negatives, may have been made.
+        """Codes of the photos of which aligned pictures in any style, drawings or negatives, may have been made.
 
         If the encoder cannot take the style away, W+ has to do: it holds less of the style than features would.
         """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from tiny import GENERATOR, load_tiny_model, of_parts
 
 from stylize.adaptation.losses import pyramid_loss
@@ -207,6 +207,23 @@ def test_the_patterns_of_a_picture_are_found_in_their_place(name: str, astronaut
     picture = truth(photo, name)
     assert found(mini.generator, picture).bool().tolist() == own.tolist()
     assert not found(mini.generator, picture.roll((4, 3), (2, 3))).any()
+
+
+def test_a_negative_is_read_inverted(tiny: Stylizer, astronaut: Image.Image) -> None:
+    negative = ImageOps.invert(astronaut)
+    assert np.array_equal(np.asarray(tiny.finder.positive(negative)), np.asarray(astronaut))
+    assert tiny.finder.positive(astronaut) is astronaut
+    (face,), words = prepare_references(tiny, [astronaut])
+    (inverted,), same_words = prepare_references(tiny, [negative])
+    assert words == same_words == ""
+    assert np.abs(np.asarray(ImageOps.invert(inverted)).astype(int) - np.asarray(face)).max() <= 1
+
+
+def test_a_models_counterpart_of_a_negative_is_that_of_the_picture(astronaut: Image.Image) -> None:
+    mini = Stylizer.load("mini", "cpu")
+    face = crop_to_face(mini, astronaut)
+    of_face, of_negative = mini.counterparts([face]), mini.counterparts([ImageOps.invert(face)])
+    torch.testing.assert_close(of_face.ws, of_negative.ws)
 
 
 def test_an_aligned_reference_is_not_cropped_anew(tiny: Stylizer, astronaut: Image.Image) -> None:

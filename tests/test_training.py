@@ -36,7 +36,7 @@ from stylize.training import batches, mini, networks, ready_domains
 from stylize.training import generator as generator_training
 from stylize.training import text_image as clip_training
 from stylize.training.data import FaceDataset, augment, scenes, skin_light, tones
-from stylize.training.destyle import DestyleTraining, as_usual
+from stylize.training.destyle import DestyleTraining
 from stylize.training.filters.tiled import TILED
 from stylize.training.networks import energy_distance
 from stylize.training.pairs import Pairs, make_pairs
@@ -284,7 +284,7 @@ def test_destyling_by_zeros_is_reading_a_blurred_picture() -> None:
 
 def test_destyling_learns_and_resumes_where_it_stopped() -> None:
     def begin() -> DestyleTraining:
-        return DestyleTraining(small_model(), small_pairs(3), np.full(3, 1 / 3), steps=8, batch=2, lr=0.01, seed=0)
+        return DestyleTraining(small_model(), small_pairs(3), steps=8, batch=2, lr=0.01, seed=0)
 
     whole = begin()
     for _ in range(3):
@@ -297,19 +297,9 @@ def test_destyling_learns_and_resumes_where_it_stopped() -> None:
     assert whole.photos(small_pairs(1).tensor([0], [1])).shape == (1, 3, 64, 64)
 
 
-def test_destyling_sees_skin_as_light_as_it_usually_is() -> None:
-    light = np.linspace(40, 200, 40).astype(np.uint8)[:, None, None, None]
-    pairs = Pairs(np.broadcast_to(light[:, None], (40, 1, 64, 64, 3)), np.zeros((40, 4, 64, 64), np.uint8), ())
-    usual = FaceDataset(np.full((5, 64, 64, 3), 180, np.uint8), np.ones(5, bool))
-    often = as_usual(pairs, usual)
-    assert often.sum() == pytest.approx(1)
-    assert often.min() == pytest.approx(0.5 / 40)
-    assert set(often.argsort()[-10:]) == set(np.abs(light.flatten().astype(int) - 180).argsort()[:10])
-
-
 def test_an_encoder_of_another_kind_cannot_be_destyled(tiny: Stylizer) -> None:
     with pytest.raises(StylizeError, match="can be adapted to drawings"):
-        DestyleTraining(tiny, small_pairs(1), np.ones(1), steps=1, batch=1, lr=0.1, seed=0)
+        DestyleTraining(tiny, small_pairs(1), steps=1, batch=1, lr=0.1, seed=0)
 
 
 def test_a_models_destyling_is_read_with_its_encoder(tmp_path: Path, astronaut: Image.Image) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stylize.adaptation.losses import pyramid_loss
@@ -25,36 +24,21 @@ from stylize.models.layers import Window, cut
 from stylize.models.mini_encoder import Encoder
 from stylize.pipeline import Stylizer
 from stylize.prompts.vocabulary import UNSEEN_STYLES
-from stylize.training.data import FaceDataset, load_faces, skin_light
+from stylize.training.data import load_faces
 from stylize.training.loop import add_dtype, train
 from stylize.training.pairs import Pairs, make_pairs
 
 PHOTOS = 0.1  # share of a batch that has no style
-ALIKE = 10  # faces of the pairs, the nearest in light, that stand for a face as it is
 WARM = 20  # steps before the full rate
-
-
-def as_usual(pairs: Pairs, faces: FaceDataset) -> NDArray[np.float64]:
-    """How often to show each face of the pairs, (len(pairs),): half of the time, so that skin is as light as in the
-    faces before their tones were varied. What a drawing does not tell of a photo, it usually is."""
-    usual = skin_light(faces.tensor(np.arange(len(faces))))
-    own = skin_light(pairs.tensor([*range(len(pairs))], [0] * len(pairs)))
-    nearest = (own[:, None] - usual[None]).abs().topk(min(ALIKE, len(own)), dim=0, largest=False).indices
-    counts = np.bincount(nearest.flatten().numpy(), minlength=len(own))
-    return (counts / counts.sum() + 1 / len(own)) / 2
 
 
 class DestyleTraining:
     """Everything needed to resume a run: the numbers, their optimiser, and the number of steps done."""
 
-    def __init__(
-        self, stylizer: Stylizer, pairs: Pairs, often: NDArray[np.float64], steps: int, batch: int, lr: float, seed: int
-    ) -> None:
-        """often: how often each face of the pairs is shown, with the sum 1."""
+    def __init__(self, stylizer: Stylizer, pairs: Pairs, steps: int, batch: int, lr: float, seed: int) -> None:
         if not (isinstance(stylizer.encoder, Encoder) and stylizer.generator.config.draws_windows):
             raise StylizeError("Only an encoder of the mini kind with features can be adapted to drawings.")
-        self.stylizer, self.pairs, self.often, self.seed = stylizer, pairs, often, seed
-        self.steps, self.batch, self.lr = steps, batch, lr
+        self.stylizer, self.pairs, self.steps, self.batch, self.lr, self.seed = stylizer, pairs, steps, batch, lr, seed
         self.encoder: Encoder = stylizer.encoder
         self.kinds = [1 + number for number, name in enumerate(pairs.names) if name not in UNSEEN_STYLES]
         self.numbers = torch.zeros(self.encoder.destyle_dim, device=stylizer.device, requires_grad=True)
@@ -72,7 +56,7 @@ class DestyleTraining:
     def train_step(self) -> dict[str, float]:
         """One step on parts of pictures, half of them mirrored."""
         rng = np.random.default_rng((self.seed, self.step))  # the same draws in a resumed run
-        faces = rng.choice(len(self.pairs), self.batch, p=self.often).tolist()
+        faces = rng.choice(len(self.pairs), self.batch).tolist()
         kinds = np.where(rng.random(self.batch) < PHOTOS, 0, rng.choice(self.kinds, self.batch)).tolist()
         styled, photos = self.pairs.tensor(faces, kinds), self.pairs.tensor(faces, [0] * self.batch)
         if rng.random() < 0.5:
@@ -116,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
     out, seed = args.out or stylizer.folder, args.seed or 0
     faces = load_faces(args.data, "train", stylizer.resolution)
     pairs = make_pairs(faces, out, args.faces, seed)
-    training = DestyleTraining(stylizer, pairs, as_usual(pairs, faces), args.steps, args.batch, args.lr, seed)
+    training = DestyleTraining(stylizer, pairs, args.steps, args.batch, args.lr, seed)
     checkpoint = out / "destyle-run.pt"
     train(training, args.steps, checkpoint, args.save_every, device=stylizer.device)
     settings = {"steps": args.steps, "batch": args.batch, "lr": args.lr, "seed": seed, "unseen": list(UNSEEN_STYLES)}
