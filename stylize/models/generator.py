@@ -362,13 +362,13 @@ class Generator(nn.Module):
             if i % 2 == 0 and rgb is not None:
                 rgb = upsample(rgb)
             parted = None if parts is None or added is None else (parts, added[i - self.config.inject])
-            patterns = None
+            placed = None
             if i == len(self.convs) - 1 and self.config.share_count and (shares := pieces[-1]) is not None:
                 held, screened = limited(shares).split([self.config.tilings, self.config.screens], 1)
                 x = self.hold(x, held, here)
                 rgb = None if rgb is None else self.hold(rgb, held, here)
-                patterns = self.screen(screened)
-            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here, patterns, parted)
+                placed = self.screen(screened, here)
+            x = self.convs[i](x, ws[:, i], pieces[i], order, noise, here, placed, parted)
             if i % 2 == 0 and i // 2 >= skipped:  # the last convolution of a resolution adds to the RGB
                 skip = self.to_rgbs[i // 2 - skipped](x, ws[:, i + 1])
                 rgb = skip if rgb is None else rgb + skip
@@ -386,20 +386,28 @@ class Generator(nn.Module):
     def hold(self, x: Tensor, shares: Tensor, window: Window | None = None) -> Tensor:
         """x (N, C, H, W) moved towards its mean over each piece of the tilings, by shares (1 or N, tilings) of 0 to 1.
 
-        A tiling without a share costs nothing and gets no gradient.
+        A share of 0 costs nothing and gets no gradient.
         """
         for number in used(shares):
             labels = cut(self.tilings[None, number : number + 1], window)[0, 0]
-            x = torch.lerp(x, piece_means(x, labels), shares[:, number].view(-1, 1, 1, 1).to(x.dtype))
+            share = shares[:, number].view(-1, 1, 1, 1).to(x.dtype)
+            held = share.expand(len(x), 1, 1, 1).flatten().nonzero().flatten()
+            if len(held) == len(x):
+                x = torch.lerp(x, piece_means(x, labels), share)
+            else:
+                own = x[held]
+                x = x.index_copy(0, held, torch.lerp(own, piece_means(own, labels), share[held]))
         return x
 
-    def screen(self, shares: Tensor) -> Tensor | None:
-        """The patterns (1 or N, P, R, R) of the last convolution, moved towards each screen by shares (1 or N, screens)
-        of 0 to 1; None for the convolution's own. A screen without a share costs nothing and gets no gradient."""
+    def screen(self, shares: Tensor, window: Window | None = None) -> Tensor | None:
+        """The patterns (1 or N, P, R, R) of the last convolution, or a window of them, moved towards each screen by
+        shares (1 or N, screens) of 0 to 1; None for the convolution's own. A screen without a share costs nothing and
+        gets no gradient."""
         patterns = None
         for number in used(shares):
-            own = self.convs[-1].get_parameter("patterns")
-            away = shares[:, number].view(-1, 1, 1, 1) * (self.screens[number] * SCREEN_STEP - own)
+            own = cut(self.convs[-1].get_parameter("patterns"), window)
+            screen = cut(self.screens[number : number + 1], window)
+            away = shares[:, number].view(-1, 1, 1, 1) * (screen * SCREEN_STEP - own)
             patterns = (own if patterns is None else patterns) + away
         return patterns
 

@@ -130,12 +130,14 @@ def piece_means(x: Tensor, labels: Tensor) -> Tensor:
     return means.permute(0, 3, 1, 2).to(x.dtype)
 
 
-def part_scales(parts: Tensor, scales: Tensor, x: Tensor) -> Tensor:
-    """What the parts of a picture, shares (N, P, R, R), add to the scales of x (N, C, H, W); scales (1 or N, P * C)."""
+def part_scales(whole: Tensor, parts: Tensor, added: Tensor, x: Tensor) -> Tensor:
+    """Scales of x (N, C, H, W): those of the whole picture (1 or N, C), and what its parts, shares (N, P, R, R), add to
+    them (1 or N, P * C)."""
     n, channels, height, width = x.shape
     shares = F.adaptive_avg_pool2d(parts.to(x.dtype), (height, width)).flatten(2).transpose(1, 2)
-    added = shares @ scales.view(len(scales), -1, channels).to(x.dtype)
-    return added.view(n, height, width, channels).permute(0, 3, 1, 2)
+    added = added.view(len(added), -1, channels).to(x.dtype).expand(n, -1, -1)
+    scales = torch.baddbmm(whole[:, None].to(x.dtype), shares, added)
+    return scales.view(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 class Prepared(NamedTuple):
@@ -175,21 +177,21 @@ class ModulatedConv(nn.Module):
         order: Order,
         noise: Noise,
         window: Window | None = None,
-        patterns: Tensor | None = None,
+        placed: Tensor | None = None,
         parted: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """x (N, Ci, H, W), w (N, w_dim), domain (1 or N, Ci); window: the position of x, in pixels of the output;
-        patterns (1 or N, P, R, R) in place of its own; parted: shares (N, P, R, R) of a picture's parts, and
+        placed (1 or N, P, H, W), patterns in place of its own; parted: shares (N, P, R, R) of a picture's parts, and
         what each adds to the domain (1 or N, P * Ci); the demodulation is that of the domain alone."""
         if hasattr(self, "patterns"):
-            placed = cut(self.patterns if patterns is None else patterns, window)
+            placed = cut(self.patterns, window) if placed is None else placed
             placed = placed.expand(len(x), -1, -1, -1).to(x.dtype)
             x = torch.cat([x, placed], 1).contiguous(memory_format=torch.channels_last)
         style = self.affine(w)
         scale = style if domain is None else style * (1.0 + domain)
         norm = scale if order == "pre_demod" else style
         if parted is not None and domain is not None:
-            x, scale = x * (part_scales(*parted, x) + (1.0 + domain)[:, :, None, None].to(x.dtype)), style
+            x, scale = x * part_scales(1.0 + domain, *parted, x), style
         fast = not torch.is_grad_enabled()  # no intermediate is needed again: compute in place
         kernel, energy = self.prepare(x.dtype) if fast else self.weigh(x.dtype)
         demod = torch.rsqrt(norm.square() @ energy.t() + EPS)  # (N,Co)
@@ -202,7 +204,7 @@ class ModulatedConv(nn.Module):
             x = torch.cat(parts) if len(parts) > 1 else parts[0]
         else:
             x = self.convolve(x * scale[:, :, None, None].to(x.dtype), kernel)
-            x = x * demod[:, :, None, None].to(x.dtype) + bias.view(1, -1, 1, 1)
+            x = torch.addcmul(bias.view(1, -1, 1, 1), x, demod[:, :, None, None].to(x.dtype))
         if noise != "none":
             pattern = cut(self.noise, window) if noise == "const" else torch.randn_like(x[:, :1], dtype=torch.float32)
             pattern = (pattern * (self.noise_strength * SQRT2)).to(x.dtype)

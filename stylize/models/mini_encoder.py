@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from stylize.models.code import Code
-from stylize.models.layers import Linear, Window, cut, leaky_relu, normal
+from stylize.models.layers import SQRT2, Linear, Window, cut, normal
 
 BLURRED = 32  # px: eyes and mouth are still seen, strokes are not
 
@@ -65,8 +65,9 @@ class Conv(nn.Module):
         self.gain, self.stride = 1 / math.sqrt(c_in * 9), stride
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.conv2d(x, (self.weight * self.gain).to(x.dtype), stride=self.stride, padding=1)
-        return leaky_relu(x, self.bias)
+        # sqrt(2) lrelu(x) = lrelu(sqrt(2) x): the gain is folded into the small factors.
+        weight, bias = (self.weight * (self.gain * SQRT2)).to(x.dtype), (self.bias * SQRT2).to(x.dtype)
+        return F.leaky_relu(F.conv2d(x, weight, bias, self.stride, padding=1), 0.2)
 
 
 class Residual(nn.Module):
