@@ -114,7 +114,8 @@ def cut(x: Tensor, window: Window | None) -> Tensor:
     if window is None:
         return x
     top, left, side = window
-    return x[:, :, top : top + side, left : left + side]
+    rows = x.permute(0, 2, 3, 1)[:, top : top + side, left : left + side]  # so that gradients are channels_last too
+    return rows.permute(0, 3, 1, 2)
 
 
 def piece_means(x: Tensor, labels: Tensor) -> Tensor:
