@@ -38,7 +38,7 @@ from stylize.training import text_image as clip_training
 from stylize.training.data import FaceDataset, augment, scenes, skin_light, tones
 from stylize.training.destyle import DestyleTraining
 from stylize.training.filters.tiled import TILED
-from stylize.training.networks import energy_distance
+from stylize.training.networks import centre_offsets, energy_distance
 from stylize.training.pairs import Pairs, make_pairs
 from stylize.training.ready_domains import PREVIEW_SIDE, fit
 
@@ -396,3 +396,21 @@ def test_the_configuration_of_the_mini_model_fits_its_parts() -> None:
         assert (read["data"], read["model"], read["seed"]) == (Path("faces"), "out", 3)
     with pytest.raises(StylizeError, match="no option colour"):
         mini.options("clip", args, {"colour": 1})
+
+
+def test_centred_offsets_leave_photos_as_they_are() -> None:
+    torch.manual_seed(0)
+    generator = Generator(dataclasses.replace(GENERATOR, rgb_from=8))
+    encoder = Encoder(EncoderConfig(32, widths=(8, 8), blocks=(1, 1), num_ws=GENERATOR.num_ws, w_dim=GENERATOR.w_dim))
+    torch.nn.init.normal_(encoder.offsets.weight)
+    torch.nn.init.normal_(encoder.offsets.bias)
+    pictures = torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        mean = encoder.codes(pictures)[1].mean(0)
+        before = generator.synthesis(encoder(pictures).ws)
+        random = generator.map(torch.randn(2, GENERATOR.z_dim))
+        middle = generator.synthesis(random + mean)
+        centre_offsets(generator, encoder, mean)
+        assert encoder.codes(pictures)[1].mean(0).abs().max() < 1e-5
+        torch.testing.assert_close(generator.synthesis(encoder(pictures).ws), before, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(generator.synthesis(random), middle, atol=1e-4, rtol=1e-4)

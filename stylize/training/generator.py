@@ -45,6 +45,7 @@ from stylize.training.networks import (
     MINI_GENERATOR,
     MiniSettings,
     Networks,
+    centre_offsets,
     energy_distance,
     parameter_groups,
 )
@@ -53,6 +54,7 @@ from stylize.training.pairs import Pairs, make_pairs, shares_of
 KNOWN = 0.25  # learning rate factor in the fine half for layers trained in the coarse half
 PLACED = ("tilings", "screens")  # belong to styles by their places, which an earlier model may have had elsewhere
 CALM = 3.0  # times the usual gradient norm
+CENTRED = 512  # faces over which the encoder's offsets are averaged
 
 
 class GeneratorTraining:
@@ -255,9 +257,16 @@ class GeneratorTraining:
         rows.append(draw(g.map(z)))
         return torch.cat([torch.cat(list(row), 2) for row in rows], 1)[None].clamp(-1, 1)
 
+    @torch.no_grad()
     def export(self, folder: Path) -> None:
         """Writes generator.safetensors and encoder.safetensors (averaged weights, half precision), and the styles."""
-        g, e = self.average.generator, self.average.encoder
+        nets, faces = copy.deepcopy(self.average), self.batches.faces
+        g, e = nets.generator, nets.encoder
+        index = np.linspace(0, len(faces) - 1, min(len(faces), CENTRED)).astype(int)
+        offsets = [
+            e.codes(faces.tensor(part).to(self.device))[1] for part in np.split(index, range(32, len(index), 32))
+        ]
+        centre_offsets(g, e, torch.cat(offsets).mean(0))
         g.update_w_avg(torch.Generator().manual_seed(0))
         trained = {"training": asdict(self.settings)}
         save_checkpoint(

@@ -96,6 +96,19 @@ def first_vector(config: GeneratorConfig, style: str) -> Tensor:
     return vector
 
 
+@torch.no_grad()
+def centre_offsets(generator: Generator, encoder: Encoder, mean: Tensor) -> None:
+    """Moves the ``mean`` (num_ws, w_dim) of the encoder's offsets into the generator's affine layers. Photos are drawn
+    as before; random faces, which have no offsets, come to lie in the middle of them."""
+    encoder.offsets.bias.sub_(mean.flatten() / encoder.offsets.bias_gain)
+    skipped = len(generator.config.channels) - len(generator.to_rgbs)
+    rows = [*range(len(generator.convs)), *(2 * (skipped + number) + 1 for number in range(len(generator.to_rgbs)))]
+    for layer, row in zip([*generator.convs, *generator.to_rgbs], rows, strict=True):
+        affine = layer.affine
+        assert isinstance(affine, Linear)
+        affine.bias.add_(F.linear(mean[row] * affine.weight_gain, affine.weight) / affine.bias_gain)
+
+
 class Networks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
