@@ -47,6 +47,6 @@ def found(generator: Generator, pictures: Tensor) -> Tensor:
     for number in range(config.screens):
         screen = generator.screens[number : number + 1] * SCREEN_STEP - generator.convs[-1].get_parameter("patterns")
         lines = torch.linalg.qr(cut(_fine(screen), here).flatten(2)[0].T)[0]  # (pixels, patterns)
-        usual = max(explained(lines, window) for window in beside)
+        usual = sum(explained(lines, window) for window in beside) / len(beside)
         shares[config.tilings + number] = explained(lines, here) > usual + SCREENED
     return shares

@@ -7,14 +7,17 @@ vector is trained.
 
 In a model with ready domains, the domain starts at the best of them and is a mix of all plus a small rest, so that one
 picture is enough to separate style and person; and random faces in the domain must agree with the reference in the
-statistics of tones and strokes in each part of the face, as in style transfer. Of the generator's tilings and screens
-those that the references have are used; if they have none, all are tried, and those that do not help fade.
+statistics of tones and strokes in each part of the face, as in style transfer. The counterpart stands before the
+backgrounds of random faces, in every step before another, so that the reference's own is taken for a part of the style.
+Of the generator's tilings and screens those that the references have are used; if they have none, all are tried, and
+those that do not help fade.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
@@ -40,6 +43,7 @@ from stylize.adaptation.losses import (
     directional_loss,
     domain_norm,
     global_loss,
+    part_means,
     part_statistics,
     pyramid_loss,
     statistics_loss,
@@ -48,7 +52,9 @@ from stylize.adaptation.patterns import found
 from stylize.errors import NoFaceError, Sentence, StylizeError
 from stylize.faces.align import crop_face
 from stylize.faces.identity import perceptual_distance
+from stylize.faces.parts import PARTS
 from stylize.images import read_photo, to_tensors
+from stylize.models.code import Code, cat
 from stylize.models.domain import Domain
 from stylize.models.generator import without_faint
 from stylize.models.layers import Order
@@ -62,6 +68,7 @@ COMPARED = 256  # px: the largest size at which pictures are compared
 RATES = {"mix": 0.05, "shares": 0.03}
 ALIGNED = 0.13  # share of the side by which the frame of a face found in an aligned drawing is off at most
 TRIED = 0.15  # share with which each tiling and screen begins if none is found
+USUAL, SCENES = 16, 8  # random faces that show the usual skin, and backgrounds behind all references
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,28 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
     return torch.cat([empty, *(vector[None] for vector in (*styles, *colours))]), len(styles)
 
 
+@torch.no_grad()
+def varied(stylizer: Stylizer, counterparts: Code, faces: Code) -> Code:
+    """Counterparts (N,), varied in what a drawing hides: (N * K,), each before the backgrounds of K random faces, their
+    skin as light as that of random faces is on average. Unchanged if the model does not know the parts of a face."""
+    faces = faces[:USUAL]
+    if counterparts.parts is None or faces.parts is None:
+        return counterparts
+    usual, own = faces.parts.float(), counterparts.parts.float()
+    drawn, made = (torch.cat([stylizer.draw(part) for part in code.split(8)]) for code in (faces, counterparts))
+    skin, behind = PARTS.index("skin"), PARTS.index("background")
+    lighter = (part_means(drawn, usual) - part_means(made, own))[skin]
+    made = made + own[:, skin, None] * lighter[:, None, None]
+    shares = usual[: math.ceil(SCENES / len(made)), behind, None]
+    scenes = drawn[: len(shares)]
+    tone = (scenes * shares).sum((2, 3), keepdim=True) / shares.sum((2, 3), keepdim=True).clamp(min=1.0)
+    scenes = torch.lerp(tone.expand_as(scenes), scenes, shares)  # in the place of the person, the background's mean
+    made = torch.lerp(made[:, None], scenes[None], own[:, None, behind, None]).flatten(0, 1).clamp(-1, 1)
+    side = (stylizer.encoder.config.resolution,) * 2
+    codes = [stylizer.encoder(F.interpolate(part, side, mode="area")) for part in made.split(8)]
+    return replace(cat(codes), parts=counterparts.parts.repeat_interleave(len(scenes), 0))
+
+
 class OneShotTask:
     """The losses of the references on a flat vector: the domain's rest, and the weights of the ready domains."""
 
@@ -199,14 +228,16 @@ class OneShotTask:
         self.references = self.small(pictures)
         self.maps, self.differ = perception(stylizer)
         self.seen = self.maps(self.references) if s.lpips else []
-        self.counterparts = stylizer.counterparts(references)
+        self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
+        counterparts = stylizer.counterparts(references)
+        self.statistics = part_statistics(self.references, counterparts.parts)
+        self.counterparts = varied(stylizer, counterparts, self.faces)
+        self.scenes = len(self.counterparts) // self.n
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
         self.patterns = found(self.generator, pictures).cpu() if self.styles else None
         self.sizes = (config.domain_dim, len(self.ready))
         self.scales = config.domain_sizes[: -1 if config.share_count else None]
-        self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
-        self.statistics = part_statistics(self.references, self.counterparts.parts)
         self.clips = []
         if s.direction or s.within or s.clip_ref:
             for clip in stylizer.clips:
@@ -227,8 +258,9 @@ class OneShotTask:
         screens that they have, or a little of each if they have none."""
         vector = torch.zeros(sum(self.sizes))
         if self.patterns is not None:
+            first = self.counterparts[:: self.scenes]
             drawn = (
-                self.small(self.generator.synthesis(self.counterparts, domain, self.s.order, dtype=self.dtype))
+                self.small(self.generator.synthesis(first, domain, self.s.order, dtype=self.dtype))
                 for domain in self.ready[: self.styles]
             )
             errors = [float(pyramid_loss(pictures, self.references)) for pictures in drawn]
@@ -245,7 +277,8 @@ class OneShotTask:
         """Weighted losses with the random faces ``index`` (batch,) and as many of the references as fit a batch."""
         s, (rest, weights) = self.s, vector.split(self.sizes)
         domain, shown = self.domain(vector), index.remainder(self.n).unique()
-        drawn = self.generator.synthesis(self.counterparts[shown], domain, s.order, dtype=self.dtype)
+        counterparts = self.counterparts[shown * self.scenes + index[0] % self.scenes]
+        drawn = self.generator.synthesis(counterparts, domain, s.order, dtype=self.dtype)
         small, wanted = self.small(drawn), self.references[shown]
         terms = {
             "pyramid": s.pyramid * pyramid_loss(small, wanted),

@@ -68,11 +68,12 @@ def fit(
     dtype: torch.dtype = torch.float32,
     start: Tensor | None = None,
     base: Tensor | None = None,
+    strokes: float = STROKES,
     shares: bool = True,
     screens: bool = False,
 ) -> Tensor:
     """The domain vector (domain_dim,) that maps faces to ``targets`` (N, 3, R, R) with the least pyramid L1 plus
-    STROKES times the stroke loss; on crops if the generator can draw them, which is cheaper.
+    ``strokes`` times the stroke loss; on crops if the generator can draw them, which is cheaper.
 
     start: the initial vector, else zero. base: vectors (N, domain_dim) to which it is added. shares: whether it may get
     any. screens: whether the screens of which it has a share are learned too; it must have one.
@@ -101,7 +102,7 @@ def fit(
         with torch.enable_grad():
             total = vector if base is None else vector + base[index]
             drawn = generator.synthesis(part, total, dtype=dtype, window=window)
-            loss = pyramid_loss(drawn, wanted) + STROKES * stroke_loss(drawn, wanted)
+            loss = pyramid_loss(drawn, wanted) + strokes * stroke_loss(drawn, wanted)
             gradients = torch.autograd.grad(loss, learned)
         if not shares:
             gradients[0][config.shares] = 0
@@ -128,7 +129,8 @@ class Fitter:
         self.screens = stylizer.generator.config.screens == len(SCREENED)
         if args.screens == "learn" and not self.screens:
             raise StylizeError("The generator of {} has no screens to learn; leave out --screens.", stylizer.folder)
-        self.stylizer, self.steps, self.faces, self.learn = stylizer, args.steps, args.faces, args.screens == "learn"
+        self.stylizer, self.steps, self.faces, self.strokes = stylizer, args.steps, args.faces, args.strokes
+        self.learn = args.screens == "learn"
         self.out, self.fingerprint = stylizer.folder / "domains", stylizer.fingerprint
         self.seed, self.dtype = args.seed or 0, getattr(torch, args.dtype)
         self.codes = training_codes(stylizer, args.data, args.faces, self.seed)
@@ -148,7 +150,7 @@ class Fitter:
         learns = screened and self.learn
         if learns or (screened and not warm and generator.screens[SCREENED.index(name)].any()):
             self.begin_screen(name, vector)
-        options = {"seed": self.seed, "dtype": self.dtype, "start": vector, "base": base}
+        options = {"seed": self.seed, "dtype": self.dtype, "start": vector, "base": base, "strokes": self.strokes}
         rate = 0.06 if warm else 0.15
         vector = fit(generator, codes, targets, self.steps, lr=rate, shares=style, screens=learns, **options)
         if learns:
@@ -163,7 +165,7 @@ class Fitter:
             source=SOURCE,
             method="fitted to filtered pairs",
             seed=self.seed,
-            settings={"steps": self.steps, "faces": self.faces, "warm": warm},
+            settings={"steps": self.steps, "faces": self.faces, "strokes": self.strokes, "warm": warm},
         )
         domain.save(path, torch.float16)
         with torch.no_grad():
@@ -237,6 +239,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--faces", type=int, default=64, help="faces to fit on")
+    parser.add_argument("--strokes", type=float, default=STROKES, help="weight of the strength of strokes")
     parser.add_argument(
         "--screens", choices=("keep", "learn"), default="keep", help="learn: also the styles' screens in the generator"
     )
