@@ -95,14 +95,14 @@ def part_statistics(pictures: Tensor, parts: Tensor | None) -> tuple[Tensor, Ten
     rows = []
     for _ in range(BANDS):
         pictures, band = octave(pictures)
-        rows.append(part_means(band.abs(), parts))
-    mean = part_means(pictures, parts)
-    spread = (part_means(pictures.square(), parts) - mean.square()).clamp(min=1e-4).sqrt()
+        rows.append(_weighted(band.abs(), parts))
+    mean = _weighted(pictures, parts)
+    spread = (_weighted(pictures.square(), parts) - mean.square()).clamp(min=1e-4).sqrt()
     return torch.cat([mean, spread, *rows], 1), parts.mean((0, 2, 3))
 
 
-def part_means(values: Tensor, parts: Tensor) -> Tensor:
-    """Means (P, C) of values (N, C, H, W) over each part (N, P, R, R) of all pictures."""
+def _weighted(values: Tensor, parts: Tensor) -> Tensor:
+    """Means (P, C) of values (N, C, H, W) over each part."""
     shares = F.adaptive_avg_pool2d(parts, (values.shape[2], values.shape[3]))
     return torch.einsum("nphw,nchw->pc", shares, values) / shares.sum((0, 2, 3)).clamp(min=1e-3)[:, None]
 

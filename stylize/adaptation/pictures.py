@@ -43,7 +43,6 @@ from stylize.adaptation.losses import (
     directional_loss,
     domain_norm,
     global_loss,
-    part_means,
     part_statistics,
     pyramid_loss,
     statistics_loss,
@@ -68,7 +67,7 @@ COMPARED = 256  # px: the largest size at which pictures are compared
 RATES = {"mix": 0.05, "shares": 0.03}
 ALIGNED = 0.13  # share of the side by which the frame of a face found in an aligned drawing is off at most
 TRIED = 0.15  # share with which each tiling and screen begins if none is found
-USUAL, SCENES = 16, 8  # random faces that show the usual skin, and backgrounds behind all references
+SCENES = 8  # backgrounds of random faces, behind all references together
 
 
 @dataclass(frozen=True)
@@ -195,25 +194,20 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
 
 
 @torch.no_grad()
-def varied(stylizer: Stylizer, counterparts: Code, faces: Code) -> Code:
-    """Counterparts (N,), varied in what a drawing hides: (N * K,), each before the backgrounds of K random faces, their
-    skin as light as that of random faces is on average. Unchanged if the model does not know the parts of a face."""
-    faces = faces[:USUAL]
+def before_scenes(stylizer: Stylizer, counterparts: Code, faces: Code) -> Code:
+    """Counterparts (N,) before the backgrounds of K random faces: (N * K,). A drawing hides what was behind the person.
+    Unchanged if the model does not know the parts of a face."""
+    faces = faces[: math.ceil(SCENES / len(counterparts))]
     if counterparts.parts is None or faces.parts is None:
         return counterparts
-    usual, own = faces.parts.float(), counterparts.parts.float()
-    drawn, made = (torch.cat([stylizer.draw(part) for part in code.split(8)]) for code in (faces, counterparts))
-    skin, behind = PARTS.index("skin"), PARTS.index("background")
-    lighter = (part_means(drawn, usual) - part_means(made, own))[skin]
-    made = made + own[:, skin, None] * lighter[:, None, None]
-    shares = usual[: math.ceil(SCENES / len(made)), behind, None]
-    scenes = drawn[: len(shares)]
+    person, scenes = (torch.cat([stylizer.draw(part) for part in code.split(8)]) for code in (counterparts, faces))
+    behind, shares = (code.float()[:, PARTS.index("background"), None] for code in (counterparts.parts, faces.parts))
     tone = (scenes * shares).sum((2, 3), keepdim=True) / shares.sum((2, 3), keepdim=True).clamp(min=1.0)
-    scenes = torch.lerp(tone.expand_as(scenes), scenes, shares)  # in the place of the person, the background's mean
-    made = torch.lerp(made[:, None], scenes[None], own[:, None, behind, None]).flatten(0, 1).clamp(-1, 1)
+    scenes = torch.lerp(tone.expand_as(scenes), scenes, shares)  # in the place of the random person, the mean
+    pictures = torch.lerp(person[:, None], scenes[None], behind[:, None]).flatten(0, 1)
     side = (stylizer.encoder.config.resolution,) * 2
-    codes = [stylizer.encoder(F.interpolate(part, side, mode="area")) for part in made.split(8)]
-    return replace(cat(codes), parts=counterparts.parts.repeat_interleave(len(scenes), 0))
+    codes = [stylizer.encoder(F.interpolate(part, side, mode="area")) for part in pictures.split(8)]
+    return replace(cat(codes), parts=counterparts.parts.repeat_interleave(len(faces), 0))
 
 
 class OneShotTask:
@@ -231,7 +225,7 @@ class OneShotTask:
         self.faces = training_faces(stylizer, s.pool, s.mixing, s.seed)
         counterparts = stylizer.counterparts(references)
         self.statistics = part_statistics(self.references, counterparts.parts)
-        self.counterparts = varied(stylizer, counterparts, self.faces)
+        self.counterparts = before_scenes(stylizer, counterparts, self.faces)
         self.scenes = len(self.counterparts) // self.n
         ready, self.styles = ready_vectors(stylizer, s)
         self.ready = ready.to(device)
