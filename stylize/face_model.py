@@ -196,6 +196,7 @@ class FaceModel:
         self, code: Code | Tensor, domain: Domain | None = None, strength: float = 1.0, style_mix: float = 1.0
     ) -> Tensor:
         """Draws codes, or W+ (N, num_ws, w_dim): pictures (N, 3, R, R), clamped to [-1, 1]; domain None is the source.
+        W+ alone lacks the parts of the face, of which domains may need to know: see ``as_photos``.
 
         style_mix: how far a one-shot domain's style rows replace the face's own, 0 to 1.
         """

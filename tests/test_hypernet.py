@@ -86,17 +86,17 @@ def mini() -> Stylizer:
 @pytest.mark.parametrize(("colour", "style"), [("blue", "charcoal drawing"), ("golden", "mosaic"), ("silver", "neon")])
 def test_a_description_that_was_never_trained_comes_near_its_truth(mini: Stylizer, colour: str, style: str) -> None:
     assert (colour, style) in HELD_OUT
-    ws = mini.sample_ws(4, seed=3)
-    source, drawn = mini.draw(ws), mini.draw(ws, mini.instant(f"a {colour} {style}"))
+    codes = mini.as_photos(mini.sample_ws(4, seed=3))
+    source, drawn = mini.draw(codes), mini.draw(codes, mini.instant(f"a {colour} {style}"))
     true = truth(source, style, colour)
     assert float((drawn - true).abs().mean()) < 0.6 * float((source - true).abs().mean())
 
 
 def test_a_picture_asks_as_words_do(mini: Stylizer) -> None:
-    ws = mini.sample_ws(2, seed=5)
-    source = mini.draw(ws)
+    codes = mini.as_photos(mini.sample_ws(2, seed=5))
+    source = mini.draw(codes)
     reference = to_image(truth(source[:1], "blueprint")[0])
-    drawn, true = mini.draw(ws[1:], mini.instant(reference)), truth(source[1:], "blueprint")
+    drawn, true = mini.draw(codes[1:], mini.instant(reference)), truth(source[1:], "blueprint")
     assert float((drawn - true).abs().mean()) < 0.6 * float((source[1:] - true).abs().mean())
 
 
