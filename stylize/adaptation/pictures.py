@@ -8,7 +8,7 @@ vector is trained.
 In a model with ready domains, the domain starts at the best of them and is a mix of all plus a small rest, so that one
 picture is enough to separate style and person; and random faces in the domain must agree with the reference in the
 statistics of tones and strokes in each part of the face, as in style transfer. The counterpart stands before the
-backgrounds of random faces, in every step before another, so that the reference's own is taken for a part of the style.
+background of a random face, drawn anew in every step, so that the reference's own is taken for a part of the style.
 Of the generator's tilings and screens those that the references have are used; if they have none, all are tried, and
 those that do not help fade.
 """
@@ -195,8 +195,8 @@ def ready_vectors(stylizer: Stylizer, s: OneShotSettings) -> tuple[Tensor, int]:
 
 @torch.no_grad()
 def before_scenes(stylizer: Stylizer, counterparts: Code, faces: Code) -> Code:
-    """Counterparts (N,) before the backgrounds of K random faces: (N * K,). A drawing hides what was behind the person.
-    Unchanged if the model does not know the parts of a face."""
+    """Counterparts (N,) before the backgrounds of K random faces: (N * K,). How much of a drawing's
+    background is the style's cannot be seen in it. Unchanged if the model does not know the parts of a face."""
     faces = faces[: math.ceil(SCENES / len(counterparts))]
     if counterparts.parts is None or faces.parts is None:
         return counterparts
